@@ -1,0 +1,67 @@
+"""The Session contract and the one place where a network backend is chosen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from flare_trt.engine.errors import DeviceError
+
+#: Backend name -> module with `open_session(onnx, options) -> Session` and `problem() -> str | None`.
+BACKENDS = {
+    "openvino": "flare_trt.engine.backends.ov",
+    "onnxruntime": "flare_trt.engine.backends.ort",
+    "tensorrt": "flare_trt.engine.backends.trt",
+    "fake": "flare_trt.engine.backends.fake",
+}
+
+Precision = Literal["fp32", "bf16", "fp16"]
+
+
+@dataclass(frozen=True)
+class SessionOptions:
+    """How to open a network. `threads` 0 lets the backend take all cores. `device` is "cpu" or "cuda:N"."""
+
+    device: str = "cpu"
+    precision: Precision = "fp32"
+    threads: int = 0
+
+
+class Session(Protocol):
+    """One network with a static input shape.
+
+    `run` takes a C-contiguous float32 array (1, 1, z, y, x) of exactly `input_shape` on the session's device and returns
+    float32 logits (channels, z, y, x) on that device. The returned array belongs to the session and is valid until the next
+    `run`; the caller never writes to it. A session is used by one thread at a time. A wrong shape or dtype raises
+    ValueError, a failing backend DeviceError. `close` frees the network; a closed session raises ValueError.
+    """
+
+    backend: str
+    device: str
+    precision: Precision
+    input_shape: tuple[int, int, int, int, int]
+    channels: int
+
+    def run(self, tile: Any) -> Any: ...
+
+    def close(self) -> None: ...
+
+
+def open_session(backend: str, onnx: Path, options: SessionOptions) -> Session:
+    """Open an ONNX file with a backend by name. Raises DeviceError where it is not there; never takes another one."""
+    if backend not in BACKENDS:
+        raise DeviceError(f"backend: got {backend!r}, expected one of {', '.join(BACKENDS)}")
+    try:
+        module = import_module(BACKENDS[backend])
+    except ModuleNotFoundError as error:
+        raise DeviceError(f"backend {backend}: the package {error.name!r} is not installed; pip install it") from error
+    session: Session = module.open_session(onnx, options)
+    return session
+
+
+def require_tile(session: Session, tile: Any) -> None:
+    """Check an input of `Session.run`. Raises ValueError."""
+    if tuple(tile.shape) != session.input_shape or str(tile.dtype) != "float32" or not tile.flags["C_CONTIGUOUS"]:
+        raise ValueError(f"tile: got {tile.dtype} {tuple(tile.shape)}, expected C-contiguous float32 {session.input_shape}")

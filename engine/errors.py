@@ -1,0 +1,44 @@
+"""Every error that flare-trt raises on purpose. Each message says what was got, what was expected and what to do.
+
+FlareError
++-- InputError      a scan, a label file or an array that cannot be used
++-- BundleError     a model bundle or its spec that cannot be used
++-- ExportError     a trained model that cannot be turned into a bundle
++-- DeviceError     a device or backend, asked for by name, that is not there (exit code 3)
++-- BudgetError     a memory budget that cannot be kept; says the least that would do
++-- OutputError     a result that cannot be written
+"""
+
+from __future__ import annotations
+
+
+class FlareError(Exception):
+    """Base of the tree. `exit_code` is what the command line exits with."""
+
+    exit_code = 1
+
+
+class InputError(FlareError):
+    """A scan, a label file or an array that cannot be used."""
+
+
+class BundleError(FlareError):
+    """A model bundle or its spec that cannot be used."""
+
+
+class ExportError(FlareError):
+    """A trained model that cannot be turned into a bundle."""
+
+
+class DeviceError(FlareError):
+    """A device or backend, asked for by name, that is not there."""
+
+    exit_code = 3
+
+
+class BudgetError(FlareError):
+    """A memory budget that cannot be kept; the message says the least that would do."""
+
+
+class OutputError(FlareError):
+    """A result that cannot be written."""

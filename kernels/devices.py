@@ -1,0 +1,38 @@
+"""The one place where a kernel device is chosen and loaded."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from flare_trt.kernels.contract import Kernels
+
+#: Device name -> module that has a `create()` returning the device's Kernels.
+KERNEL_DEVICES = {
+    "reference": "flare_trt.kernels.reference",
+    "native": "flare_trt.kernels.native",
+    "cuda": "flare_trt.kernels.cuda",
+}
+
+
+class KernelsUnavailableError(RuntimeError):
+    """A kernel device that was asked for by name cannot be used here; the message says why and what to do."""
+
+
+def load(device: str) -> Kernels:
+    """Load a kernel device by name. Raises KernelsUnavailableError; never falls back to another device."""
+    if device not in KERNEL_DEVICES:
+        raise KernelsUnavailableError(f"no kernel device is named {device!r}; known: {', '.join(KERNEL_DEVICES)}")
+    try:
+        kernels: Kernels = import_module(KERNEL_DEVICES[device]).create()
+    except ImportError as error:
+        raise KernelsUnavailableError(f"kernel device {device!r} cannot be loaded: {error}") from error
+    return kernels
+
+
+def native_problem() -> str | None:
+    """Why the native kernels cannot be used, or None where they can."""
+    try:
+        import_module("flare_trt.kernels.native._native")
+    except ImportError as error:
+        return f"the native kernels are not built ({error}); run 'pip install -e .' with a C++17 compiler"
+    return None

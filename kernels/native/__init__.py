@@ -1,0 +1,1 @@
+"""The CPU device: C++17 with OpenMP, built by setup.py."""
