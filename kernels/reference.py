@@ -167,10 +167,10 @@ def _spline_weight(distance: NDArray[np.float64], order: int) -> NDArray[np.floa
     """Value of the centred B-spline of order 1 or 3 at a distance in samples."""
     t = np.abs(distance)
     if order == 1:
-        return np.maximum(1 - t, 0)
+        return np.asarray(np.maximum(1 - t, 0))
     inner = (4 - 6 * t**2 + 3 * t**3) / 6
     outer = np.maximum(2 - t, 0) ** 3 / 6
-    return np.where(t < 1, inner, outer)
+    return np.asarray(np.where(t < 1, inner, outer))
 
 
 def _interpolate(channel: NDArray[np.float16], taps_zyx: tuple[Taps, Taps, Taps]) -> NDArray[np.float16]:

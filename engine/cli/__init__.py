@@ -1,0 +1,24 @@
+"""The `flare-trt` command: finds the command's module, parses, runs, and turns our errors into one line and an exit code."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from flare_trt.engine.cli.commands import COMMANDS, build_parser
+from flare_trt.engine.errors import FlareError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point of the console script. Returns the exit code: 0 done, 1 failed, 2 wrong usage, 3 no such device."""
+    arguments_in = list(sys.argv[1:] if argv is None else argv)
+    chosen = next((word for word in arguments_in if word in COMMANDS), None)
+    arguments = build_parser(chosen).parse_args(arguments_in)
+    try:
+        return int(arguments.run(arguments))
+    except FlareError as error:
+        print(f"flare-trt: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("flare-trt: interrupted", file=sys.stderr)
+        return 130
