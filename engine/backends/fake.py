@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from flare_trt.engine.backends.session import Session, SessionOptions, one_channel_shape, require_tile
+from flare_trt.engine.backends.session import Precision, Session, SessionOptions, one_channel_shape, require_tile
 from flare_trt.engine.errors import BundleError, DeviceError
 
 
@@ -38,7 +38,7 @@ class FakeSession:
 
     backend = "fake"
     device = "cpu"
-    precision = "fp32"
+    precision: Precision = "fp32"
 
     def __init__(self, input_shape: tuple[int, int, int, int, int], channels: int) -> None:
         self.input_shape = input_shape

@@ -47,7 +47,7 @@ class OnnxRuntimeSession:
             wanted = ("CUDAExecutionProvider", {"device_id": int(options.device.partition(":")[2] or 0), "use_tf32": 0})
         try:
             self._session = onnxruntime.InferenceSession(str(onnx), settings, providers=[wanted])
-        except Exception as error:  # noqa: BLE001  # onnxruntime raises a dozen unrelated classes for a bad model
+        except Exception as error:  # onnxruntime raises a dozen unrelated classes for a bad model
             raise BundleError(f"{onnx.name}: ONNX Runtime cannot load it: {error}") from error
         runs_on = self._session.get_providers()[0]
         if options.device != "cpu" and runs_on != "CUDAExecutionProvider":
