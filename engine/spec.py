@@ -25,10 +25,10 @@ class LabelSpec:
 
 @dataclass(frozen=True)
 class NetworkFile:
-    """An ONNX file of the bundle. Several in a stage are folds whose logits are averaged."""
+    """An ONNX file of the bundle. Several in a stage are folds whose logits are averaged. `write_bundle` fills `sha256` in."""
 
     file: str
-    sha256: str
+    sha256: str = ""
 
 
 @dataclass(frozen=True)
@@ -105,11 +105,11 @@ class Check:
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where the weights come from. `licence` is the weights', not the code's."""
+    """Where the weights come from. `licence` is the weights', not the code's; the export fills the last two in."""
 
     source: str
     licence: str
-    exported_by: str
+    exported_by: str = ""
     checks: tuple[Check, ...] = ()
 
 
