@@ -58,9 +58,9 @@ def find_roi(run: StageRun, ct: Volume, spec: ModelSpec) -> tuple[Located, int]:
     coarse = predict(run.stage, ImageSource.of(frame, run.stage.intensity), plan, run.runner, LabelSink.network(plan))
     with run.runner.watch.stage("roi"):
         pieces = _source_pieces(kernels, coarse, frame, ct.grid, spec.label_names)
-        kept, dropped = keep_abdomen(pieces, ct.grid.spacing_mm)
+        found = keep_abdomen(pieces, ct.grid.spacing_mm)
         expected = [spec.label_names[value] for value in run.stage.channel_values if value]
-        return locate(kept, dropped, expected, ct.grid, spec.roi), plan.tile_count * len(run.runner.sessions)
+        return locate(found, expected, ct.grid, spec.roi), plan.tile_count * len(run.runner.sessions)
 
 
 def segment_roi(run: StageRun, ct: Volume, located: Located, names: dict[int, str]) -> tuple[NDArray[np.uint8], RoiStory, int]:

@@ -57,34 +57,42 @@ def find_pieces(labels: NDArray[np.uint8], components: NDArray[np.int32], names:
     return sorted(found, key=lambda piece: -piece.voxels)
 
 
-def keep_abdomen(pieces: list[Piece], spacing_mm: Vector) -> tuple[list[Piece], list[DroppedComponent]]:
-    """Split pieces into those of the abdomen and the dropped ones, with the reason for each."""
-    large, dropped = _drop_specks(pieces)
+@dataclass(frozen=True)
+class Sorted:
+    """Pieces of the abdomen, strays with the reason why they went, and how many specks there were."""
+
+    kept: tuple[Piece, ...]
+    strays: tuple[DroppedComponent, ...]
+    specks: int
+
+
+def keep_abdomen(pieces: list[Piece], spacing_mm: Vector) -> Sorted:
+    """Sort pieces into those of the abdomen, strays and specks."""
+    large = _without_specks(pieces)
     cluster = _anchor_cluster(large, spacing_mm)
-    kept = []
+    kept, strays = [], []
     for piece in large:
         distance = piece.distance_mm(cluster, spacing_mm)
         limit = reach_mm(piece.name)
         if distance <= limit:
             kept.append(piece)
         else:
-            dropped.append(_dropped(piece, distance, f"farther than {limit:g} mm from the abdomen's solid organs"))
-    return kept, dropped
+            reason = f"farther than {limit:g} mm from the abdomen's solid organs"
+            strays.append(DroppedComponent(piece.name, round(piece.volume_ml, 2), round(distance, 1), reason))
+    return Sorted(tuple(kept), tuple(strays), len(pieces) - len(large))
 
 
-def _drop_specks(pieces: list[Piece]) -> tuple[list[Piece], list[DroppedComponent]]:
+def _without_specks(pieces: list[Piece]) -> list[Piece]:
     largest: dict[int, float] = {}
     for piece in pieces:
         largest[piece.label] = max(largest.get(piece.label, 0.0), piece.volume_ml)
-    large, dropped = [], []
+    large = []
     for piece in pieces:
         alone = piece.volume_ml == largest[piece.label]
         least = SPECK_ALONE_ML if alone else max(SPECK_ML, SPECK_SHARE * largest[piece.label])
         if piece.volume_ml >= least:
             large.append(piece)
-        else:
-            dropped.append(_dropped(piece, 0.0, "a speck"))
-    return large, dropped
+    return large
 
 
 def _anchor_cluster(pieces: list[Piece], spacing_mm: Vector) -> list[Piece]:
@@ -96,11 +104,6 @@ def _anchor_cluster(pieces: list[Piece], spacing_mm: Vector) -> list[Piece]:
         if sum(p.volume_ml for p in group) > sum(p.volume_ml for p in best):
             best = group
     return best
-
-
-def _dropped(piece: Piece, distance_mm: float, reason: str) -> DroppedComponent:
-    far = distance_mm if np.isfinite(distance_mm) else -1.0
-    return DroppedComponent(piece.name, round(piece.volume_ml, 2), round(far, 1), reason)
 
 
 def _gap_mm(a: Box, b: Box, spacing_mm: Vector) -> float:

@@ -27,6 +27,7 @@ class RoiStory:
     findings: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     dropped: tuple[DroppedComponent, ...] = ()
+    specks: int = 0
     touches_edge: tuple[str, ...] = ()
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from flare_trt.engine.anatomy import CORE_ORGANS, MAX_EXTENT_MM, canonical
 from flare_trt.engine.grid import Grid, Shape, Vector
 from flare_trt.engine.pieces import Piece
-from flare_trt.engine.report import DroppedComponent, RoiStory
+from flare_trt.engine.report import RoiStory
 from flare_trt.engine.spec import RoiSpec
 from flare_trt.kernels import Box
 
@@ -34,13 +34,12 @@ class Located:
     story: RoiStory
 
 
-def locate(
-    pieces: Sequence[Piece], dropped: Sequence[DroppedComponent], expected: Iterable[str], scan: Grid, roi: RoiSpec
-) -> Located:
-    """Decide the ROI. `pieces` are what `keep_abdomen` kept, boxes in source voxels; `expected` the coarse stage's label names."""
+def locate(found: Sorted, expected: Iterable[str], scan: Grid, roi: RoiSpec) -> Located:
+    """Decide the ROI. Pieces' boxes are in source voxels; `expected` are the coarse stage's label names."""
+    pieces = found.kept
     if not pieces:
         finding = "the coarse network found no abdominal organ in this scan"
-        return Located(None, _story("empty", None, scan, (finding,), (), dropped))
+        return Located(None, _story("empty", None, scan, (finding,), (), found))
     tight = _union([piece.box for piece in pieces])
     box = grow(tight, scan, roi.margin_low_mm, roi.margin_high_mm)
     missing = tuple(name for name in map(canonical, expected) if name not in {canonical(p.name) for p in pieces})
@@ -48,11 +47,11 @@ def locate(
     alarms = _odd_extents(tight, scan) + _upside_down(pieces, scan)
     if alarms:
         whole = whole_scan(scan)
-        return Located(whole, _story("whole", whole, scan, alarms + doubts + _mirrored(pieces, scan), missing, dropped))
+        return Located(whole, _story("whole", whole, scan, alarms + doubts + _mirrored(pieces, scan), missing, found))
     if doubts:
         box = enlarged(box, scan)
     decision = "enlarged" if doubts else "roi"
-    return Located(box, _story(decision, box, scan, doubts + _mirrored(pieces, scan), missing, dropped))
+    return Located(box, _story(decision, box, scan, doubts + _mirrored(pieces, scan), missing, found))
 
 
 def whole_scan(scan: Grid) -> Box:
@@ -79,13 +78,13 @@ def grow(box: Box, scan: Grid, low_mm: Vector, high_mm: Vector) -> Box:
 
 def edges_touched(box: Box, scan: Grid) -> tuple[str, ...]:
     """World directions in which a box reaches the scan's edge."""
-    found = []
+    touched = []
     for axis, letter in enumerate(scan.orientation):
         if box.start_zyx[axis] <= 0:
-            found.append(OPPOSITE[letter])
+            touched.append(OPPOSITE[letter])
         if box.stop_zyx[axis] >= scan.shape_zyx[axis]:
-            found.append(letter)
-    return tuple(found)
+            touched.append(letter)
+    return tuple(touched)
 
 
 def retold(story: RoiStory, decision: str, box: Box, scan: Grid) -> RoiStory:
@@ -102,9 +101,9 @@ def _story(
     scan: Grid,
     findings: tuple[str, ...],
     missing: tuple[str, ...],
-    dropped: Sequence[DroppedComponent],
+    found: Sorted,
 ) -> RoiStory:
-    story = RoiStory(decision, (0, 0, 0), (0, 0, 0), 0.0, findings, missing, tuple(dropped))
+    story = RoiStory(decision, (0, 0, 0), (0, 0, 0), 0.0, findings, missing, found.strays, found.specks)
     return retold(story, decision, box, scan) if box else story
 
 
