@@ -7,15 +7,22 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from flare_trt.kernels.checks import require_array, require_restore, require_tile
+from flare_trt.kernels.checks import (
+    IMAGE_DTYPES,
+    require_array,
+    require_restore,
+    require_ring,
+    require_rings,
+    require_spans,
+    require_tile,
+    require_values,
+)
 from flare_trt.kernels.contract import Array, Box, Intensity, Span, Taps
 from flare_trt.kernels.cuda import reduce
 from flare_trt.kernels.cuda.components import label_components
 from flare_trt.kernels.cuda.gpu import Gpu
 from flare_trt.kernels.cuda.launch import Launch
 from flare_trt.kernels.cuda.resample import resample
-
-IMAGE_DTYPES = ("int16", "float32")
 
 
 class CudaKernels(Gpu):
@@ -35,7 +42,7 @@ class CudaKernels(Gpu):
     def resample_spline(
         self, image: Array, spans_zyx: tuple[Span, Span, Span], order_zyx: tuple[int, int, int], clamp: tuple[float, float]
     ) -> Array:
-        require_array("image", image, ("float32",), 3)
+        require_spans(image, spans_zyx, order_zyx)
         return resample(self, image, spans_zyx, order_zyx, (float(clamp[0]), float(clamp[1])))
 
     def blend(self, ring: Array, weights: Array, logits: Array, gaussian: Array, corner_zyx: tuple[int, int, int]) -> None:
@@ -44,17 +51,20 @@ class CudaKernels(Gpu):
         self.launch("blend", Launch.over_volume(gaussian.shape), *arrays, *ring.shape, *gaussian.shape, *corner_zyx)
 
     def finish(self, ring: Array, weights: Array, planes: tuple[int, int]) -> None:
-        self.launch("finish", _over_planes(ring, planes), ring, weights, *ring.shape, *_start_and_count(planes))
+        require_ring(ring, weights, planes)
+        self.launch("finish", _over_planes(ring, planes), ring, weights, *ring.shape, planes[0], planes[1] - planes[0])
 
     def average(self, rings: Sequence[Array], planes: tuple[int, int]) -> None:
+        require_rings(rings, planes)
         first = rings[0]
         for number, other in enumerate(rings[1:], start=2):
             divisor = float(number) if number == len(rings) else 1.0
-            place = *first.shape, *_start_and_count(planes)
+            place = *first.shape, planes[0], planes[1] - planes[0]
             self.launch("add_fold", _over_planes(first, planes), first, other, *place, divisor)
 
     def clear(self, ring: Array, weights: Array, planes: tuple[int, int]) -> None:
-        self.launch("clear", _over_planes(ring, planes), ring, weights, *ring.shape, *_start_and_count(planes))
+        require_ring(ring, weights, planes)
+        self.launch("clear", _over_planes(ring, planes), ring, weights, *ring.shape, planes[0], planes[1] - planes[0])
 
     def restore_argmax(self, ring: Array, taps_zyx: tuple[Taps, Taps, Taps], values: NDArray[np.uint8], labels: Array) -> None:
         self._restore("restore_argmax", ring, taps_zyx, values, labels)
@@ -79,7 +89,7 @@ class CudaKernels(Gpu):
         return reduce.label_bounds(self, labels, count)
 
     def value_range(self, image: Array) -> tuple[float, float]:
-        require_array("image", image, IMAGE_DTYPES, image.ndim)
+        require_values(image)
         return reduce.value_range(self, image)
 
     def box_above(self, image: Array, threshold: float) -> Box | None:
@@ -97,10 +107,5 @@ class CudaKernels(Gpu):
         return label_components(self, labels)
 
 
-def _start_and_count(planes: tuple[int, int]) -> tuple[int, int]:
-    start, stop = planes
-    return start, max(0, stop - start)
-
-
 def _over_planes(ring: Array, planes: tuple[int, int]) -> Launch:
-    return Launch.over_volume((_start_and_count(planes)[1], *ring.shape[2:]))
+    return Launch.over_volume((planes[1] - planes[0], *ring.shape[2:]))

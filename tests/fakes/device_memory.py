@@ -74,10 +74,25 @@ class ndarray:  # noqa: N801  the name is CuPy's
     def __getitem__(self, key: Any) -> ndarray:
         return ndarray(np.asarray(self._host[key]), self._block)
 
-    def reshape(self, *shape: int) -> ndarray:
-        if not self._host.flags.c_contiguous:
-            raise TypeError("fake: reshape of a strided view would copy")
-        return ndarray(self._host.reshape(*shape), self._block)
+    def __setitem__(self, key: Any, value: ndarray | float) -> None:
+        require_no_capture("an assignment")
+        self._host[key] = _operand(value)
+
+    def __iadd__(self, other: ndarray | float) -> ndarray:
+        self._host += _operand(other)
+        return self
+
+    def __itruediv__(self, other: ndarray | float) -> ndarray:
+        self._host /= _operand(other)
+        return self
+
+    def transpose(self, axes: Sequence[int]) -> ndarray:
+        return ndarray(self._host.transpose(axes), self._block)
+
+    def copy(self) -> ndarray:
+        result = empty(self.shape, self.dtype)
+        result._host[...] = self._host
+        return result
 
     def get(self) -> NDArray[Any]:
         require_no_capture("a copy to the host")
@@ -96,6 +111,15 @@ class ndarray:  # noqa: N801  the name is CuPy's
     def fill(self, value: float) -> None:
         require_no_capture("a fill")
         self._host.fill(value)
+
+
+def _operand(value: ndarray | float) -> Any:
+    """The host side of another device array, or a number; a host array is refused as CuPy refuses it."""
+    if isinstance(value, ndarray):
+        return value._host
+    if isinstance(value, np.ndarray):
+        raise TypeError("Unsupported type <class 'numpy.ndarray'>")
+    return value
 
 
 def empty(shape: int | Sequence[int], dtype: DTypeLike = float) -> ndarray:

@@ -6,6 +6,7 @@ host code around the kernels, not CuPy. `tests/fakes/test_fake_cupy.py` holds it
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -87,6 +88,13 @@ def modules() -> dict[str, ModuleType]:
 @contextmanager
 def installed(library: Path, reversed_order: bool = False) -> Iterator[None]:
     """Put the fake in CuPy's place, over one build of the sources."""
-    build = device_program.HostBuild(library, reversed_order)
-    with mock.patch.dict("sys.modules", modules()), mock.patch.object(device_program, "BUILD", build):
-        yield
+    fakes = modules()
+    real = {name: sys.modules.pop(name) for name in [*sys.modules] if name.partition(".")[0] in ("cupy", "cupyx")}
+    sys.modules.update(fakes)
+    try:
+        with mock.patch.object(device_program, "BUILD", device_program.HostBuild(library, reversed_order)):
+            yield
+    finally:
+        for name in fakes:
+            del sys.modules[name]
+        sys.modules.update(real)

@@ -6,18 +6,22 @@
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
+#include <memory>
 #include <string>
 
 namespace flare {
 namespace {
 
+constexpr std::size_t kStackBytes = 64 << 10;
+
 struct Fibre {
     ucontext_t context;
-    std::vector<char> stack = std::vector<char>(256 << 10);
-    bool done = false;
+    std::unique_ptr<char[]> stack{new char[kStackBytes]};
+    bool done;
 };
 
 thread_local ucontext_t scheduler;
+thread_local std::vector<Fibre> fibres;
 thread_local Fibre* running = nullptr;
 thread_local const std::function<void()>* body = nullptr;
 
@@ -35,12 +39,13 @@ unsigned ordered(unsigned i, unsigned count, bool reversed) { return reversed ? 
 
 // Runs the threads of one block from barrier to barrier. False where some threads end while others wait at a barrier.
 bool run_fibres(const std::function<void()>& thread, unsigned threads, bool reversed) {
-    std::vector<Fibre> fibres(threads);
+    if (fibres.size() < threads) fibres.resize(threads);
     body = &thread;
     for (Fibre& fibre : fibres) {
+        fibre.done = false;
         getcontext(&fibre.context);
-        fibre.context.uc_stack.ss_sp = fibre.stack.data();
-        fibre.context.uc_stack.ss_size = fibre.stack.size();
+        fibre.context.uc_stack.ss_sp = fibre.stack.get();
+        fibre.context.uc_stack.ss_size = kStackBytes;
         fibre.context.uc_link = nullptr;
         makecontext(&fibre.context, enter, 0);
     }
