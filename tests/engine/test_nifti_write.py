@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 import SimpleITK as sitk  # noqa: N813 (its usual name)
 from nibabel.openers import ImageOpener
-from tests.engine.nifti_files import AXIAL, Forms, affine, random_rotation, write_raw
 
 from flare_trt.engine.errors import OutputError
 from flare_trt.engine.nifti import NiftiReader, read_ct, read_labels, write_labels
 from flare_trt.engine.volume import Volume
+from tests.engine.nifti_files import AXIAL, Forms, affine, random_rotation, write_raw
 
 KEPT = ("pixdim", "qform_code", "sform_code", "quatern_b", "quatern_c", "quatern_d", "qoffset_x", "qoffset_y", "qoffset_z")
 
