@@ -7,7 +7,7 @@ World coordinates are LPS in mm (DICOM, ITK). Arrays are (z, y, x); `origin_mm` 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from flare_trt.kernels import Box
 
 Vector = tuple[float, float, float]
 Shape = tuple[int, int, int]
+T = TypeVar("T")
 
 #: Letter of the world direction towards which an axis runs, by (LPS axis, sign).
 _LETTERS = {(0, 1): "L", (0, -1): "R", (1, 1): "P", (1, -1): "A", (2, 1): "S", (2, -1): "I"}
@@ -101,6 +102,34 @@ class Reorientation:
         """A view of an array in the wanted orientation as it lies in the source."""
         flipped = array[tuple(slice(None, None, -1) if flip else slice(None) for flip in self.flips)]
         return flipped.transpose(np.argsort(self.axes))
+
+    def transposed(self, order: Shape) -> Reorientation:
+        """This reorientation followed by a transpose: axis i of the new result is axis order[i] of the old one."""
+        z, y, x = order
+        axes, flips = self.axes, self.flips
+        return Reorientation((axes[z], axes[y], axes[x]), (flips[z], flips[y], flips[x]))
+
+    def permuted(self, values: tuple[T, T, T]) -> tuple[T, T, T]:
+        """Per-axis values of the source (spacing, shape) in the result's axis order."""
+        z, y, x = self.axes
+        return values[z], values[y], values[x]
+
+    def undo_box(self, box: Box, source_shape: Shape) -> Box:
+        """A box of the result, as a box of the source of this shape."""
+        start, stop = [0, 0, 0], [0, 0, 0]
+        for axis, flip, low, high in zip(self.axes, self.flips, box.start_zyx, box.stop_zyx, strict=True):
+            size = source_shape[axis]
+            start[axis], stop[axis] = (size - high, size - low) if flip else (low, high)
+        return Box((start[0], start[1], start[2]), (stop[0], stop[1], stop[2]))
+
+    def apply_box(self, box: Box, source_shape: Shape) -> Box:
+        """A box of the source of this shape, as a box of the result."""
+        start, stop = [], []
+        for axis, flip in zip(self.axes, self.flips, strict=True):
+            low, high, size = box.start_zyx[axis], box.stop_zyx[axis], source_shape[axis]
+            start.append(size - high if flip else low)
+            stop.append(size - low if flip else high)
+        return Box((start[0], start[1], start[2]), (stop[0], stop[1], stop[2]))
 
     def grid(self, source: Grid) -> Grid:
         """The grid of `apply(array)`."""

@@ -25,10 +25,10 @@ class LabelSpec:
 
 @dataclass(frozen=True)
 class NetworkFile:
-    """An ONNX file of the bundle. Several in a stage are folds whose logits are averaged."""
+    """An ONNX file of the bundle. Several in a stage are folds whose logits are averaged. `write_bundle` fills `sha256` in."""
 
     file: str
-    sha256: str
+    sha256: str = ""
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class StageSpec:
             sorted(self.transpose_forward) == [0, 1, 2], "transpose_forward", self.transpose_forward, "a permutation of 0, 1, 2"
         )
         _require(self.image_order in (0, 1, 3), "image_order", self.image_order, "0, 1 or 3")
-        _require(self.image_order_z in (0, 1), "image_order_z", self.image_order_z, "0 or 1")
+        _require(self.image_order_z == 0, "image_order_z", self.image_order_z, "0")
         _require(self.logits_order in (0, 1), "logits_order", self.logits_order, "0 or 1")
         _require(self.logits_order_z in (0, 1), "logits_order_z", self.logits_order_z, "0 or 1")
         _require(0 < self.tile_step <= 1, "tile_step", self.tile_step, "a share of the patch in (0, 1]")
@@ -105,11 +105,11 @@ class Check:
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where the weights come from. `licence` is the weights', not the code's."""
+    """Where the weights come from. `licence` is the weights', not the code's; the export fills the last two in."""
 
     source: str
     licence: str
-    exported_by: str
+    exported_by: str = ""
     checks: tuple[Check, ...] = ()
 
 

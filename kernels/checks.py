@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+#: What an image's voxels may be.
+IMAGE_DTYPES = ("int16", "float32")
+
 
 def require_array(name: str, array: Any, dtypes: Sequence[str], ndim: int) -> None:
     """Raise TypeError for a wrong dtype, ValueError for a wrong rank or an array that is not C-contiguous."""
@@ -21,6 +24,53 @@ def require_shape(name: str, array: Any, shape: Sequence[int]) -> None:
     """Raise ValueError unless the array has exactly this shape."""
     if tuple(array.shape) != tuple(shape):
         raise ValueError(f"{name}: got shape {tuple(array.shape)}, expected {tuple(shape)}")
+
+
+def require_values(image: Any) -> None:
+    """Check the argument of `value_range`: an image of any rank with at least one voxel."""
+    require_array("image", image, IMAGE_DTYPES, getattr(image, "ndim", 0))
+    if not image.size:
+        raise ValueError("image: got no voxels, expected at least one")
+
+
+def require_spans(image: Any, spans_zyx: Sequence[Any], order_zyx: Sequence[int]) -> None:
+    """Check the arguments of `resample_spline`: a slab lies in its axis and holds the source samples its targets need."""
+    require_array("image", image, ("float32",), 3)
+    for axis, span, order, length in zip("zyx", spans_zyx, order_zyx, image.shape, strict=True):
+        if order not in (0, 1, 3):
+            raise ValueError(f"order {axis}: got {order}, expected 0, 1 or 3")
+        if not 0 <= span.target_start < span.target_stop <= span.target_size:
+            raise ValueError(f"span {axis}: got targets {span.target_start}..{span.target_stop} of {span.target_size}")
+        start, stop = span.source_needed(order)
+        if not (0 <= span.source_start <= start and stop <= span.source_start + length <= span.source_size):
+            raise ValueError(
+                f"span {axis}: got samples {span.source_start}..{span.source_start + length} of {span.source_size}, "
+                f"expected a slab that holds {start}..{stop}"
+            )
+
+
+def require_ring(ring: Any, weights: Any, planes: tuple[int, int]) -> None:
+    """Check the arguments of `finish` and `clear`; a plane may not be named twice."""
+    require_array("ring", ring, ("float16",), 4)
+    require_array("weights", weights, ("float16",), 3)
+    require_shape("weights", weights, ring.shape[1:])
+    require_planes(ring, planes)
+
+
+def require_rings(rings: Sequence[Any], planes: tuple[int, int]) -> None:
+    """Check the arguments of `average`."""
+    if not rings:
+        raise ValueError("rings: got none, expected one a fold")
+    for ring in rings:
+        require_array("rings", ring, ("float16",), 4)
+        require_shape("rings", ring, rings[0].shape)
+    require_planes(rings[0], planes)
+
+
+def require_planes(ring: Any, planes: tuple[int, int]) -> None:
+    """Raise ValueError for a range of planes that a ring cannot hold at once."""
+    if not 0 <= planes[0] <= planes[1] <= planes[0] + ring.shape[1]:
+        raise ValueError(f"planes: got {planes[0]}..{planes[1]}, expected at most {ring.shape[1]} planes from 0 up")
 
 
 def require_tile(ring: Any, weights: Any, logits: Any, gaussian: Any, corner_zyx: Sequence[int]) -> None:
@@ -42,10 +92,16 @@ def require_tile(ring: Any, weights: Any, logits: Any, gaussian: Any, corner_zyx
 def require_restore(ring: Any, taps_zyx: Sequence[Any], values: Any, labels: Any) -> None:
     """Check the arguments of `restore_argmax` and `restore_regions`."""
     require_array("ring", ring, ("float16",), 4)
+    require_array("values", values, ("uint8",), 1)
     require_array("labels", labels, ("uint8",), 3)
     require_shape("labels", labels, [len(taps.lower) for taps in taps_zyx])
     require_shape("values", values, (ring.shape[0],))
+    if not len(values):
+        raise ValueError("ring: got no channels, expected at least one")
     for axis, taps, size in zip("zyx", taps_zyx, ring.shape[1:], strict=True):
+        require_array(f"weight {axis}", taps.weight, ("float32",), 1)
         for index in (taps.lower, taps.upper):
+            require_array(f"taps {axis}", index, ("int32",), 1)
+            require_shape(f"taps {axis}", index, taps.weight.shape)
             if len(index) and (index.min() < 0 or index.max() >= size):
                 raise ValueError(f"taps {axis}: got indices {index.min()}..{index.max()}, expected 0..{size - 1}")

@@ -8,10 +8,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from flare_trt.kernels.checks import require_array, require_restore, require_tile
+from flare_trt.kernels.checks import (
+    IMAGE_DTYPES,
+    require_array,
+    require_restore,
+    require_ring,
+    require_rings,
+    require_spans,
+    require_tile,
+    require_values,
+)
 from flare_trt.kernels.contract import Array, Box, Intensity, Kernels, Span, Taps
-
-IMAGE_DTYPES = ("int16", "float32")
 
 
 def create() -> Kernels:
@@ -46,7 +53,7 @@ class ReferenceKernels:
     def resample_spline(
         self, image: Array, spans_zyx: tuple[Span, Span, Span], order_zyx: tuple[int, int, int], clamp: tuple[float, float]
     ) -> Array:
-        require_array("image", image, ("float32",), 3)
+        require_spans(image, spans_zyx, order_zyx)
         result = image.astype(np.float64)
         for axis in (1, 2):
             result = _resample_axis(result, axis, spans_zyx[axis], order_zyx[axis])
@@ -68,11 +75,13 @@ class ReferenceKernels:
             weights[place] = (weights[place].astype(np.float32) + gaussian[dz].astype(np.float32)).astype(np.float16)
 
     def finish(self, ring: Array, weights: Array, planes: tuple[int, int]) -> None:
+        require_ring(ring, weights, planes)
         for z in range(*planes):
             plane = z % ring.shape[1]
             ring[:, plane] = (ring[:, plane].astype(np.float32) / weights[plane].astype(np.float32)).astype(np.float16)
 
     def average(self, rings: Sequence[Array], planes: tuple[int, int]) -> None:
+        require_rings(rings, planes)
         for z in range(*planes):
             plane = z % rings[0].shape[1]
             for other in rings[1:]:
@@ -80,6 +89,7 @@ class ReferenceKernels:
             rings[0][:, plane] = (rings[0][:, plane].astype(np.float32) / np.float32(len(rings))).astype(np.float16)
 
     def clear(self, ring: Array, weights: Array, planes: tuple[int, int]) -> None:
+        require_ring(ring, weights, planes)
         for z in range(*planes):
             ring[:, z % ring.shape[1]] = 0
             weights[z % ring.shape[1]] = 0
@@ -112,7 +122,7 @@ class ReferenceKernels:
         return table
 
     def value_range(self, image: Array) -> tuple[float, float]:
-        require_array("image", image, IMAGE_DTYPES, image.ndim)
+        require_values(image)
         return float(image.min()), float(image.max())
 
     def box_above(self, image: Array, threshold: float) -> Box | None:
@@ -140,8 +150,6 @@ def _resample_axis(image: NDArray[np.float64], axis: int, span: Span, order: int
     """One axis of resample_spline: edge extension long enough to be exact, prefilter, then order + 1 taps."""
     from scipy import ndimage
 
-    if order not in (0, 1, 3):
-        raise ValueError(f"order: got {order}, expected 0, 1 or 3")
     if span.source_size == span.target_size:
         start = span.target_start - span.source_start
         return np.asarray(image.take(range(start, start + span.target_stop - span.target_start), axis))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from flare_trt.engine.errors import DeviceError
+from flare_trt.engine.errors import BundleError, DeviceError
 
 #: Backend name -> module with `open_session(onnx, options) -> Session` and `problem() -> str | None`.
 BACKENDS = {
@@ -65,3 +66,15 @@ def require_tile(session: Session, tile: Any) -> None:
     """Check an input of `Session.run`. Raises ValueError."""
     if tuple(tile.shape) != session.input_shape or str(tile.dtype) != "float32" or not tile.flags["C_CONTIGUOUS"]:
         raise ValueError(f"tile: got {tile.dtype} {tuple(tile.shape)}, expected C-contiguous float32 {session.input_shape}")
+
+
+def one_channel_shape(name: str, sizes: Sequence[int | None], outputs: int) -> tuple[int, int, int, int, int]:
+    """The static input shape (1, 1, z, y, x) of a network file; a free batch size is taken as 1. Raises BundleError."""
+    fixed = [1 if axis == 0 and size is None else size for axis, size in enumerate(sizes)]
+    if len(fixed) != 5 or None in fixed or fixed[:2] != [1, 1] or outputs != 1:
+        raise BundleError(
+            f"{name}: got an input of shape {list(sizes)} and {outputs} outputs, expected (1, 1, z, y, x) with fixed sizes and "
+            "one output; export it again with static shapes and deep supervision off"
+        )
+    _, _, z, y, x = (int(size or 0) for size in fixed)
+    return 1, 1, z, y, x

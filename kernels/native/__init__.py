@@ -1,1 +1,127 @@
-"""The CPU device: C++17 with OpenMP, built by setup.py."""
+"""The CPU device: C++17 with OpenMP, built by setup.py. Checks arguments, then calls the compiled module `_native`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from flare_trt.kernels.checks import (
+    IMAGE_DTYPES,
+    require_array,
+    require_restore,
+    require_ring,
+    require_rings,
+    require_spans,
+    require_tile,
+    require_values,
+)
+from flare_trt.kernels.contract import Array, Box, Intensity, Kernels, Span, Taps
+
+
+def create() -> Kernels:
+    """The native device. Raises ImportError where the extension was not built."""
+    return NativeKernels(import_module("flare_trt.kernels.native._native"))
+
+
+class NativeKernels:
+    """See contract.Kernels for what each method does. Results do not depend on the number of threads or the processor."""
+
+    name = "native"
+
+    def __init__(self, compiled: Any) -> None:
+        self._compiled = compiled
+
+    def upload(self, host: NDArray[Any]) -> Array:
+        return np.ascontiguousarray(host)
+
+    def download(self, array: Array) -> NDArray[Any]:
+        return np.asarray(array)
+
+    def empty(self, shape: Sequence[int], dtype: DTypeLike) -> Array:
+        return np.empty(shape, dtype)
+
+    def zeros(self, shape: Sequence[int], dtype: DTypeLike) -> Array:
+        return np.zeros(shape, dtype)
+
+    def normalise(self, image: Array, intensity: Intensity) -> Array:
+        require_array("image", image, IMAGE_DTYPES, 3)
+        divisor = max(intensity.std_hu, 1e-8)
+        return self._compiled.normalise(image, intensity.low_hu, intensity.high_hu, intensity.mean_hu, divisor)
+
+    def resample_spline(
+        self, image: Array, spans_zyx: tuple[Span, Span, Span], order_zyx: tuple[int, int, int], clamp: tuple[float, float]
+    ) -> Array:
+        require_spans(image, spans_zyx, order_zyx)
+        axes = tuple(
+            (0 if span.source_size == span.target_size else order, span.coordinates())
+            for span, order in zip(spans_zyx, order_zyx, strict=True)
+        )
+        by_slice = order_zyx[0] == 0 and max(order_zyx) == 3
+        return self._compiled.resample(image, axes, None if by_slice else clamp)
+
+    def blend(self, ring: Array, weights: Array, logits: Array, gaussian: Array, corner_zyx: tuple[int, int, int]) -> None:
+        require_tile(ring, weights, logits, gaussian, corner_zyx)
+        self._compiled.blend(_bits(ring), _bits(weights), logits, _bits(gaussian), corner_zyx)
+
+    def finish(self, ring: Array, weights: Array, planes: tuple[int, int]) -> None:
+        require_ring(ring, weights, planes)
+        self._compiled.finish(_bits(ring), _bits(weights), planes)
+
+    def average(self, rings: Sequence[Array], planes: tuple[int, int]) -> None:
+        require_rings(rings, planes)
+        self._compiled.average([_bits(ring) for ring in rings], planes)
+
+    def clear(self, ring: Array, weights: Array, planes: tuple[int, int]) -> None:
+        require_ring(ring, weights, planes)
+        self._compiled.clear(_bits(ring), planes)
+        self._compiled.clear(_bits(weights), planes)
+
+    def restore_argmax(self, ring: Array, taps_zyx: tuple[Taps, Taps, Taps], values: NDArray[np.uint8], labels: Array) -> None:
+        require_restore(ring, taps_zyx, values, labels)
+        self._compiled.restore_argmax(_bits(ring), _arrays(taps_zyx), values, labels)
+
+    def restore_regions(self, ring: Array, taps_zyx: tuple[Taps, Taps, Taps], values: NDArray[np.uint8], labels: Array) -> None:
+        require_restore(ring, taps_zyx, values, labels)
+        self._compiled.restore_regions(_bits(ring), _arrays(taps_zyx), values, labels)
+
+    def bounds(self, labels: Array, count: int) -> NDArray[np.int64]:
+        require_array("labels", labels, ("uint8",), 3)
+        table: NDArray[np.int64] = self._compiled.bounds(labels)
+        highest = int(table[:, 6].nonzero()[0].max(initial=0))
+        if highest >= count and labels.size:
+            raise ValueError(f"labels: got a label {highest}, expected at most {count - 1}")
+        return table[:count]
+
+    def value_range(self, image: Array) -> tuple[float, float]:
+        require_values(image)
+        lowest, highest = self._compiled.value_range(image)
+        return lowest, highest
+
+    def box_above(self, image: Array, threshold: float) -> Box | None:
+        require_array("image", image, IMAGE_DTYPES, 3)
+        corners = self._compiled.box_above(image, threshold)
+        return None if corners is None else Box(*corners)
+
+    def box_nonzero(self, image: Array) -> Box | None:
+        require_array("image", image, IMAGE_DTYPES, 3)
+        corners = self._compiled.box_nonzero(image)
+        return None if corners is None else Box(*corners)
+
+    def components(self, labels: Array) -> Array:
+        import cc3d
+
+        require_array("labels", labels, ("uint8",), 3)
+        return np.ascontiguousarray(cc3d.connected_components(labels, connectivity=26, out_dtype=np.uint32)).view(np.int32)
+
+
+def _bits(halves: NDArray[np.float16]) -> NDArray[np.uint16]:
+    """The same memory as the integers that the compiled module takes for float16."""
+    return halves.view(np.uint16)
+
+
+def _arrays(taps_zyx: tuple[Taps, Taps, Taps]) -> tuple[tuple[NDArray[Any], ...], ...]:
+    return tuple((taps.lower, taps.upper, taps.weight) for taps in taps_zyx)

@@ -1,0 +1,126 @@
+"""Coarse to fine: find the abdomen, segment only there, and never cut an organ without saying so.
+
+Both passes are the same `predict`. After the fine pass its labels are looked at: an organ that reaches an inner face of the
+box was probably cut, so the box is enlarged once and then given up for the whole scan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flare_trt.engine.anatomy import REACH_MM, canonical
+from flare_trt.engine.frame import Frame
+from flare_trt.engine.grid import Grid
+from flare_trt.engine.pieces import Piece, find_pieces, keep_abdomen
+from flare_trt.engine.planes import ImageSource
+from flare_trt.engine.predict import LabelSink, Runner, predict
+from flare_trt.engine.report import RoiStory
+from flare_trt.engine.roi import OPPOSITE, Located, enlarged, locate, retold, whole_scan
+from flare_trt.engine.spec import ModelSpec, StageSpec
+from flare_trt.engine.stage_plan import plan_stage
+from flare_trt.engine.volume import Volume
+from flare_trt.kernels import Box, Kernels
+
+#: An organ with less than this on a face of the box only grazes it.
+CUT_AREA_MM2 = 40.0
+
+
+@dataclass(frozen=True)
+class StageRun:
+    """A stage as it is run, and what it runs on."""
+
+    stage: StageSpec
+    runner: Runner
+
+
+def segment_stage(run: StageRun, ct: Volume, box: Box, labels: NDArray[np.uint8]) -> int:
+    """Segment the source box with one stage and write its labels into the scan's; returns the tiles run."""
+    frame = Frame.of(ct, run.stage)
+    roi = frame.from_source(box, ct.grid.shape_zyx)
+    if 0 in roi.shape_zyx:
+        return 0
+    plan = plan_stage(run.stage, frame, roi)
+    found = predict(run.stage, ImageSource.of(frame, run.stage.intensity), plan, run.runner, LabelSink.source(plan))
+    with run.runner.watch.stage("restore"):
+        frame.paste(run.runner.kernels.download(found), roi, labels)
+    return plan.tile_count * len(run.runner.sessions)
+
+
+def find_roi(run: StageRun, ct: Volume, spec: ModelSpec) -> tuple[Located, int]:
+    """Run the coarse stage over the scan and decide where the fine one looks; also the tiles run."""
+    frame = Frame.of(ct, run.stage)
+    plan = plan_stage(run.stage, frame)
+    kernels = run.runner.kernels
+    coarse = predict(run.stage, ImageSource.of(frame, run.stage.intensity), plan, run.runner, LabelSink.network(plan))
+    with run.runner.watch.stage("roi"):
+        pieces = _source_pieces(kernels, coarse, frame, ct.grid, spec.label_names)
+        found = keep_abdomen(pieces, ct.grid.spacing_mm)
+        expected = [spec.label_names[value] for value in run.stage.channel_values if value]
+        return locate(found, expected, ct.grid, spec.roi), plan.tile_count * len(run.runner.sessions)
+
+
+def segment_roi(run: StageRun, ct: Volume, located: Located, names: dict[int, str]) -> tuple[NDArray[np.uint8], RoiStory, int]:
+    """Run the fine stage in the ROI; enlarge once, then take the whole scan, where an organ reaches the box's inner faces."""
+    labels = np.zeros(ct.grid.shape_zyx, np.uint8)
+    story, box, tiles = located.story, located.box, 0
+    while box is not None:
+        labels[...] = 0
+        tiles += segment_stage(run, ct, box, labels)
+        with run.runner.watch.stage("roi"):
+            cut = cut_organs(labels, box, ct.grid, names)
+        retry = _retry(story, box, cut, ct.grid)
+        story = replace(story, findings=story.findings + tuple(f"{name} reaches the box's {side} face" for name, side in cut))
+        if retry is None:
+            break
+        decision, box = retry
+        story = retold(story, decision, box, ct.grid)
+    return labels, story, tiles
+
+
+def _retry(story: RoiStory, box: Box, cut: list[tuple[str, str]], scan: Grid) -> tuple[str, Box] | None:
+    """The next decision and its larger box, or None where this one will do.
+
+    Vessels and gullet run on beyond any box: they are enlarged for once, and never cost the whole scan.
+    """
+    solid = [name for name, _ in cut if canonical(name) not in REACH_MM]
+    if not cut or box == whole_scan(scan):
+        return None
+    if story.decision == "roi":
+        return "enlarged", enlarged(box, scan)
+    return ("whole", whole_scan(scan)) if solid else None
+
+
+def cut_organs(labels: NDArray[np.uint8], box: Box, scan: Grid, names: dict[int, str]) -> list[tuple[str, str]]:
+    """(organ, side) for each label that lies on a face of the box, where that face is not the scan's own edge."""
+    inside = labels[box.slices]
+    found = []
+    for axis, letter in enumerate(scan.orientation):
+        faces = [(0, box.start_zyx[axis] > 0, OPPOSITE[letter]), (-1, box.stop_zyx[axis] < scan.shape_zyx[axis], letter)]
+        for index, inner, side in faces:
+            if inner:
+                area_mm2 = float(np.prod(scan.spacing_mm)) / scan.spacing_mm[axis]
+                counts = np.bincount(inside.take(index, axis).ravel())
+                found += [(names.get(v, str(v)), side) for v, n in enumerate(counts) if v and n * area_mm2 >= CUT_AREA_MM2]
+    return found
+
+
+def _source_pieces(kernels: Kernels, coarse: NDArray[np.uint8], frame: Frame, scan: Grid, names: dict[int, str]) -> list[Piece]:
+    """Pieces of the coarse labels, with their boxes in source voxels."""
+    labels = kernels.download(coarse)
+    scale = [source / network for source, network in zip(frame.shape_zyx, labels.shape, strict=True)]
+    spacing = tuple(mm * s for mm, s in zip(frame.spacing_mm, scale, strict=True))
+    pieces = find_pieces(labels, kernels.download(kernels.components(coarse)), names, spacing)
+    return [replace(piece, box=frame.to_source(_scaled(piece.box, scale), scan.shape_zyx)) for piece in pieces]
+
+
+def _scaled(box: Box, scale: list[float]) -> Box:
+    rounding: tuple[Callable[[float], float], Callable[[float], float]] = (np.floor, np.ceil)
+    start, stop = (
+        [int(r(v * s)) for v, s in zip(side, scale, strict=True)]
+        for r, side in zip(rounding, (box.start_zyx, box.stop_zyx), strict=True)
+    )
+    return Box((start[0], start[1], start[2]), (stop[0], stop[1], stop[2]))

@@ -1,0 +1,53 @@
+"""What happened in a run, as JSON-ready values: where it ran, how long each stage took, which way the ROI went."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class DroppedComponent:
+    """A coarse component that was left out of the ROI, and why."""
+
+    label: str
+    volume_ml: float
+    distance_mm: float
+    reason: str
+
+
+@dataclass(frozen=True)
+class RoiStory:
+    """How the ROI was found. `decision` is roi, enlarged, whole or empty; boxes are source voxels (z, y, x), half-open."""
+
+    decision: str
+    start_zyx: tuple[int, int, int]
+    stop_zyx: tuple[int, int, int]
+    share_of_scan: float
+    findings: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    dropped: tuple[DroppedComponent, ...] = ()
+    specks: int = 0
+    touches_edge: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """Everything worth knowing about one segmented scan. Seconds by stage, in the order in which stages first ran."""
+
+    version: str
+    model: str
+    mode: str
+    device: str
+    device_reason: str
+    kernels: str
+    backend: str
+    precision: str
+    stages: dict[str, float]
+    tiles: dict[str, int]
+    roi: RoiStory | None
+    warnings: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """A plain dictionary for json.dumps."""
+        return asdict(self)

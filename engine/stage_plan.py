@@ -1,0 +1,128 @@
+"""Every size of one network pass, computed before anything is allocated.
+
+A pass works on a window of the network grid of the whole scan: an ROI run resamples exactly the voxels that a run over the
+whole scan would, so both see the same image and only the tiles' places differ.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from flare_trt.engine.frame import Frame
+from flare_trt.engine.geometry import separate_axis, target_shape
+from flare_trt.engine.grid import Shape
+from flare_trt.engine.spec import StageSpec
+from flare_trt.engine.tiles import tile_starts
+from flare_trt.kernels import Box, Span
+from flare_trt.kernels.contract import Taps
+
+
+@dataclass(frozen=True)
+class StagePlan:
+    """All shapes are in the network's axis order. `target` is the box of source voxels that get labels."""
+
+    source_shape: Shape  # of the frame's view
+    network_shape: Shape  # of the whole view, resampled
+    window: Box  # the part of the network grid that is computed
+    target: Box
+    patch_zyx: Shape
+    starts_zyx: tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
+    image_orders: Shape
+    image_axis: int | None  # the axis that is resampled by nearest neighbour, slice by slice
+    logits_orders: Shape
+
+    @property
+    def padded_shape(self) -> Shape:
+        """The window, padded to at least one patch."""
+        z, y, x = (max(size, patch) for size, patch in zip(self.window.shape_zyx, self.patch_zyx, strict=True))
+        return z, y, x
+
+    @property
+    def pad_below(self) -> Shape:
+        """Padding in front of the window; the rest of it lies behind (acvl_utils pad_nd_image centres so)."""
+        z, y, x = ((p - w) // 2 for p, w in zip(self.padded_shape, self.window.shape_zyx, strict=True))
+        return z, y, x
+
+    @property
+    def tile_count(self) -> int:
+        """Forward passes of one fold without mirroring."""
+        return math.prod(len(starts) for starts in self.starts_zyx)
+
+    def span(self, axis: int, start: int, stop: int) -> Span:
+        """How network-grid samples [start, stop) of an axis come out of the source; the slab is `source_start` and on."""
+        source, target = self.source_shape[axis], self.network_shape[axis]
+        low, _ = Span(source, target, start, stop).source_needed(self.image_orders[axis])
+        return Span(source, target, start, stop, low)
+
+    def source_stop(self, axis: int, stop: int) -> int:
+        """Last source sample + 1 that network-grid samples up to `stop` need."""
+        span = Span(self.source_shape[axis], self.network_shape[axis], stop - 1, stop)
+        return span.source_needed(self.image_orders[axis])[1]
+
+    def taps(self, axis: int, padded: bool = True) -> Taps:
+        """Where each target voxel of an axis reads the padded window's logits."""
+        source, network = self.source_shape[axis], self.network_shape[axis]
+        index = np.arange(self.target.start_zyx[axis], self.target.stop_zyx[axis], dtype=np.float64)
+        place = index if source == network else (index + 0.5) * (network / source) - 0.5
+        if self.logits_orders[axis] == 0:
+            lower = upper = np.floor(place + 0.5)
+            weight = np.zeros(len(place))
+        else:
+            lower = np.floor(np.clip(place, 0, network - 1))
+            weight = np.clip(place, 0, network - 1) - lower
+            upper = np.where(weight > 0, lower + 1, lower)
+        low, high = self.window.start_zyx[axis], self.window.stop_zyx[axis]
+        offset = self.pad_below[axis] - low if padded else -low
+        bounded = [np.clip(side, low, high - 1).astype(np.int32) + np.int32(offset) for side in (lower, upper)]
+        return Taps(bounded[0], bounded[1], weight.astype(np.float32))
+
+    def network_taps(self, axis: int) -> Taps:
+        """Taps that read the window's logits as they are, one label a network-grid voxel."""
+        index = np.arange(self.window.shape_zyx[axis], dtype=np.int32) + np.int32(self.pad_below[axis])
+        return Taps(index, index, np.zeros(len(index), np.float32))
+
+
+def plan_stage(stage: StageSpec, frame: Frame, roi: Box | None = None) -> StagePlan:
+    """Plan a pass over the whole frame, or over the box `roi` of its view."""
+    source = frame.shape_zyx
+    network = target_shape(source, frame.spacing_mm, stage.spacing_mm)
+    image_axis = separate_axis(frame.spacing_mm, stage.spacing_mm, stage.separate_z)
+    logits_axis = separate_axis(stage.spacing_mm, frame.spacing_mm, stage.separate_z)
+    target = roi or Box((0, 0, 0), source)
+    window = _window(target, source, network, stage.patch_zyx)
+    padded = [max(size, patch) for size, patch in zip(window.shape_zyx, stage.patch_zyx, strict=True)]
+    z, y, x = (tile_starts(size, patch, stage.tile_step) for size, patch in zip(padded, stage.patch_zyx, strict=True))
+    return StagePlan(
+        source_shape=source,
+        network_shape=network,
+        window=window,
+        target=target,
+        patch_zyx=stage.patch_zyx,
+        starts_zyx=(z, y, x),
+        image_orders=_orders(stage.image_order, stage.image_order_z, image_axis),
+        image_axis=image_axis if network != source else None,
+        logits_orders=_orders(stage.logits_order, stage.logits_order_z, logits_axis),
+    )
+
+
+def _orders(order: int, order_z: int, axis: int | None) -> Shape:
+    z, y, x = (order_z if axis == i else order for i in range(3))
+    return z, y, x
+
+
+def _window(target: Box, source: Shape, network: Shape, patch: Shape) -> Box:
+    """Network-grid box that holds every sample the target reads, grown to a patch where the scan has the voxels."""
+    start, stop = [], []
+    for axis in range(3):
+        scale = network[axis] / source[axis]
+        low = max(0, math.floor((target.start_zyx[axis] + 0.5) * scale - 0.5))
+        high = min(network[axis], math.floor((target.stop_zyx[axis] - 0.5) * scale - 0.5) + 2)
+        missing = max(0, min(patch[axis], network[axis]) - (high - low))
+        low = max(0, min(low - missing // 2, network[axis] - (high - low + missing)))
+        high = max(high, min(network[axis], low + min(patch[axis], network[axis])))
+        start.append(low)
+        stop.append(high)
+    return Box((start[0], start[1], start[2]), (stop[0], stop[1], stop[2]))

@@ -1,0 +1,54 @@
+#include <cstring>
+#include <vector>
+
+#include "boxes.h"
+#include "threads.h"
+
+namespace flare {
+
+namespace {
+
+using Table = std::vector<LabelBounds>;
+
+// First voxel after x that differs from row[x], eight compared at a time.
+int64_t end_of_run(const uint8_t* row, int64_t x, int64_t columns) {
+    const uint8_t label = row[x];
+    const uint64_t repeated = label * 0x0101010101010101u;
+    for (uint64_t eight; x + 8 <= columns; x += 8) {
+        std::memcpy(&eight, row + x, sizeof eight);
+        if (eight != repeated) break;
+    }
+    while (x < columns && row[x] == label) ++x;
+    return x;
+}
+
+void include_row(const uint8_t* row, int64_t z, int64_t y, int64_t columns, Table& table) {
+    for (int64_t x = 0, stop; x < columns; x = stop) {
+        stop = end_of_run(row, x, columns);
+        LabelBounds& label = table[row[x]];
+        label.box.include(0, z, z + 1);
+        label.box.include(1, y, y + 1);
+        label.box.include(2, x, stop);
+        label.voxels += stop - x;
+    }
+}
+
+}  // namespace
+
+void bounds(const uint8_t* labels, const Shape& shape, LabelBounds* table) {
+    const Team team;
+    std::vector<Table> tables(team.size(), Table(kLabels));
+    team.run(shape.planes, [&](int64_t z, int thread) {
+        for (int64_t y = 0; y < shape.rows; ++y) {
+            include_row(labels + (z * shape.rows + y) * shape.columns, z, y, shape.columns, tables[thread]);
+        }
+    });
+    for (const Table& part : tables) {
+        for (int label = 0; label < kLabels; ++label) {
+            table[label].box.include(part[label].box);
+            table[label].voxels += part[label].voxels;
+        }
+    }
+}
+
+}  // namespace flare
