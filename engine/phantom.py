@@ -84,7 +84,7 @@ def _paint_organs(canvas: Canvas, rng: np.random.Generator, organs_hu: dict[int,
             regions = canvas.tubes(curve[:, :3], curve[:, 3] * size)
         else:
             regions = [
-                canvas.ellipsoid(tuple(np.add(centre, shift)), tuple(np.multiply(axes, size)), 0.08)  # type: ignore[arg-type]
+                canvas.ellipsoid(tuple(np.add(centre, shift)), tuple(np.multiply(axes, size)), 0.08)
                 for centre, axes in anatomy.ELLIPSOIDS[label]
             ]
         for region in regions:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from flare_trt.engine import strict_json
@@ -23,14 +23,14 @@ class TeacherConfig:
 
 @dataclass(frozen=True)
 class DataConfig:
-    """CTs that the teacher labels, views a CT, and the labelled CTs that only measure. Paths are files."""
+    """CTs that the teacher labels, views a CT, and the labelled CTs that only measure. Paths are NIfTI files."""
 
     cts: tuple[str, ...]
     views_per_ct: int
     validation_cts: tuple[str, ...]
     validation_labels: tuple[str, ...]
-    view_warp: WarpRange = WarpRange()
-    patch_warp: WarpRange = WarpRange((6.0, 3.0, 3.0), 0.1, 0.06)
+    view_warp: WarpRange = field(default_factory=WarpRange)
+    patch_warp: WarpRange = field(default_factory=WarpRange)
 
 
 @dataclass(frozen=True)
@@ -77,6 +77,18 @@ class DistilConfig:
     seed: int = 1
 
 
-def read_config(path: Path) -> DistilConfig:
-    """Read a configuration; an unknown key or a wrong type is an error that names the field."""
-    return strict_json.parse(path.read_text("utf-8"), DistilConfig, str(path))
+def read_config(path: Path, data: Path) -> DistilConfig:
+    """Read a configuration; its relative paths start from `data`. An unknown key or a wrong type names the field."""
+    config = strict_json.parse(path.read_text("utf-8"), DistilConfig, str(path))
+
+    def placed(names: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(str(data / name) for name in names)
+
+    own = config.data
+    moved = replace(
+        own,
+        cts=placed(own.cts),
+        validation_cts=placed(own.validation_cts),
+        validation_labels=placed(own.validation_labels),
+    )
+    return replace(config, data=moved, teacher=replace(config.teacher, onnx=str(data / config.teacher.onnx)))

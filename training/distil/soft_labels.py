@@ -46,4 +46,5 @@ def soft_labels(probabilities: NDArray[np.float32]) -> SoftLabels:
 def halved(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
     """Mean of each 2x2x2 voxels of (c, z, y, x); an odd last plane is a mean of fewer."""
     pooled = functional.avg_pool3d(torch.from_numpy(probabilities)[None], 2, ceil_mode=True, count_include_pad=False)
-    return pooled[0].numpy()
+    result: NDArray[np.float32] = pooled[0].numpy()
+    return result

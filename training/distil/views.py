@@ -13,8 +13,11 @@ from numpy.typing import NDArray
 
 from flare_trt.engine.volume import Volume
 from flare_trt.kernels import Intensity
+from flare_trt.training.distil.clean import clean_shares
+from flare_trt.training.distil.config import DistilConfig
+from flare_trt.training.distil.scans import read_upright_ct
 from flare_trt.training.distil.soft_labels import SoftLabels, halved, soft_labels
-from flare_trt.training.distil.warp import Lattice, Vector, Warp, WarpRange, draw_warp, sample
+from flare_trt.training.distil.warp import Lattice, Vector, WarpRange, draw_warp, sample
 from flare_trt.training.distil.windows import Network, Triple, probabilities
 
 #: HU of air, and what lies outside a scan.
@@ -44,6 +47,27 @@ class View:
     spacing_mm: Vector
 
 
+def make_views(config: DistilConfig, cache: Path, threads: int) -> None:
+    """Make the views of the configuration that the cache lacks, the first one of each CT unwarped."""
+    from flare_trt.engine.backends.session import SessionOptions, open_session
+
+    session = open_session("openvino", Path(config.teacher.onnx), SessionOptions(threads=threads))
+    teacher = Teacher(session.run, config.teacher.spacing_mm, config.teacher.patch_zyx, config.teacher.intensity)
+    for index in range(config.data.views_per_ct):
+        for number, ct in enumerate(config.data.cts):
+            folder = cache / f"{Path(ct).parent.name}-{index:03d}"
+            if not folder.exists():
+                rng = np.random.default_rng([config.seed, number, index])
+                limits = config.data.view_warp if index else WarpRange((0.0, 0.0, 0.0), 0.0, 0.0)
+                write_view(make_view(read_upright_ct(Path(ct)), teacher, rng, limits), folder)
+    session.close()
+
+
+def open_views(cache: Path) -> list[View]:
+    """All whole views of a cache, in order of their names."""
+    return [open_view(file.parent) for file in sorted(cache.glob("*/view.json")) if not file.parent.name.endswith(".partial")]
+
+
 def make_view(ct: Volume, teacher: Teacher, rng: np.random.Generator, limits: WarpRange) -> View:
     """One random affine view of an SPL CT at the teacher's spacing, labelled by the teacher."""
     warp = draw_warp(rng, limits)
@@ -54,6 +78,7 @@ def make_view(ct: Volume, teacher: Teacher, rng: np.random.Generator, limits: Wa
     above_air = torch.from_numpy(np.maximum(ct.array, AIR_HU).astype(np.float32) - AIR_HU)[None]
     hu = sample(above_air, ct.grid.spacing_mm, lattice, warp)[0].numpy() + AIR_HU
     shares = probabilities(teacher.network, normalise(hu, teacher.intensity), teacher.patch_zyx)
+    clean_shares(shares, float(np.prod(teacher.spacing_mm)) / 1000)
     return View(np.rint(hu).astype(np.int16), soft_labels(shares), soft_labels(halved(shares)), teacher.spacing_mm)
 
 
