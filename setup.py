@@ -1,8 +1,9 @@
 """Maps the top-level folders to the subpackages of the namespace flare_trt and builds the native kernels."""
 
+import sys
 from pathlib import Path
 
-from pybind11.setup_helpers import Pybind11Extension
+from pybind11.setup_helpers import Pybind11Extension, build_ext
 from setuptools import find_packages, setup
 
 FOLDERS = ("kernels", "engine", "export", "benchmarks", "training")
@@ -10,6 +11,19 @@ FOLDERS = ("kernels", "engine", "export", "benchmarks", "training")
 
 def packages_in(folder: str) -> list[str]:
     return [f"flare_trt.{folder}"] + [f"flare_trt.{folder}.{sub}" for sub in find_packages(folder)]
+
+
+class BuildNative(build_ext):
+    """Builds the native kernels where there is a compiler; elsewhere the install goes on and says what is missing."""
+
+    def run(self) -> None:
+        super().run()
+        if not all(Path(output).exists() for output in self.get_outputs()):
+            print(
+                "flare-trt: the native kernels were not built, see the compiler's words above. The slow reference kernels "
+                "remain; for the fast ones install a C++17 compiler (g++) and install flare-trt again.",
+                file=sys.stderr,
+            )
 
 
 NATIVE = Pybind11Extension(
@@ -20,7 +34,7 @@ NATIVE = Pybind11Extension(
     # No fused multiply-add: float16 results are promised bit for bit, whatever the processor.
     extra_compile_args=["-O3", "-fopenmp-simd", "-pthread", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"],
     extra_link_args=["-pthread"],
-    optional=True,  # without a compiler the install goes on with a warning; flare_trt.kernels.native_problem() says so later
+    optional=True,
 )
 
 setup(
@@ -28,4 +42,5 @@ setup(
     package_dir={f"flare_trt.{folder}": folder for folder in FOLDERS},
     package_data={"": ["py.typed", "*.cu", "*.cuh", "*.json", "*.md"]},
     ext_modules=[NATIVE],
+    cmdclass={"build_ext": BuildNative},
 )
