@@ -40,9 +40,7 @@ def results() -> Iterator[Any]:
     taps, values = (linear_taps(21, 29), linear_taps(37, 61), linear_taps(45, 77)), np.arange(5, dtype=np.uint8)
     for method in ("restore_argmax", "restore_regions"):
         labels = np.empty((29, 61, 77), np.uint8)
-        getattr(kernels, method)(
-            ring, (linear_taps(21, 29), linear_taps(37, 61), linear_taps(45, 77)), np.arange(5, dtype=np.uint8), labels
-        )
+        getattr(kernels, method)(ring, taps, values, labels)
         yield labels
     yield kernels.bounds(labels, 5)
     yield np.array([kernels.value_range(image), kernels.value_range(image.astype(np.int16))])
