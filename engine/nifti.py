@@ -18,6 +18,7 @@ from flare_trt.engine.atomic_file import atomic_file
 from flare_trt.engine.errors import InputError, OutputError
 from flare_trt.engine.grid import Grid
 from flare_trt.engine.nifti_header import HEADER_BYTES, NiftiHeader, labels_header, parse_header
+from flare_trt.engine.spool import SpooledArray
 from flare_trt.engine.volume import Volume, ct_volume
 
 #: Decompressed voxels that a file may claim: 16 GiB, a 2048 x 2048 x 2048 scan of int16.
@@ -125,6 +126,14 @@ def read_ct(path: Path | str) -> Volume:
         array[z : z + len(slab)] = slab
     with _input_errors(reader.path):
         return ct_volume(array, reader.grid)
+
+
+def spool_ct(path: Path | str) -> Volume:
+    """Read a CT into a temporary file instead of memory (see spool.SpooledArray). Raises InputError."""
+    reader = NiftiReader(path)
+    plain = (reader.header.slope, reader.header.intercept) == (1, 0) and np.can_cast(reader.header.stored, np.int16)
+    dtype = np.dtype(np.int16 if plain else np.float32)
+    return Volume(SpooledArray(reader.grid.shape_zyx, dtype, reader.slabs()), reader.grid)
 
 
 def read_labels(path: Path | str) -> Volume:
