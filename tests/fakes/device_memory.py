@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
-
 from tests.fakes.device_streams import require_no_capture
 
 #: Alignment of CuPy's pool blocks in bytes.

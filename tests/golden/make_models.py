@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
 from tests.golden.patch_training import Case, label_loss, region_loss, train
 from tests.golden.raw_dataset import CASES, write_dataset_json, write_raw_dataset
 
@@ -156,7 +155,9 @@ def _plain_architecture() -> dict[str, Any]:
 
 
 def _residual_architecture() -> dict[str, Any]:
-    return _architecture("ResidualEncoderUNet", [8, 12, 16, 16], {"n_blocks_per_stage": [1, 1, 1, 1], "n_conv_per_stage_decoder": [1, 1, 1]})
+    return _architecture(
+        "ResidualEncoderUNet", [8, 12, 16, 16], {"n_blocks_per_stage": [1, 1, 1, 1], "n_conv_per_stage_decoder": [1, 1, 1]}
+    )
 
 
 def _architecture(name: str, features: list[int], depth: dict[str, list[int]]) -> dict[str, Any]:

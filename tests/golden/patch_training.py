@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 Case = tuple[NDArray[np.float32], NDArray[np.int64]]  # normalised image and labels, both (z, y, x)
 
 
-def train(network: Any, cases: list[Case], patch: tuple[int, ...], loss_of: Callable[[Any, Any], Any], steps: int, seed: int) -> None:
+def train(
+    network: Any, cases: list[Case], patch: tuple[int, ...], loss_of: Callable[[Any, Any], Any], steps: int, seed: int
+) -> None:
     """Fit a torch network in place with AdamW on pairs of patches, most of them centred on a foreground class."""
     import torch
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.fakes import fake_cupy, shim_build
 
 from flare_trt.kernels import Kernels, load
-from tests.fakes import fake_cupy, shim_build
 
 
 @pytest.fixture(scope="session")
