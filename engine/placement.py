@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from importlib import import_module
 from importlib.util import find_spec
 
-from flare_trt.engine.backends.session import BACKENDS, Precision, SessionOptions
+from flare_trt.engine.backends.session import BACKENDS, Precision, SessionOptions, backend_problem
 from flare_trt.engine.errors import DeviceError
 from flare_trt.engine.options import RunOptions
 from flare_trt.kernels import native_problem
@@ -62,7 +61,7 @@ def _gpu_backend_problem(named: str | None) -> str | None:
     for name in (named,) if named else GPU_BACKENDS:
         if name not in GPU_BACKENDS:
             return f"the backend {name} runs on the CPU only"
-        problem = import_module(BACKENDS[name]).problem()
+        problem = backend_problem(name)
         if problem is None:
             return None
         problems.append(f"{name}: {problem}")
@@ -70,7 +69,7 @@ def _gpu_backend_problem(named: str | None) -> str | None:
 
 
 def _place_on_gpu(options: RunOptions, device: str, reason: str) -> Placement:
-    usable = [name for name in GPU_BACKENDS if import_module(BACKENDS[name]).problem() is None]
+    usable = [name for name in GPU_BACKENDS if backend_problem(name) is None]
     backend = options.backend or usable[0]
     precision: Precision = "fp16" if options.mode == "fast" and backend == "tensorrt" else "fp32"
     return Placement(device, "cuda", backend, SessionOptions(device, precision, options.threads), reason)
