@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from flare_trt.kernels.contract import Array, Box
 from flare_trt.kernels.cuda.gpu import Gpu
-from flare_trt.kernels.cuda.launch import FLAT_BLOCK, Launch
+from flare_trt.kernels.cuda.launch import Launch
 
 #: Blocks that share one slice of a range reduction: enough to fill any card, few enough that each reads long stretches.
 _RANGE_BLOCKS = 1024

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
 from tests.fakes import nvrtc
 from tests.fakes.device_memory import ndarray
 from tests.fakes.device_streams import get_current_stream

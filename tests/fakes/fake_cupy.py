@@ -15,7 +15,6 @@ from typing import Any
 from unittest import mock
 
 import numpy as np
-
 from tests.fakes import device_memory, device_program, device_streams
 
 
