@@ -1,39 +1,49 @@
-# The commands of the project. Each target sets up what it needs; nothing else is assumed but Python 3.11, g++ and a package registry.
+# The commands of the project. Each target sets up what it needs: Python 3.11 or later, g++ and a package registry are enough.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 PACKAGES := kernels engine export benchmarks training
+NATIVE := setup.py $(wildcard kernels/native/*.cpp kernels/native/*.h)
 
-.PHONY: demo test check lint types typing bench gpu clean
+.PHONY: demo test check lint types typing bench clean
 
-$(VENV)/runtime.stamp: pyproject.toml setup.py $(wildcard kernels/native/*.cpp kernels/native/*.h)
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --upgrade pip
-	$(BIN)/pip install --quiet --editable .
-	touch $@
-
-$(VENV)/dev.stamp: $(VENV)/runtime.stamp tests/constraints.txt tests/requirements.txt
-	$(BIN)/pip install --quiet torch==2.13.0
-	$(BIN)/pip install --quiet --constraint tests/constraints.txt --requirement tests/requirements.txt
-	$(BIN)/pip install --quiet --constraint tests/constraints.txt --editable '.[export,bench,dev]'
-	touch $@
-
+# Segment an example CT with the small runtime: no torch, no nnunetv2.
 demo: $(VENV)/runtime.stamp
 	$(BIN)/flare-trt demo --output out/demo
 
 test: $(VENV)/dev.stamp typing
 	$(BIN)/python -m pytest
 
-typing:
-	mkdir -p build/typing && ln -sfn ../.. build/typing/flare_trt
+check: lint types
 
 lint: $(VENV)/dev.stamp
-	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 
 types: $(VENV)/dev.stamp typing
 	MYPYPATH=build/typing $(BIN)/mypy $(PACKAGES:%=-p flare_trt.%)
 
-check: lint types test
+bench: $(VENV)/dev.stamp
+	$(BIN)/flare-trt bench
+
+# mypy does not follow an editable install; it finds the packages through this link.
+typing:
+	@mkdir -p build/typing && ln -sfn ../.. build/typing/flare_trt
 
 clean:
-	rm -rf build dist out $(VENV) *.egg-info
+	rm -rf build dist out $(VENV) *.egg-info kernels/native/*.so
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) --upgrade pip
+
+$(VENV)/runtime.stamp: $(BIN)/python pyproject.toml $(NATIVE)
+	$(PIP) --editable .
+	@touch $@
+
+# torch comes first and alone; the constraints then keep everything else from pulling another one.
+$(VENV)/dev.stamp: $(BIN)/python pyproject.toml $(NATIVE) tests/constraints.txt tests/requirements.txt
+	$(PIP) torch==2.13.0
+	$(PIP) --constraint tests/constraints.txt --requirement tests/requirements.txt --editable '.[export,bench,dev]'
+	@touch $@ $(VENV)/runtime.stamp

@@ -13,7 +13,7 @@ import numpy as np
 
 from flare_trt.engine.anatomy import CORE_ORGANS, MAX_EXTENT_MM, canonical
 from flare_trt.engine.grid import Grid, Shape, Vector
-from flare_trt.engine.pieces import Piece
+from flare_trt.engine.pieces import Piece, Sorted
 from flare_trt.engine.report import RoiStory
 from flare_trt.engine.spec import RoiSpec
 from flare_trt.kernels import Box

@@ -1,0 +1,39 @@
+"""Values that the engine's tests share."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from flare_trt.engine.grid import Grid
+from flare_trt.engine.spec import NetworkFile, StageSpec
+from flare_trt.engine.volume import Volume
+from flare_trt.kernels import Intensity
+
+MakeStage = Callable[..., StageSpec]
+
+
+@pytest.fixture
+def make_stage() -> MakeStage:
+    """A stage for small arrays; keyword arguments change its fields."""
+    base = StageSpec(
+        networks=(NetworkFile("fine.onnx", ""),),
+        spacing_mm=(2.0, 1.5, 1.5),
+        patch_zyx=(16, 24, 20),
+        intensity=Intensity(-200.0, 300.0, 40.0, 120.0),
+        channel_values=(0, 1, 2, 3, 4),
+        orientation="SPL",
+    )
+    return lambda **changes: replace(base, **changes)
+
+
+@pytest.fixture
+def ct() -> Volume:
+    """A smooth CT-like int16 volume with a different odd size and spacing on each axis."""
+    from scipy import ndimage
+
+    rng = np.random.default_rng(7)
+    noise = ndimage.gaussian_filter(rng.normal(size=(37, 45, 51)), 3)
+    array = (noise / noise.std() * 150 + 20).astype(np.int16)
+    return Volume(array, Grid(array.shape, (2.6, 1.2, 1.1)))
