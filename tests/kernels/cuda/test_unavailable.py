@@ -32,7 +32,7 @@ class WatchedCupy(ModuleType):
 def test_only_availability_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     watched = WatchedCupy()
     monkeypatch.setitem(sys.modules, "cupy", watched)
-    with pytest.raises(KernelsUnavailableError, match="an NVIDIA GPU with its driver") as caught:
+    with pytest.raises(KernelsUnavailableError, match="no NVIDIA GPU with a working driver") as caught:
         load("cuda")
     assert watched.asked == ["is_available"]
     assert "\n" not in str(caught.value)
@@ -55,4 +55,4 @@ def test_the_real_cupy_says_no_and_the_process_ends_well() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("kernel device 'cuda' needs an NVIDIA GPU")
+    assert done.stdout.startswith("kernel device 'cuda': CuPy finds no NVIDIA GPU")
