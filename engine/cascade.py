@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flare_trt.engine.anatomy import REACH_MM, canonical
-from flare_trt.engine.frame import Frame
+from flare_trt.engine.frame import Frame, shifted
 from flare_trt.engine.grid import Grid
 from flare_trt.engine.memory import Footprint, choose_layout
 from flare_trt.engine.pieces import Piece, find_pieces, keep_abdomen
@@ -22,7 +22,7 @@ from flare_trt.engine.predict import LabelSink, Pass, Runner, predict
 from flare_trt.engine.report import RoiStory
 from flare_trt.engine.roi import OPPOSITE, Located, enlarged, locate, retold, whole_scan
 from flare_trt.engine.spec import ModelSpec, StageSpec
-from flare_trt.engine.stage_plan import plan_stage
+from flare_trt.engine.stage_plan import StagePlan, plan_stage
 from flare_trt.engine.volume import Volume
 from flare_trt.kernels import Box, Kernels
 
@@ -32,11 +32,15 @@ CUT_AREA_MM2 = 40.0
 
 @dataclass(frozen=True)
 class StageRun:
-    """A stage as it is run, what it runs on, and the bytes that a pass may take (None: as many as are quickest)."""
+    """A stage as it is run, what it runs on, and the bytes that a pass may take (None: as many as are quickest).
+
+    `search` gives the box that is looked at where no ROI is known: the whole scan, or the patient's box in mode=fast.
+    """
 
     stage: StageSpec
     runner: Runner
     budget_bytes: int | None = None
+    search: Callable[[Volume], Box] = lambda ct: whole_scan(ct.grid)
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,7 @@ class Segmented:
 
 def segment_whole(run: StageRun, ct: Volume) -> Segmented:
     """Segment the whole scan with one stage."""
-    labels, tiles = _segment_box(run, ct, whole_scan(ct.grid))
+    labels, tiles = _segment_box(run, ct, run.search(ct))
     return Segmented(labels, None, {"fine": tiles})
 
 
@@ -64,11 +68,11 @@ def segment_cascade(coarse: StageRun, fine: StageRun, ct: Volume, spec: ModelSpe
 def find_roi(run: StageRun, ct: Volume, spec: ModelSpec) -> tuple[Located, int]:
     """Run the coarse stage over the scan and decide where the fine one looks; also the tiles run."""
     frame = Frame.of(ct, run.stage)
-    work = plan_pass(run, frame, None)
+    work = plan_pass(run, frame, frame.from_source(run.search(ct)))
     kernels = run.runner.kernels
     coarse = predict(work, run.runner, LabelSink.network(work.plan))
     with run.runner.watch.stage("roi"):
-        found = keep_abdomen(_source_pieces(kernels, coarse, frame, spec.label_names), ct.grid.spacing_mm)
+        found = keep_abdomen(_source_pieces(kernels, coarse, work.plan, frame, spec.label_names), ct.grid.spacing_mm)
         expected = [spec.label_names[value] for value in run.stage.channel_values if value]
         return locate(found, expected, ct.grid, spec.roi), work.plan.tile_count * len(run.runner.sessions)
 
@@ -104,7 +108,7 @@ def _segment_box(run: StageRun, ct: Volume, box: Box) -> tuple[NDArray[np.uint8]
     return labels, work.plan.tile_count * len(run.runner.sessions)
 
 
-def plan_pass(run: StageRun, frame: Frame, roi: Box | None) -> Pass:
+def plan_pass(run: StageRun, frame: Frame, roi: Box | None = None) -> Pass:
     """Sizes and layout of a pass over the frame or its box `roi`. Raises BudgetError."""
     plan = plan_stage(run.stage, frame, roi)
     sessions = run.runner.sessions
@@ -140,13 +144,16 @@ def cut_organs(labels: NDArray[np.uint8], box: Box, scan: Grid, names: dict[int,
     return found
 
 
-def _source_pieces(kernels: Kernels, coarse: NDArray[np.uint8], frame: Frame, names: dict[int, str]) -> list[Piece]:
-    """Pieces of the coarse labels, with their boxes in source voxels."""
+def _source_pieces(
+    kernels: Kernels, coarse: NDArray[np.uint8], plan: StagePlan, frame: Frame, names: dict[int, str]
+) -> list[Piece]:
+    """Pieces of the coarse labels of a pass, with their boxes in source voxels."""
     labels = kernels.download(coarse)
-    scale = [source / network for source, network in zip(frame.shape_zyx, labels.shape, strict=True)]
-    spacing = tuple(mm * s for mm, s in zip(frame.spacing_mm, scale, strict=True))
-    pieces = find_pieces(labels, kernels.download(kernels.components(coarse)), names, spacing)
-    return [replace(piece, box=frame.to_source(_scaled(piece.box, scale))) for piece in pieces]
+    scale = [source / network for source, network in zip(plan.source_shape, plan.network_shape, strict=True)]
+    z, y, x = (mm * s for mm, s in zip(frame.spacing_mm, scale, strict=True))
+    pieces = find_pieces(labels, kernels.download(kernels.components(coarse)), names, (z, y, x))
+    moved = [(piece, shifted(piece.box, plan.window.start_zyx)) for piece in pieces]
+    return [replace(piece, box=frame.to_source(_scaled(box, scale))) for piece, box in moved]
 
 
 def _scaled(box: Box, scale: list[float]) -> Box:

@@ -1,0 +1,24 @@
+"""`flare-trt train`: the table of its steps. Only the chosen step's module is imported."""
+
+from __future__ import annotations
+
+import argparse
+from importlib import import_module
+
+#: Step -> (module with `configure` and `run`, one-line help).
+STEPS = {
+    "distil": ("flare_trt.training.distil.command", "distil a teacher network into a small student (the default weights)"),
+}
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add one sub-command a step."""
+    steps = parser.add_subparsers(dest="train_step", required=True, metavar="STEP")
+    for name, (module, text) in STEPS.items():
+        import_module(module).configure(steps.add_parser(name, help=text, description=text))
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the chosen step."""
+    result: int = import_module(STEPS[arguments.train_step][0]).run(arguments)
+    return result

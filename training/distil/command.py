@@ -1,0 +1,49 @@
+"""`flare-trt train distil`: make the teacher's views, train a student, continue where a run stopped."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import time
+from pathlib import Path
+
+from flare_trt.engine.errors import InputError
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    steps = parser.add_subparsers(dest="distil_step", required=True, metavar="STEP")
+    views = steps.add_parser("views", help="let the teacher label random views of the CTs")
+    train = steps.add_parser("train", help="train a student on the views and on phantoms")
+    for step in (views, train):
+        step.add_argument("--config", type=Path, required=True, help="configuration, see training/runs/*.json")
+        step.add_argument("--cache", type=Path, required=True, help="folder of the teacher's views")
+        step.add_argument("--data", type=Path, default=Path(), help="folder that the configuration's paths start from")
+        step.add_argument("--threads", type=int, default=1)
+    train.add_argument("--run", type=Path, required=True, help="folder of checkpoints and log", dest="run_folder")
+    train.add_argument("--resume", action="store_true", help="continue the run that stands in the folder")
+    train.add_argument("--minutes", type=float, default=math.inf, help="stop, resumable, after so long")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run one step of the distillation."""
+    import torch
+
+    from flare_trt.training.distil.config import read_config
+
+    torch.set_num_threads(arguments.threads)
+    config = read_config(arguments.config, arguments.data)
+    if arguments.distil_step == "views":
+        from flare_trt.training.distil.views import make_views
+
+        make_views(config, arguments.cache, arguments.threads)
+        return 0
+    from flare_trt.training.distil.loop import train
+    from flare_trt.training.distil.views import open_views
+
+    started = (arguments.run_folder / "last.pt").exists()
+    if started and not arguments.resume:
+        raise InputError(f"{arguments.run_folder}: a run stands here; add --resume to continue it, or name another folder")
+    arguments.run_folder.mkdir(parents=True, exist_ok=True)
+    train(config, open_views(arguments.cache), arguments.run_folder, time.monotonic() + 60 * arguments.minutes)
+    return 0

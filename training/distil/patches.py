@@ -1,0 +1,140 @@
+"""Training patches: cut from teacher views, from phantoms, or from views that a phantom's body carries on above and below."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from flare_trt.engine.phantom import PhantomOptions, make_phantom
+from flare_trt.engine.phantom_anatomy import BOTTOM_MM, TOP_MM
+from flare_trt.training.distil.config import DistilConfig
+from flare_trt.training.distil.intensity import vary_intensity
+from flare_trt.training.distil.views import AIR_HU, View, normalise
+from flare_trt.training.distil.warp import Lattice, Vector, draw_warp, sample
+
+#: Voxels around a patch that are read from a view, so that a turned patch finds its corners.
+HALO_MM = 40.0
+
+
+@dataclass(frozen=True)
+class Patch:
+    """A normalised float32 image (z, y, x) and its target probabilities (c, z, y, x)."""
+
+    image: Tensor
+    target: Tensor
+
+
+def draw_patch(views: Sequence[View], config: DistilConfig, rng: np.random.Generator) -> Patch:
+    """One random training patch of `config.train_patch_zyx` voxels."""
+    kind = rng.random()
+    if kind < config.mix.phantom:
+        hu, target = _phantom_patch(config, rng)
+    else:
+        hu, target = _view_patch(views[int(rng.integers(len(views)))], config, rng)
+        if kind < config.mix.phantom + config.mix.extended:
+            hu, target = _carry_on(hu, target, config, rng)
+    if rng.random() < config.mix.circle:
+        hu, target = _circle_of_view(hu, target, rng)
+    if rng.random() < config.mix.intensity:
+        hu = vary_intensity(hu, rng)
+    image = torch.from_numpy(normalise(hu.numpy(), config.teacher.intensity))
+    if rng.random() < config.mix.slab:
+        image, target = _slab(image, target, rng)
+    return Patch(image, target)
+
+
+def _view_patch(view: View, config: DistilConfig, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+    """A turned, zoomed patch at a random place that shows as much of the view as it can."""
+    warp = draw_warp(rng, config.data.patch_warp)
+    view_mm = np.array(view.spacing_mm)
+    size_mm = np.array(view.image_hu.shape) * view_mm
+    half_mm = np.array(config.train_patch_zyx) * np.array(config.spacing_mm) / 2
+    low, high = np.minimum(half_mm, size_mm / 2), np.maximum(size_mm - half_mm, size_mm / 2)
+    middle_mm = rng.uniform(low - 0.1 * half_mm, high + 0.1 * half_mm)
+    start = np.maximum((middle_mm - half_mm - HALO_MM) / view_mm, 0).astype(int) // 2 * 2
+    stop = np.ceil((middle_mm + half_mm + HALO_MM) / view_mm).astype(int) // 2 * 2
+    place = tuple(slice(int(a), int(b)) for a, b in zip(start, stop, strict=True))
+    above_air = np.maximum(view.image_hu[place], AIR_HU).astype(np.float32) - AIR_HU
+    lattice = _lattice(config, middle_mm - start * view_mm)
+    hu = sample(torch.from_numpy(above_air)[None], view.spacing_mm, lattice, warp)[0] + AIR_HU
+    labels, labels_mm, lattice_mm = view.labels.cut(place), view_mm, middle_mm - start * view_mm
+    if np.prod(config.spacing_mm) >= 4 * np.prod(view_mm):
+        half = tuple(slice(part.start // 2, part.stop // 2) for part in place)
+        labels, labels_mm, lattice_mm = view.half_labels.cut(half), 2 * view_mm, lattice_mm - 0.5 * view_mm
+    organs = labels.dense(config.network.channels)[1:]
+    target = sample(organs, _vector(labels_mm), _lattice(config, lattice_mm), warp)
+    return hu, torch.cat(((1 - target.sum(0, keepdim=True)).clamp(min=0), target))
+
+
+def _lattice(config: DistilConfig, middle_mm: NDArray[np.float64]) -> Lattice:
+    return Lattice(config.train_patch_zyx, config.spacing_mm, _vector(middle_mm))
+
+
+def _vector(values: NDArray[np.float64]) -> Vector:
+    z, y, x = (float(value) for value in values)
+    return z, y, x
+
+
+def _phantom(config: DistilConfig, rng: np.random.Generator, centre_mm: float) -> tuple[Tensor, Tensor]:
+    options = PhantomOptions(centre_mm=centre_mm, lesions=False)
+    ct, labels = make_phantom(int(rng.integers(2**31)), config.train_patch_zyx, config.spacing_mm, options)
+    return torch.from_numpy(ct.array.astype(np.float32)), _one_hot(labels.array, config.network.channels)
+
+
+def _phantom_patch(config: DistilConfig, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+    """A phantom at a random height, half of the time about its abdomen."""
+    span = (-150.0, 200.0) if rng.random() < 0.5 else (BOTTOM_MM, TOP_MM)
+    return _phantom(config, rng, float(rng.uniform(*span)))
+
+
+def _carry_on(hu: Tensor, target: Tensor, config: DistilConfig, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+    """Replace the patch above (or below) a random plane by a phantom's chest and head (or pelvis and legs)."""
+    plane = int(rng.uniform(0.25, 0.75) * hu.shape[0])
+    upwards = bool(rng.random() < 0.5)
+    centre = float(rng.uniform(250, 500)) if upwards else float(rng.uniform(-900, -350))
+    other_hu, other_target = _phantom(config, rng, centre)
+    part = slice(plane, None) if upwards else slice(None, plane)
+    hu, target = hu.clone(), target.clone()
+    hu[part], target[:, part] = other_hu[part], other_target[:, part]
+    return hu, target
+
+
+def _one_hot(labels: NDArray[np.uint8], channels: int) -> Tensor:
+    known = torch.from_numpy(np.where(labels < channels, labels, 0).astype(np.int64))
+    return functional.one_hot(known, channels).permute(3, 0, 1, 2).float()
+
+
+def _circle_of_view(hu: Tensor, target: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+    """Blank what lies outside an upright cylinder, as reconstruction does; what is not seen is background."""
+    _, height, width = hu.shape
+    y, x = np.ogrid[:height, :width]
+    radius = rng.uniform(0.38, 0.55) * max(height, width)
+    middle = rng.uniform(0.42, 0.58, 2) * (height, width)
+    outside = torch.from_numpy((y - middle[0]) ** 2 + (x - middle[1]) ** 2 > radius**2)
+    return torch.where(outside, torch.tensor(-1024.0), hu), _only_background(target, outside.expand(hu.shape))
+
+
+def _slab(image: Tensor, target: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+    """Keep a slab in z and put the padding of a short scan (0 in normalised units) around it."""
+    depth = image.shape[0]
+    keep = int(rng.uniform(0.25, 0.9) * depth)
+    low = (depth - keep) // 2  # the padding is centred
+    shift = int(rng.integers(0, depth - keep + 1))
+    result, outside = torch.zeros_like(image), torch.ones(depth, dtype=torch.bool)
+    result[low : low + keep] = image[shift : shift + keep]
+    outside[low : low + keep] = False
+    moved = torch.zeros_like(target)
+    moved[:, low : low + keep] = target[:, shift : shift + keep]
+    return result, _only_background(moved, outside[:, None, None].expand(image.shape))
+
+
+def _only_background(target: Tensor, where: Tensor) -> Tensor:
+    result = torch.where(where, torch.zeros(()), target)
+    result[0] = torch.where(where, torch.ones(()), result[0])
+    return result

@@ -1,0 +1,53 @@
+"""Scans as the networks of this recipe see them: array axes to superior, posterior and left, resampled as the engine does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flare_trt.engine.grid import Reorientation
+from flare_trt.engine.nifti import read_ct, read_labels
+from flare_trt.engine.volume import Volume
+from flare_trt.kernels import Intensity, Span, load
+from flare_trt.training.distil.warp import Vector
+
+ORIENTATION = "SPL"
+
+
+def read_upright_ct(path: Path) -> Volume:
+    """A CT in SPL orientation."""
+    return _upright(read_ct(path))
+
+
+def read_upright_labels(path: Path) -> Volume:
+    """A label map in SPL orientation."""
+    return _upright(read_labels(path))
+
+
+def network_image(ct: Volume, spacing_mm: Vector, intensity: Intensity) -> NDArray[np.float32]:
+    """Clip, normalise and resample (cubic) a CT to a network's spacing, in the order of nnU-Net's preprocessor."""
+    kernels = load("reference")
+    image = kernels.normalise(ct.array, intensity)
+    sizes = zip(ct.grid.shape_zyx, ct.grid.spacing_mm, spacing_mm, strict=True)
+    z, y, x = (Span.whole(size, round(mm / wanted * size)) for size, mm, wanted in sizes)
+    result: NDArray[np.float32] = kernels.resample_spline(image, (z, y, x), (3, 3, 3), kernels.value_range(image))
+    return result
+
+
+def labels_on(shares: NDArray[np.float32], shape_zyx: tuple[int, int, int]) -> NDArray[np.uint8]:
+    """Arg-max of (c, z, y, x) shares, resampled (linear) to a shape: uint8 (z, y, x)."""
+    kernels = load("reference")
+    best, labels = np.full(shape_zyx, -1.0, np.float32), np.zeros(shape_zyx, np.uint8)
+    z, y, x = (Span.whole(size, wanted) for size, wanted in zip(shares.shape[1:], shape_zyx, strict=True))
+    for label, share in enumerate(shares):
+        here = kernels.resample_spline(np.ascontiguousarray(share), (z, y, x), (1, 1, 1), (0.0, 1.0))
+        better = here > best
+        best[better], labels[better] = here[better], label
+    return labels
+
+
+def _upright(volume: Volume) -> Volume:
+    turn = Reorientation.to(volume.grid, ORIENTATION)
+    return Volume(np.ascontiguousarray(turn.apply(volume.array)), turn.grid(volume.grid))
