@@ -18,8 +18,8 @@ NATIVE = Pybind11Extension(
     depends=sorted(str(path) for path in Path("kernels/native").glob("*.h")),
     cxx_std=17,
     # No fused multiply-add: float16 results are promised bit for bit, whatever the processor.
-    extra_compile_args=["-O3", "-fopenmp", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"],
-    extra_link_args=["-fopenmp"],
+    extra_compile_args=["-O3", "-fopenmp-simd", "-pthread", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"],
+    extra_link_args=["-pthread"],
     optional=True,  # without a compiler the install goes on with a warning; flare_trt.kernels.native_problem() says so later
 )
 

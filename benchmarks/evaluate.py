@@ -13,7 +13,7 @@ from flare_trt.benchmarks.labels import Structure
 from flare_trt.benchmarks.protocol import Protocol, Score
 from flare_trt.benchmarks.surface import Vector
 from flare_trt.engine.errors import InputError
-from flare_trt.engine.grid import Grid
+from flare_trt.engine.nifti import read_labels
 from flare_trt.engine.volume import Volume
 
 SUFFIXES = (".nii.gz", ".nii")
@@ -67,7 +67,7 @@ def pair_files(predictions: Path, references: Path) -> tuple[list[Pair], list[st
 
 def evaluate_pair(pair: Pair, structures: Sequence[Structure], protocol: Protocol) -> CaseScores:
     """Read and score one case. Raises InputError where the two files do not fit each other or hold other labels."""
-    prediction, reference = _read_labels(pair.prediction), _read_labels(pair.reference)
+    prediction, reference = read_labels(pair.prediction), read_labels(pair.reference)
     if not prediction.grid.same_place(reference.grid):
         raise InputError(
             f"{pair.prediction}: lies on another grid than {pair.reference} (shape {prediction.grid.shape_zyx} against "
@@ -144,26 +144,3 @@ def _label_files(folder: Path) -> dict[str, Path]:
 
 def _case_name(path: Path) -> str:
     return path.name.removesuffix(".gz").removesuffix(".nii")
-
-
-def _read_labels(path: Path) -> Volume:
-    """A NIfTI label file as a (z, y, x) uint8 Volume. Raises InputError."""
-    import nibabel
-    from nibabel.filebasedimages import ImageFileError
-
-    try:
-        image = nibabel.load(path)
-        array = np.asarray(image.dataobj)
-    except (OSError, EOFError, ValueError, ImageFileError) as error:
-        raise InputError(f"{path}: not a NIfTI file that can be read: {error}") from error
-    if array.ndim != 3:
-        raise InputError(f"{path}: got an array of {array.ndim} axes, expected a label map of 3")
-    if not np.array_equal(array, labels := array.astype(np.uint8)):
-        raise InputError(f"{path}: got values that are no labels, expected whole numbers 0 to 255")
-    matrix = np.diag((-1.0, -1.0, 1.0)) @ image.affine[:3, :3]  # RAS to LPS
-    x, y, z = np.sqrt((matrix**2).sum(axis=0))
-    direction = tuple(tuple(float(v) for v in row) for row in matrix / (x, y, z))
-    origin = -float(image.affine[0, 3]), -float(image.affine[1, 3]), float(image.affine[2, 3])
-    shape = labels.shape[::-1]
-    grid = Grid(shape, (float(z), float(y), float(x)), origin, direction)  # type: ignore[arg-type]  # three axes, known
-    return Volume(np.ascontiguousarray(labels.T), grid)

@@ -7,18 +7,13 @@ import math
 from pathlib import Path
 from typing import Any
 
-from flare_trt.engine.errors import OutputError
+from flare_trt.engine.atomic_file import atomic_file
 
 
 def write_text(path: Path, text: str) -> None:
     """Write UTF-8 text under a temporary name, then rename. Raises OutputError."""
-    temporary = path.with_name(f".{path.name}.part")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
+    with atomic_file(path) as file:
+        file.write(text.encode())
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from flare_trt.engine.flare_labels import FLARE_LABELS
+
 
 @dataclass(frozen=True)
 class Structure:
@@ -17,25 +19,28 @@ class Structure:
     lesion: bool = False
 
 
-#: FLARE23's 13 organs: github.com/JunMa11/FLARE, FLARE23/FLARE23_DSC_NSD_Eval.py, label_tolerance.
-ORGANS = (
-    Structure(1, "liver", "Liver", 5.0),
-    Structure(2, "right kidney", "RK", 3.0),
-    Structure(3, "spleen", "Spleen", 3.0),
-    Structure(4, "pancreas", "Pancreas", 5.0),
-    Structure(5, "aorta", "Aorta", 2.0, tubular=True),
-    Structure(6, "inferior vena cava", "IVC", 2.0, tubular=True),
-    Structure(7, "right adrenal gland", "RAG", 2.0),
-    Structure(8, "left adrenal gland", "LAG", 2.0),
-    Structure(9, "gallbladder", "Gallbladder", 2.0),
-    Structure(10, "esophagus", "Esophagus", 3.0, tubular=True),
-    Structure(11, "stomach", "Stomach", 5.0),
-    Structure(12, "duodenum", "Duodenum", 7.0),
-    Structure(13, "left kidney", "LK", 3.0),
+#: Official column name -> tolerance, in label order: github.com/JunMa11/FLARE, FLARE23/FLARE23_DSC_NSD_Eval.py.
+_TOLERANCES_MM = {
+    "Liver": 5.0,
+    "RK": 3.0,
+    "Spleen": 3.0,
+    "Pancreas": 5.0,
+    "Aorta": 2.0,
+    "IVC": 2.0,
+    "RAG": 2.0,
+    "LAG": 2.0,
+    "Gallbladder": 2.0,
+    "Esophagus": 3.0,
+    "Stomach": 5.0,
+    "Duodenum": 7.0,
+    "LK": 3.0,
+    "Lesion": 2.0,
+}
+
+_STRUCTURES = tuple(
+    Structure(label.value, label.name, short, tolerance, tubular=short in ("Aorta", "IVC", "Esophagus"), lesion=short == "Lesion")
+    for label, (short, tolerance) in zip(FLARE_LABELS, _TOLERANCES_MM.items(), strict=True)
 )
 
-#: Name for --labels -> structures. FLARE22 and FLARE24 task 2 score the organs alone, FLARE23 the lesions too.
-LABEL_SETS = {
-    "flare22": ORGANS,
-    "flare23": (*ORGANS, Structure(14, "lesion", "Lesion", 2.0, lesion=True)),
-}
+#: Name for --labels -> structures. FLARE22 and FLARE24 task 2 score the 13 organs alone, FLARE23 the lesions too.
+LABEL_SETS = {"flare22": _STRUCTURES[:13], "flare23": _STRUCTURES}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from flare_trt.engine.errors import OutputError
 
@@ -29,23 +30,21 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
         raise OutputError(f"{path}: cannot be written: {error.strerror or error}; free space or choose another place") from error
 
 
+def write_json(path: Path, value: Any) -> None:
+    """Write a value as indented JSON. Raises OutputError; ValueError for NaN and infinity, which JSON has not."""
+    text = json.dumps(value, indent=2, allow_nan=False) + "\n"
+    with atomic_file(path) as file:
+        file.write(text.encode())
+
+
 @contextmanager
 def _temporary(path: Path) -> Iterator[IO[bytes]]:
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-    temporary = Path(name)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with temporary.open("xb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def _umask() -> int:
-    """The process' umask, which mkstemp passes over (a scan's labels should be as readable as any other file)."""
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask

@@ -13,15 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flare_trt.engine.anatomy import REACH_MM, canonical
-from flare_trt.engine.frame import Frame
+from flare_trt.engine.frame import Frame, shifted
 from flare_trt.engine.grid import Grid
+from flare_trt.engine.memory import Footprint, choose_layout
 from flare_trt.engine.pieces import Piece, find_pieces, keep_abdomen
 from flare_trt.engine.planes import ImageSource
-from flare_trt.engine.predict import LabelSink, Runner, predict
+from flare_trt.engine.predict import LabelSink, Pass, Runner, predict
 from flare_trt.engine.report import RoiStory
 from flare_trt.engine.roi import OPPOSITE, Located, enlarged, locate, retold, whole_scan
 from flare_trt.engine.spec import ModelSpec, StageSpec
-from flare_trt.engine.stage_plan import plan_stage
+from flare_trt.engine.stage_plan import StagePlan, plan_stage
 from flare_trt.engine.volume import Volume
 from flare_trt.kernels import Box, Kernels
 
@@ -31,45 +32,58 @@ CUT_AREA_MM2 = 40.0
 
 @dataclass(frozen=True)
 class StageRun:
-    """A stage as it is run, and what it runs on."""
+    """A stage as it is run, what it runs on, and the bytes that a pass may take (None: as many as are quickest).
+
+    `search` gives the box that is looked at where no ROI is known: the whole scan, or the patient's box in mode=fast.
+    """
 
     stage: StageSpec
     runner: Runner
+    budget_bytes: int | None = None
+    search: Callable[[Volume], Box] = lambda ct: whole_scan(ct.grid)
 
 
-def segment_stage(run: StageRun, ct: Volume, box: Box, labels: NDArray[np.uint8]) -> int:
-    """Segment the source box with one stage and write its labels into the scan's; returns the tiles run."""
-    frame = Frame.of(ct, run.stage)
-    roi = frame.from_source(box, ct.grid.shape_zyx)
-    if 0 in roi.shape_zyx:
-        return 0
-    plan = plan_stage(run.stage, frame, roi)
-    found = predict(run.stage, ImageSource.of(frame, run.stage.intensity), plan, run.runner, LabelSink.source(plan))
-    with run.runner.watch.stage("restore"):
-        frame.paste(run.runner.kernels.download(found), roi, labels)
-    return plan.tile_count * len(run.runner.sessions)
+@dataclass(frozen=True)
+class Segmented:
+    """Labels on the scan, how the ROI went (None without a coarse stage) and the tiles run by stage."""
+
+    labels: NDArray[np.uint8]
+    roi: RoiStory | None
+    tiles: dict[str, int]
+
+
+def segment_whole(run: StageRun, ct: Volume) -> Segmented:
+    """Segment the whole scan with one stage."""
+    labels, tiles = _segment_box(run, ct, run.search(ct))
+    return Segmented(labels, None, {"fine": tiles})
+
+
+def segment_cascade(coarse: StageRun, fine: StageRun, ct: Volume, spec: ModelSpec) -> Segmented:
+    """Find the abdomen with the coarse stage, segment only there with the fine one."""
+    located, coarse_tiles = find_roi(coarse, ct, spec)
+    found = segment_roi(fine, ct, located, spec.label_names)
+    return replace(found, tiles={"coarse": coarse_tiles, **found.tiles})
 
 
 def find_roi(run: StageRun, ct: Volume, spec: ModelSpec) -> tuple[Located, int]:
     """Run the coarse stage over the scan and decide where the fine one looks; also the tiles run."""
     frame = Frame.of(ct, run.stage)
-    plan = plan_stage(run.stage, frame)
+    work = plan_pass(run, frame, frame.from_source(run.search(ct)))
     kernels = run.runner.kernels
-    coarse = predict(run.stage, ImageSource.of(frame, run.stage.intensity), plan, run.runner, LabelSink.network(plan))
+    coarse = predict(work, run.runner, LabelSink.network(work.plan))
     with run.runner.watch.stage("roi"):
-        pieces = _source_pieces(kernels, coarse, frame, ct.grid, spec.label_names)
-        found = keep_abdomen(pieces, ct.grid.spacing_mm)
+        found = keep_abdomen(_source_pieces(kernels, coarse, work.plan, frame, spec.label_names), ct.grid.spacing_mm)
         expected = [spec.label_names[value] for value in run.stage.channel_values if value]
-        return locate(found, expected, ct.grid, spec.roi), plan.tile_count * len(run.runner.sessions)
+        return locate(found, expected, ct.grid, spec.roi), work.plan.tile_count * len(run.runner.sessions)
 
 
-def segment_roi(run: StageRun, ct: Volume, located: Located, names: dict[int, str]) -> tuple[NDArray[np.uint8], RoiStory, int]:
+def segment_roi(run: StageRun, ct: Volume, located: Located, names: dict[int, str]) -> Segmented:
     """Run the fine stage in the ROI; enlarge once, then take the whole scan, where an organ reaches the box's inner faces."""
-    labels = np.zeros(ct.grid.shape_zyx, np.uint8)
     story, box, tiles = located.story, located.box, 0
+    labels = np.zeros(ct.grid.shape_zyx, np.uint8)
     while box is not None:
-        labels[...] = 0
-        tiles += segment_stage(run, ct, box, labels)
+        labels, more = _segment_box(run, ct, box)
+        tiles += more
         with run.runner.watch.stage("roi"):
             cut = cut_organs(labels, box, ct.grid, names)
         retry = _retry(story, box, cut, ct.grid)
@@ -78,7 +92,29 @@ def segment_roi(run: StageRun, ct: Volume, located: Located, names: dict[int, st
             break
         decision, box = retry
         story = retold(story, decision, box, ct.grid)
-    return labels, story, tiles
+    return Segmented(labels, story, {"fine": tiles})
+
+
+def _segment_box(run: StageRun, ct: Volume, box: Box) -> tuple[NDArray[np.uint8], int]:
+    """Labels on the scan that lie in the source box, and the tiles run."""
+    frame = Frame.of(ct, run.stage)
+    roi = frame.from_source(box)
+    if 0 in roi.shape_zyx:
+        return np.zeros(ct.grid.shape_zyx, np.uint8), 0
+    work = plan_pass(run, frame, roi)
+    found = predict(work, run.runner, LabelSink.source(work.plan))
+    with run.runner.watch.stage("restore"):
+        labels = frame.labels_on_scan(run.runner.kernels.download(found), roi)
+    return labels, work.plan.tile_count * len(run.runner.sessions)
+
+
+def plan_pass(run: StageRun, frame: Frame, roi: Box | None = None) -> Pass:
+    """Sizes and layout of a pass over the frame or its box `roi`. Raises BudgetError."""
+    plan = plan_stage(run.stage, frame, roi)
+    sessions = run.runner.sessions
+    footprint = Footprint(len(sessions), sessions[0].channels, frame.ct.array.dtype.itemsize)
+    layout = choose_layout(plan, footprint, run.budget_bytes).layout
+    return Pass(run.stage, ImageSource.of(frame, run.stage.intensity), plan, layout)
 
 
 def _retry(story: RoiStory, box: Box, cut: list[tuple[str, str]], scan: Grid) -> tuple[str, Box] | None:
@@ -108,13 +144,16 @@ def cut_organs(labels: NDArray[np.uint8], box: Box, scan: Grid, names: dict[int,
     return found
 
 
-def _source_pieces(kernels: Kernels, coarse: NDArray[np.uint8], frame: Frame, scan: Grid, names: dict[int, str]) -> list[Piece]:
-    """Pieces of the coarse labels, with their boxes in source voxels."""
+def _source_pieces(
+    kernels: Kernels, coarse: NDArray[np.uint8], plan: StagePlan, frame: Frame, names: dict[int, str]
+) -> list[Piece]:
+    """Pieces of the coarse labels of a pass, with their boxes in source voxels."""
     labels = kernels.download(coarse)
-    scale = [source / network for source, network in zip(frame.shape_zyx, labels.shape, strict=True)]
-    spacing = tuple(mm * s for mm, s in zip(frame.spacing_mm, scale, strict=True))
-    pieces = find_pieces(labels, kernels.download(kernels.components(coarse)), names, spacing)
-    return [replace(piece, box=frame.to_source(_scaled(piece.box, scale), scan.shape_zyx)) for piece in pieces]
+    scale = [source / network for source, network in zip(plan.source_shape, plan.network_shape, strict=True)]
+    z, y, x = (mm * s for mm, s in zip(frame.spacing_mm, scale, strict=True))
+    pieces = find_pieces(labels, kernels.download(kernels.components(coarse)), names, (z, y, x))
+    moved = [(piece, shifted(piece.box, plan.window.start_zyx)) for piece in pieces]
+    return [replace(piece, box=frame.to_source(_scaled(box, scale))) for piece, box in moved]
 
 
 def _scaled(box: Box, scale: list[float]) -> Box:

@@ -19,10 +19,9 @@ from flare_trt.kernels import Box
 
 @dataclass(frozen=True)
 class Frame:
-    """`view` is a strided view of the scan; `crop` is where it lies in the turned, uncropped scan."""
+    """A turned and cropped look at `ct`; `crop` is where the frame lies in the turned, uncropped scan."""
 
-    view: NDArray[Any]
-    spacing_mm: Vector
+    ct: Volume
     turn: Reorientation
     crop: Box
 
@@ -34,52 +33,46 @@ class Frame:
         else:
             turn = Reorientation.to(ct.grid, stage.orientation)
         turn = turn.transposed(stage.transpose_forward)
-        view = turn.apply(ct.array)
-        crop = nonzero_box(view) if stage.crop_nonzero else Box((0, 0, 0), _shape(view))
-        return Frame(view[crop.slices], turn.permuted(ct.grid.spacing_mm), turn, crop)
+        kept = ct.nonzero_box if stage.crop_nonzero else Box((0, 0, 0), ct.grid.shape_zyx)
+        return Frame(ct, turn, turn.apply_box(kept, ct.grid.shape_zyx))
 
     @property
     def shape_zyx(self) -> Shape:
-        """Shape of the view, in the network's axis order."""
-        return _shape(self.view)
+        """Shape of the frame, in the network's axis order."""
+        return self.crop.shape_zyx
 
-    def to_source(self, box: Box, source_shape: Shape) -> Box:
-        """A box of `view` as a box of the scan."""
-        return self.turn.undo_box(_shift(box, self.crop.start_zyx, 1), source_shape)
+    @property
+    def spacing_mm(self) -> Vector:
+        """Spacing in the network's axis order."""
+        return self.turn.permuted(self.ct.grid.spacing_mm)
 
-    def from_source(self, box: Box, source_shape: Shape) -> Box:
-        """A box of the scan as a box of `view`, cut to it; may come out empty."""
-        turned = _shift(self.turn.apply_box(box, source_shape), self.crop.start_zyx, -1)
+    def read(self, box: Box) -> NDArray[Any]:
+        """HU of a box of the frame, as a strided view or a fresh array."""
+        return self.turn.apply(self.ct.array[self.to_source(box).slices])
+
+    def to_source(self, box: Box) -> Box:
+        """A box of the frame as a box of the scan."""
+        return self.turn.undo_box(shifted(box, self.crop.start_zyx), self.ct.grid.shape_zyx)
+
+    def from_source(self, box: Box) -> Box:
+        """A box of the scan as a box of the frame, cut to it; may come out empty."""
+        turned = shifted(self.turn.apply_box(box, self.ct.grid.shape_zyx), self.crop.start_zyx, -1)
         start = [min(max(0, low), size) for low, size in zip(turned.start_zyx, self.shape_zyx, strict=True)]
         stop = [max(first, min(high, size)) for first, high, size in zip(start, turned.stop_zyx, self.shape_zyx, strict=True)]
         return Box((start[0], start[1], start[2]), (stop[0], stop[1], stop[2]))
 
-    def paste(self, labels: NDArray[np.uint8], target: Box, output: NDArray[np.uint8]) -> None:
-        """Write labels of the box `target` of `view` into an array that lies as the scan does."""
-        turned = self.turn.apply(output)[self.crop.slices]
-        turned[target.slices] = labels
+    def labels_on_scan(self, labels: NDArray[np.uint8], target: Box) -> NDArray[np.uint8]:
+        """Labels of the box `target` of the frame as labels of the scan, 0 elsewhere. A view where the box is all there is."""
+        turned = self.turn.undo(labels)
+        if turned.shape == self.ct.grid.shape_zyx:
+            return turned
+        output = np.zeros(self.ct.grid.shape_zyx, np.uint8)
+        output[self.to_source(target).slices] = turned
+        return output
 
 
-def nonzero_box(array: NDArray[Any]) -> Box:
-    """Box of the non-zero voxels of (z, y, x), found from the faces inwards; the whole array where all is zero."""
-    start, stop = [0, 0, 0], list(array.shape)
-    for axis in range(3):
-        rest = array[tuple(slice(a, b) for a, b in zip(start, stop, strict=True))]
-        planes = np.moveaxis(rest, axis, 0)
-        first = next((i for i in range(len(planes)) if planes[i].any()), None)
-        if first is None:
-            return Box((0, 0, 0), _shape(array))
-        last = next(i for i in range(len(planes), 0, -1) if planes[i - 1].any())
-        start[axis], stop[axis] = start[axis] + first, start[axis] + last
-    return Box((start[0], start[1], start[2]), (stop[0], stop[1], stop[2]))
-
-
-def _shape(array: NDArray[Any]) -> Shape:
-    z, y, x = array.shape
-    return z, y, x
-
-
-def _shift(box: Box, by: Shape, sign: int) -> Box:
+def shifted(box: Box, by: Shape, sign: int = 1) -> Box:
+    """The box, moved by `sign * by` voxels."""
     z, y, x = (sign * step for step in by)
     (az, ay, ax), (bz, by_, bx) = box.start_zyx, box.stop_zyx
     return Box((az + z, ay + y, ax + x), (bz + z, by_ + y, bx + x))

@@ -25,7 +25,8 @@ MAX_VOXEL_BYTES = 16 << 30
 #: The most that deflate can shrink: 258 bytes in 2 bits (zlib's documentation, "Maximum compression factor").
 _DEFLATE_RATIO = 1032
 _SLAB_BYTES = 8 << 20
-_ENDINGS = (".nii", ".nii.gz")
+#: Names of the files that are read and written.
+ENDINGS = (".nii", ".nii.gz")
 
 
 class NiftiReader:
@@ -145,7 +146,7 @@ def write_labels(path: Path | str, labels: Volume, source: NiftiHeader | None = 
     Without `source` both affines are made from the labels' grid. Raises OutputError.
     """
     target = Path(path)
-    if not target.name.endswith(_ENDINGS):
+    if not target.name.endswith(ENDINGS):
         raise OutputError(f"{target}: expected a name that ends in .nii or .nii.gz")
     if labels.array.dtype != np.uint8:
         raise OutputError(f"{target}: got labels of dtype {labels.array.dtype}, expected uint8")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from flare_trt.engine.anatomy import ANCHOR_ORGANS, canonical, reach_mm
+from flare_trt.engine.anatomy import ANCHOR_ORGANS, DEFAULT_REACH_MM, canonical, reach_mm
 from flare_trt.engine.grid import Vector
 from flare_trt.engine.report import DroppedComponent
 from flare_trt.kernels import Box
@@ -70,10 +70,12 @@ def keep_abdomen(pieces: list[Piece], spacing_mm: Vector) -> Sorted:
     """Sort pieces into those of the abdomen, strays and specks."""
     large = _without_specks(pieces)
     cluster = _anchor_cluster(large, spacing_mm)
-    kept, strays = [], []
-    for piece in large:
-        distance = piece.distance_mm(cluster, spacing_mm)
-        limit = reach_mm(piece.name)
+    kept: list[Piece] = []
+    strays: list[DroppedComponent] = []
+    for piece in large:  # the largest piece of each organ comes before its others
+        mine = [other for other in kept if other.label == piece.label]
+        limit = DEFAULT_REACH_MM if mine else reach_mm(piece.name)
+        distance = piece.distance_mm([*cluster, *mine], spacing_mm)
         if distance <= limit:
             kept.append(piece)
         else:
@@ -96,14 +98,13 @@ def _without_specks(pieces: list[Piece]) -> list[Piece]:
 
 
 def _anchor_cluster(pieces: list[Piece], spacing_mm: Vector) -> list[Piece]:
-    """The group of solid-organ pieces within reach of one another that is heaviest; all pieces where no anchor is seen."""
+    """The solid-organ pieces within reach of one another that show most organs, the heaviest of equals.
+
+    A stray may be larger than any true organ, but it comes alone. All pieces stand in where no solid organ is seen.
+    """
     anchors = [piece for piece in pieces if canonical(piece.name) in ANCHOR_ORGANS] or pieces
-    best: list[Piece] = []
-    for seed in anchors:
-        group = [p for p in anchors if p.distance_mm([seed], spacing_mm) <= reach_mm(p.name)]
-        if sum(p.volume_ml for p in group) > sum(p.volume_ml for p in best):
-            best = group
-    return best
+    groups = [[p for p in anchors if p.distance_mm([seed], spacing_mm) <= DEFAULT_REACH_MM] for seed in anchors]
+    return max(groups, key=lambda group: (len({p.label for p in group}), sum(p.volume_ml for p in group)), default=[])
 
 
 def _gap_mm(a: Box, b: Box, spacing_mm: Vector) -> float:

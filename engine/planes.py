@@ -1,7 +1,7 @@
 """The network's input, made plane by plane: normalise and resample just the planes that the next row of tiles needs.
 
-Planes are indices z of the padded window (`StagePlan.padded_shape`). They live in a ring, plane z at z % capacity, so a scan of
-any length needs `capacity` planes. Padding is 0 in normalised units (nnunetv2/inference/predict_from_raw_data.py, pad_nd_image).
+Planes are indices z of the padded window (`StagePlan.padded_shape`). They live in a ring, plane z at z % `Layout.planes`, so a
+scan of any length needs no more. Padding is 0 in normalised units (nnunetv2/inference/predict_from_raw_data.py, pad_nd_image).
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from flare_trt.engine.frame import Frame
+from flare_trt.engine.memory import Layout
 from flare_trt.engine.stage_plan import StagePlan
-from flare_trt.kernels import Intensity, Kernels
+from flare_trt.kernels import Box, Intensity, Kernels
 from flare_trt.kernels.contract import Array
 
 
@@ -28,7 +29,7 @@ class ImageSource:
     @staticmethod
     def of(frame: Frame, intensity: Intensity) -> ImageSource:
         """Measure the scan's range once."""
-        ends = np.array([frame.view.min(), frame.view.max()], np.float32)
+        ends = np.array(frame.ct.value_range, np.float32)
         normal = (np.clip(ends, np.float32(intensity.low_hu), np.float32(intensity.high_hu)) - np.float32(intensity.mean_hu)) / (
             np.float32(max(intensity.std_hu, 1e-8))
         )
@@ -38,41 +39,44 @@ class ImageSource:
 class InputPlanes:
     """Planes of one pass. `ensure` makes planes, `tile` cuts a patch out of those that are still there."""
 
-    def __init__(self, source: ImageSource, plan: StagePlan, kernels: Kernels, capacity: int) -> None:
-        self._source, self._plan, self._kernels = source, plan, kernels
-        self._capacity = min(capacity, plan.padded_shape[0])
-        self._ring = kernels.zeros((self._capacity, *plan.padded_shape[1:]), np.float32)
+    def __init__(self, source: ImageSource, plan: StagePlan, kernels: Kernels, layout: Layout) -> None:
+        self._source, self._plan, self._kernels, self._layout = source, plan, kernels, layout
+        self._ring = kernels.zeros((layout.planes, *plan.padded_shape[1:]), np.float32)
         self._made = 0
 
     def ensure(self, stop: int) -> None:
-        """Make all planes before `stop`, or as many beyond it as there is room for at once."""
-        if stop <= self._made:
-            return
-        stop = self._plan.padded_shape[0] if self._capacity == self._plan.padded_shape[0] else stop
-        pad_z, low_z = self._plan.pad_below[0], self._plan.window.start_zyx[0]
-        depth = self._plan.window.shape_zyx[0]
-        first, last = (min(max(0, z - pad_z), depth) for z in (self._made, stop))
-        if last > first:
-            image = self._resample(low_z + first, low_z + last)
-            self._store(image, first + pad_z)
-        for z in [z for z in range(self._made, stop) if not pad_z <= z < pad_z + depth]:
-            self._ring[z % self._capacity] = 0
-        self._made = stop
+        """Make all planes before `stop` that are not there yet, a chunk at a time."""
+        while self._made < stop:
+            last = min(stop, self._made + self._layout.chunk)
+            if self._layout.planes == self._plan.padded_shape[0]:  # there is room for a whole chunk, needed now or not
+                last = min(self._plan.padded_shape[0], self._made + self._layout.chunk)
+            self._make(self._made, last)
+            self._made = last
+
+    def _make(self, start: int, stop: int) -> None:
+        """Planes [start, stop) of the padded window: resampled ones in it, zeros around it."""
+        pad, low = self._plan.pad_below[0], self._plan.window.start_zyx[0]
+        inside = range(max(start, pad), min(stop, pad + self._plan.window.shape_zyx[0]))
+        if inside:
+            self._store(self._resample(low + inside[0] - pad, low + inside[-1] + 1 - pad), inside[0])
+        for z in range(start, stop):
+            if z not in inside:
+                self._ring[z % self._layout.planes] = 0
 
     def tile(self, corner_zyx: tuple[int, int, int]) -> Array:
         """A patch at this corner of the padded window, as a fresh (1, 1, z, y, x) array."""
         z0, y0, x0 = corner_zyx
         depth, height, width = self._plan.patch_zyx
         tile = self._kernels.empty((1, 1, depth, height, width), np.float32)
-        for first, count in _runs(z0, depth, self._capacity):
-            place = first % self._capacity
+        for first, count in _runs(z0, depth, self._layout.planes):
+            place = first % self._layout.planes
             tile[0, 0, first - z0 : first - z0 + count] = self._ring[place : place + count, y0 : y0 + height, x0 : x0 + width]
         return tile
 
     def _store(self, image: Array, start: int) -> None:
         (_, y0, x0), (_, height, width) = self._plan.pad_below, self._plan.window.shape_zyx
-        for first, count in _runs(start, image.shape[0], self._capacity):
-            place = first % self._capacity
+        for first, count in _runs(start, image.shape[0], self._layout.planes):
+            place = first % self._layout.planes
             self._ring[place : place + count, y0 : y0 + height, x0 : x0 + width] = image[first - start : first - start + count]
 
     def _resample(self, first: int, last: int) -> Array:
@@ -80,8 +84,9 @@ class InputPlanes:
         plan, kernels = self._plan, self._kernels
         ranges = [(first, last), *zip(plan.window.start_zyx[1:], plan.window.stop_zyx[1:], strict=True)]
         spans = [plan.span(axis, *limits) for axis, limits in enumerate(ranges)]
-        cut = tuple(slice(s.source_start, plan.source_stop(a, s.target_stop)) for a, s in enumerate(spans))
-        slab = self._source.frame.view[cut]
+        start = tuple(span.source_start for span in spans)
+        stop = tuple(plan.source_stop(axis, span.target_stop) for axis, span in enumerate(spans))
+        slab = self._source.frame.read(Box(_by((0, 1, 2), start), _by((0, 1, 2), stop)))
         axis = plan.image_axis or 0
         order = (axis, *(a for a in range(3) if a != axis))  # the axis that is resampled on its own goes first
         image = kernels.normalise(kernels.upload(slab.transpose(order)), self._source.intensity)

@@ -15,9 +15,11 @@ from typing import Any
 import numpy as np
 
 from flare_trt.engine.backends.session import Session
+from flare_trt.engine.blocks import Block, cut_blocks
+from flare_trt.engine.memory import Layout
 from flare_trt.engine.planes import ImageSource, InputPlanes
 from flare_trt.engine.spec import StageSpec
-from flare_trt.engine.stage_plan import StagePlan
+from flare_trt.engine.stage_plan import StagePlan, ring_planes
 from flare_trt.engine.stopwatch import Stopwatch
 from flare_trt.engine.tiles import gaussian
 from flare_trt.kernels import Kernels
@@ -29,12 +31,22 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Runner:
-    """What a pass runs on: one session a fold, the kernels of their device, and how it is watched."""
+    """What passes run on: one session a fold, the kernels of their device, and how they are watched."""
 
     sessions: Sequence[Session]
     kernels: Kernels
     watch: Stopwatch
     progress: Progress
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One stage over one scan: what it reads, its sizes, and how much of the input it holds at once."""
+
+    stage: StageSpec
+    source: ImageSource
+    plan: StagePlan
+    layout: Layout
 
 
 @dataclass(frozen=True)
@@ -54,25 +66,45 @@ class LabelSink:
         return LabelSink((plan.network_taps(0), plan.network_taps(1), plan.network_taps(2)))
 
 
-def predict(stage: StageSpec, source: ImageSource, plan: StagePlan, runner: Runner, sink: LabelSink) -> Array:
+def predict(work: Pass, runner: Runner, sink: LabelSink) -> Array:
     """Labels (z, y, x) uint8 on the kernels' device, one a tap of `sink`, in the network's axis order."""
-    blender = _Blender(stage, plan, runner, sink)
-    planes = InputPlanes(source, plan, runner.kernels, capacity=plan.padded_shape[0])
-    starts_z, starts_y, starts_x = plan.starts_zyx
-    axes = stage.mirror_axes
-    done = 0
+    blocks = list(cut_blocks(work.plan, sink.taps_zyx, work.layout.splits_yx))
+    tally = _Tally(len(work.plan.starts_zyx[0]) * sum(len(block.corners(work.plan)) for block in blocks), runner.progress)
+    if len(blocks) == 1:
+        return _predict_block(work, runner, blocks[0], tally)
+    labels = runner.kernels.zeros([len(taps.lower) for taps in sink.taps_zyx], np.uint8)
+    for block in blocks:
+        labels[:, block.target_yx[0], block.target_yx[1]] = _predict_block(work, runner, block, tally)
+    return labels
+
+
+class _Tally:
+    """Counts tiles and reports them."""
+
+    def __init__(self, total: int, progress: Progress) -> None:
+        self._done, self._total, self._progress = 0, total, progress
+
+    def add_one(self) -> None:
+        self._done += 1
+        self._progress(self._done, self._total)
+
+
+def _predict_block(work: Pass, runner: Runner, block: Block, tally: _Tally) -> Array:
+    stage, plan = work.stage, work.plan
+    blender = _Blender(stage, plan, runner, block)
+    planes = InputPlanes(work.source, plan, runner.kernels, work.layout)
+    starts_z, corners = plan.starts_zyx[0], block.corners(plan)
     for row, z in enumerate(starts_z):
         with runner.watch.stage("preprocess"):
             planes.ensure(z + plan.patch_zyx[0])
-        for corner in [(z, y, x) for y in starts_y for x in starts_x]:
-            tile = planes.tile(corner)
+        for y, x in corners:
+            tile = planes.tile((z, y, x))
             for fold, session in enumerate(runner.sessions):
                 with runner.watch.stage("network"):
-                    logits = run_mirrored(session, tile, axes)
+                    logits = run_mirrored(session, tile, stage.mirror_axes)
                 with runner.watch.stage("blend"):
-                    blender.add(fold, logits, corner)
-            done += 1
-            runner.progress(done, plan.tile_count)
+                    blender.add(fold, logits, (z, y, x))
+            tally.add_one()
         with runner.watch.stage("restore"):
             blender.release(starts_z[row + 1] if row + 1 < len(starts_z) else plan.padded_shape[0])
     return blender.labels
@@ -92,23 +124,26 @@ def run_mirrored(session: Session, tile: Array, axes: Sequence[int]) -> Array:
 
 
 class _Blender:
-    """The ring of logits of each fold, and the labels restored from it so far."""
+    """The ring of logits of each fold over one block, and the labels restored from it so far."""
 
-    def __init__(self, stage: StageSpec, plan: StagePlan, runner: Runner, sink: LabelSink) -> None:
-        self._kernels, self._taps = runner.kernels, sink.taps_zyx
+    def __init__(self, stage: StageSpec, plan: StagePlan, runner: Runner, block: Block) -> None:
+        self._kernels, self._taps, self._block = runner.kernels, block.taps_zyx, block
         self._values = np.array(stage.channel_values, np.uint8)
         self._restore = self._kernels.restore_argmax if stage.activation == "argmax" else self._kernels.restore_regions
         self._gaussian = self._kernels.upload(gaussian(plan.patch_zyx))
-        self.capacity = ring_planes(plan, sink.taps_zyx[0])
-        shape = (self.capacity, *plan.padded_shape[1:])
+        self.capacity = ring_planes(plan, block.taps_zyx[0])
+        shape = (self.capacity, *block.shape_yx)
         self._rings = [self._kernels.zeros((s.channels, *shape), np.float16) for s in runner.sessions]
         self._weights = [self._kernels.zeros(shape, np.float16) for _ in runner.sessions]
-        self.labels = self._kernels.zeros([len(taps.lower) for taps in sink.taps_zyx], np.uint8)
+        self.labels = self._kernels.zeros([len(taps.lower) for taps in block.taps_zyx], np.uint8)
         self._finished = self._cleared = self._restored = 0
 
     def add(self, fold: int, logits: Array, corner_zyx: tuple[int, int, int]) -> None:
-        """Blend one tile."""
-        self._kernels.blend(self._rings[fold], self._weights[fold], logits, self._gaussian, corner_zyx)
+        """Blend the part of a tile that lies in the block."""
+        z, y, x = corner_zyx
+        part, place = self._block.clip(logits, (y, x))
+        weights, _ = self._block.clip(self._gaussian, (y, x))
+        self._kernels.blend(self._rings[fold], self._weights[fold], part, weights, (z, *place))
 
     def release(self, final: int) -> None:
         """No tile to come touches planes before `final`: restore what reads only those, and free them."""
@@ -127,14 +162,3 @@ class _Blender:
         for ring, weights in zip(self._rings, self._weights, strict=True):
             self._kernels.clear(ring, weights, (self._cleared, keep))
         self._finished, self._cleared, self._restored = final, max(self._cleared, keep), stop
-
-
-def ring_planes(plan: StagePlan, taps_z: Taps) -> int:
-    """Planes that are alive at once: from the lowest that a label still waits for to the top of the next row of tiles."""
-    starts, patch = plan.starts_zyx[0], plan.patch_zyx[0]
-    needed = patch
-    for following in starts[1:]:
-        waiting = int(np.searchsorted(taps_z.upper, following, side="left"))
-        keep = min(following, int(taps_z.lower[waiting])) if waiting < len(taps_z.lower) else following
-        needed = max(needed, following + patch - keep)
-    return needed

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
 
 import numpy as np
-from numpy.typing import NDArray
 
 from flare_trt.engine.backends.session import Session, open_session
+from flare_trt.engine.body import body_box
 from flare_trt.engine.bundle import Bundle, open_bundle
-from flare_trt.engine.cascade import StageRun, find_roi, segment_roi, segment_stage
+from flare_trt.engine.cascade import Segmented, StageRun, plan_pass, segment_cascade, segment_whole
+from flare_trt.engine.frame import Frame
+from flare_trt.engine.memory import MB, resident_bytes
 from flare_trt.engine.options import RunOptions, stage_as_run
 from flare_trt.engine.placement import Placement, place
 from flare_trt.engine.predict import Runner
-from flare_trt.engine.report import RoiStory, RunReport
-from flare_trt.engine.roi import whole_scan
+from flare_trt.engine.report import RunReport
 from flare_trt.engine.spec import ModelSpec, StageSpec
+from flare_trt.engine.spool import SpooledArray
 from flare_trt.engine.stopwatch import Stopwatch
 from flare_trt.engine.volume import Volume
 from flare_trt.kernels import Kernels, load
@@ -45,9 +47,11 @@ class Segmenter:
         self.options, self.placement = options, placement
         self._kernels, self._bundle = kernels, bundle
         self._lock = threading.Lock()
+        idle = resident_bytes() if options.max_memory_mb else 0
         self._sessions = {
             name: _open_stage(bundle, stage, placement) for name, stage in _stages(bundle.spec).items() if stage is not None
         }
+        self._network_bytes = _warm_up(self._sessions, kernels, idle) if options.max_memory_mb else 0
 
     @staticmethod
     def open(bundle_path: str | Path, options: RunOptions | None = None) -> Segmenter:
@@ -61,9 +65,10 @@ class Segmenter:
     def segment(self, ct: Volume, progress: StageProgress | None = None) -> Segmentation:
         """Segment one CT (HU on its grid, see volume.ct_volume). The labels lie on the same grid."""
         with self._lock:
+            self._require_budget(ct)
             watch = Stopwatch()
-            labels, story, tiles = self._run(ct, watch, progress or _silent)
-        return Segmentation(Volume(labels, ct.grid), self._report(watch, story, tiles))
+            found = self._run(ct, watch, progress or _silent)
+        return Segmentation(Volume(found.labels, ct.grid), self._report(watch, found))
 
     def close(self) -> None:
         """Free the networks."""
@@ -79,26 +84,37 @@ class Segmenter:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
-    def _run(
-        self, ct: Volume, watch: Stopwatch, progress: StageProgress
-    ) -> tuple[NDArray[np.uint8], RoiStory | None, dict[str, int]]:
-        fine = self._stage_run("fine", self.spec.fine, watch, progress)
-        if self.spec.coarse is None:
-            labels = np.zeros(ct.grid.shape_zyx, np.uint8)
-            tiles = segment_stage(fine, ct, whole_scan(ct.grid), labels)
-            return labels, None, {"fine": tiles}
-        coarse = self._stage_run("coarse", self.spec.coarse, watch, progress)
-        located, coarse_tiles = find_roi(coarse, ct, self.spec)
-        labels, story, fine_tiles = segment_roi(fine, ct, located, self.spec.label_names)
-        return labels, story, {"coarse": coarse_tiles, "fine": fine_tiles}
+    def _budget_bytes(self, ct: Volume) -> int | None:
+        """What is left for a pass: the budget without the networks and the scan."""
+        if self.options.max_memory_mb is None:
+            return None
+        held = 0 if isinstance(ct.array, SpooledArray) else ct.array.nbytes
+        return self.options.max_memory_mb * MB - self._network_bytes - held
 
-    def _stage_run(self, name: str, stage: StageSpec, watch: Stopwatch, progress: StageProgress) -> StageRun:
+    def _require_budget(self, ct: Volume) -> None:
+        """Refuse a budget, before work begins, in which not even the whole scan could be segmented."""
+        for name, stage in _stages(self.spec).items():
+            if stage is not None:
+                plan_pass(
+                    self._stage_run(name, stage, Stopwatch(), _silent, ct), Frame.of(ct, stage_as_run(stage, self.options)), None
+                )
+
+    def _run(self, ct: Volume, watch: Stopwatch, progress: StageProgress) -> Segmented:
+        fine = self._stage_run("fine", self.spec.fine, watch, progress, ct)
+        if self.spec.coarse is None:
+            return segment_whole(fine, ct)
+        return segment_cascade(self._stage_run("coarse", self.spec.coarse, watch, progress, ct), fine, ct, self.spec)
+
+    def _stage_run(self, name: str, stage: StageSpec, watch: Stopwatch, progress: StageProgress, ct: Volume) -> StageRun:
         def report_tiles(done: int, total: int) -> None:
             progress(name, done, total)
 
-        return StageRun(stage_as_run(stage, self.options), Runner(self._sessions[name], self._kernels, watch, report_tiles))
+        runner = Runner(self._sessions[name], self._kernels, watch, report_tiles)
+        run = StageRun(stage_as_run(stage, self.options), runner, self._budget_bytes(ct))
+        return replace(run, search=body_box) if self.options.mode == "fast" else run
 
-    def _report(self, watch: Stopwatch, story: RoiStory | None, tiles: dict[str, int]) -> RunReport:
+    def _report(self, watch: Stopwatch, found: Segmented) -> RunReport:
+        story = found.roi
         warnings = [self.placement.warning] if self.placement.warning else []
         if story is not None and story.decision != "roi":
             warnings.append(f"ROI {story.decision}: {'; '.join(story.findings)}")
@@ -112,7 +128,7 @@ class Segmenter:
             backend=self.placement.backend,
             precision=self.placement.session.precision,
             stages={name: round(seconds, 4) for name, seconds in watch.seconds.items()},
-            tiles=tiles,
+            tiles=found.tiles,
             roi=story,
             warnings=tuple(warnings),
         )
@@ -124,6 +140,13 @@ def _stages(spec: ModelSpec) -> dict[str, StageSpec | None]:
 
 def _open_stage(bundle: Bundle, stage: StageSpec, placement: Placement) -> Sequence[Session]:
     return [open_session(placement.backend, file, placement.session) for file in bundle.network_files(stage)]
+
+
+def _warm_up(sessions: dict[str, Sequence[Session]], kernels: Kernels, idle_bytes: int) -> int:
+    """Run each network once, so that it takes the memory it needs, and measure that."""
+    for session in [session for stage in sessions.values() for session in stage]:
+        session.run(kernels.zeros(session.input_shape, np.float32))
+    return max(0, resident_bytes() - idle_bytes)
 
 
 def _silent(stage: str, done: int, total: int) -> None:

@@ -24,8 +24,8 @@ from flare_trt.kernels.contract import Taps
 class StagePlan:
     """All shapes are in the network's axis order. `target` is the box of source voxels that get labels."""
 
-    source_shape: Shape  # of the frame's view
-    network_shape: Shape  # of the whole view, resampled
+    source_shape: Shape  # of the frame
+    network_shape: Shape  # of the whole frame, resampled
     window: Box  # the part of the network grid that is computed
     target: Box
     patch_zyx: Shape
@@ -86,7 +86,7 @@ class StagePlan:
 
 
 def plan_stage(stage: StageSpec, frame: Frame, roi: Box | None = None) -> StagePlan:
-    """Plan a pass over the whole frame, or over the box `roi` of its view."""
+    """Plan a pass over the whole frame, or over its box `roi`."""
     source = frame.shape_zyx
     network = target_shape(source, frame.spacing_mm, stage.spacing_mm)
     image_axis = separate_axis(frame.spacing_mm, stage.spacing_mm, stage.separate_z)
@@ -106,6 +106,17 @@ def plan_stage(stage: StageSpec, frame: Frame, roi: Box | None = None) -> StageP
         image_axis=image_axis if network != source else None,
         logits_orders=_orders(stage.logits_order, stage.logits_order_z, logits_axis),
     )
+
+
+def ring_planes(plan: StagePlan, taps_z: Taps) -> int:
+    """Planes that are alive at once: from the lowest that a label still waits for to the top of the next row of tiles."""
+    starts, patch = plan.starts_zyx[0], plan.patch_zyx[0]
+    needed = patch
+    for following in starts[1:]:
+        waiting = int(np.searchsorted(taps_z.upper, following, side="left"))
+        keep = min(following, int(taps_z.lower[waiting])) if waiting < len(taps_z.lower) else following
+        needed = max(needed, following + patch - keep)
+    return needed
 
 
 def _orders(order: int, order_z: int, axis: int | None) -> Shape:

@@ -49,6 +49,8 @@ Half narrow_one(float value) {
     return static_cast<Half>(((bits >> 16) & 0x8000u) | (magnitude >= 0x477ff000u ? large : finite));  // 65520 and above
 }
 
+float between(float lower, float upper, float weight) { return lower + weight * (upper - lower); }
+
 #if FLARE_X86
 
 __attribute__((target("avx2,f16c"))) void widen_f16c(const Half* source, float* target, int64_t count) {
@@ -69,6 +71,35 @@ __attribute__((target("avx2,f16c"))) void narrow_f16c(const float* source, Half*
     for (; i < count; ++i) target[i] = static_cast<Half>(_cvtss_sh(source[i], _MM_FROUND_TO_NEAREST_INT));
 }
 
+__attribute__((target("avx2,f16c"))) void round_f16c(float* values, int64_t count) {
+    int64_t i = 0;
+    for (; i + 8 <= count; i += 8) {
+        const __m128i halves = _mm256_cvtps_ph(_mm256_loadu_ps(values + i), _MM_FROUND_TO_NEAREST_INT);
+        _mm256_storeu_ps(values + i, _mm256_cvtph_ps(halves));
+    }
+    for (; i < count; ++i) values[i] = _cvtsh_ss(_cvtss_sh(values[i], _MM_FROUND_TO_NEAREST_INT));
+}
+
+__attribute__((target("avx2,f16c"))) __m256 between(__m256 lower, __m256 upper, __m256 weight) {
+    return _mm256_add_ps(lower, _mm256_mul_ps(weight, _mm256_sub_ps(upper, lower)));
+}
+
+__attribute__((target("avx2,f16c"))) __m256 load_halves(const Half* source) {
+    return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(source)));
+}
+
+__attribute__((target("avx2,f16c"))) void interpolate_rows_f16c(const RowsBetween& rows, int64_t start, int64_t stop,
+                                                                float* target) {
+    const __m256 plane = _mm256_set1_ps(rows.plane_weight), row = _mm256_set1_ps(rows.row_weight);
+    int64_t i = start;
+    for (; i + 8 <= stop; i += 8) {
+        const __m256 lower = between(load_halves(rows.lower_lower + i), load_halves(rows.upper_lower + i), plane);
+        const __m256 upper = between(load_halves(rows.lower_upper + i), load_halves(rows.upper_upper + i), plane);
+        _mm256_storeu_ps(target + i, between(lower, upper, row));
+    }
+    interpolate_rows_portable(rows, i, stop, target);
+}
+
 // Every processor with AVX2 has F16C, and older compilers cannot ask for F16C by name.
 const bool has_f16c = __builtin_cpu_supports("avx2");
 
@@ -84,6 +115,14 @@ void narrow_portable(const float* source, Half* target, int64_t count) {
     for (int64_t i = 0; i < count; ++i) target[i] = narrow_one(source[i]);
 }
 
+void interpolate_rows_portable(const RowsBetween& rows, int64_t start, int64_t stop, float* target) {
+    for (int64_t i = start; i < stop; ++i) {
+        const float lower = between(widen_one(rows.lower_lower[i]), widen_one(rows.upper_lower[i]), rows.plane_weight);
+        const float upper = between(widen_one(rows.lower_upper[i]), widen_one(rows.upper_upper[i]), rows.plane_weight);
+        target[i] = between(lower, upper, rows.row_weight);
+    }
+}
+
 void widen(const Half* source, float* target, int64_t count) {
 #if FLARE_X86
     if (has_f16c) return widen_f16c(source, target, count);
@@ -96,6 +135,20 @@ void narrow(const float* source, Half* target, int64_t count) {
     if (has_f16c) return narrow_f16c(source, target, count);
 #endif
     narrow_portable(source, target, count);
+}
+
+void round_to_half(float* values, int64_t count) {
+#if FLARE_X86
+    if (has_f16c) return round_f16c(values, count);
+#endif
+    for (int64_t i = 0; i < count; ++i) values[i] = widen_one(narrow_one(values[i]));
+}
+
+void interpolate_rows(const RowsBetween& rows, int64_t start, int64_t stop, float* target) {
+#if FLARE_X86
+    if (has_f16c) return interpolate_rows_f16c(rows, start, stop, target);
+#endif
+    interpolate_rows_portable(rows, start, stop, target);
 }
 
 }  // namespace flare

@@ -12,7 +12,6 @@ namespace flare {
 namespace {
 
 constexpr int64_t kBlock = 1 << 16;  // values of one task
-constexpr int64_t kLanes = 32;       // running extremes side by side, so that the compiler may use whole registers
 
 template <class T>
 FLARE_INLINE void normalise_loop(const T* image, float* target, int64_t count, const Intensity& to) {
@@ -32,45 +31,28 @@ FLARE_CLONES void normalise_block(const int16_t* image, float* target, int64_t c
 }
 
 template <class T>
-struct Extremes {
-    T low[kLanes], high[kLanes];
-    int32_t is_nan[kLanes];
-
-    explicit Extremes(T value) {
-        std::fill_n(low, kLanes, value);
-        std::fill_n(high, kLanes, value);
-        std::fill_n(is_nan, kLanes, value != value);
+FLARE_INLINE Range range_loop(const T* image, int64_t count) {
+    T low = image[0], high = image[0];
+    int is_nan = 0;
+#pragma omp simd reduction(min : low) reduction(max : high) reduction(| : is_nan)
+    for (int64_t i = 0; i < count; ++i) {
+        low = image[i] < low ? image[i] : low;
+        high = image[i] > high ? image[i] : high;
+        is_nan |= image[i] != image[i];
     }
-};
-
-template <class T>
-FLARE_INLINE void include_loop(const T* image, int64_t groups, Extremes<T>& seen) {
-    for (int64_t group = 0; group < groups; ++group) {
-        for (int64_t lane = 0; lane < kLanes; ++lane) {
-            const T value = image[group * kLanes + lane];
-            seen.low[lane] = value < seen.low[lane] ? value : seen.low[lane];
-            seen.high[lane] = value > seen.high[lane] ? value : seen.high[lane];
-            seen.is_nan[lane] |= value != value;
-        }
-    }
+    if (is_nan) return {NAN, NAN};
+    return {static_cast<double>(low), static_cast<double>(high)};
 }
 
-FLARE_CLONES void include(const float* image, int64_t groups, Extremes<float>& seen) { include_loop(image, groups, seen); }
+FLARE_CLONES Range range_loop_of(const float* image, int64_t count) { return range_loop(image, count); }
 
-FLARE_CLONES void include(const int16_t* image, int64_t groups, Extremes<int16_t>& seen) { include_loop(image, groups, seen); }
+FLARE_CLONES Range range_loop_of(const int16_t* image, int64_t count) { return range_loop(image, count); }
 
 }  // namespace
 
 template <class T>
 Range range_of(const T* image, int64_t count) {
-    Extremes<T> seen(image[0]);
-    include(image, count / kLanes, seen);
-    T rest[kLanes];
-    std::fill(std::copy(image + count / kLanes * kLanes, image + count, rest), rest + kLanes, image[0]);
-    include(rest, 1, seen);
-    if (std::any_of(seen.is_nan, seen.is_nan + kLanes, [](int32_t lane) { return lane != 0; })) return {NAN, NAN};
-    return {static_cast<double>(*std::min_element(seen.low, seen.low + kLanes)),
-            static_cast<double>(*std::max_element(seen.high, seen.high + kLanes))};
+    return range_loop_of(image, count);
 }
 
 template <class T>

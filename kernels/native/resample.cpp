@@ -4,6 +4,7 @@
 #include "resample.h"
 
 #include <algorithm>
+#include <memory>
 #include <vector>
 
 #include "in_plane.h"
@@ -72,8 +73,9 @@ class Resampler {
     }
 
     void planes_first() {
-        std::vector<float> scratch(std::min(kWindow, job_.z.source) * target_.size);
-        const Planes window{scratch.data(), std::min(kWindow, job_.z.source), target_.size};
+        const int64_t planes = std::min(kWindow, job_.z.source);
+        const std::unique_ptr<float[]> scratch(new float[planes * target_.size]);
+        const Planes window{scratch.get(), planes, target_.size};
         int64_t done = 0;
         for (const Chunk& chunk : chunks(job_.z)) {
             const int64_t from = std::max(done, chunk.source_start);
@@ -92,8 +94,8 @@ class Resampler {
         const std::vector<Chunk> all = chunks(job_.z);
         int64_t longest = 0;
         for (const Chunk& chunk : all) longest = std::max(longest, chunk.stop - chunk.start);
-        std::vector<float> scratch(longest * source_.size);
-        const Planes window{scratch.data(), longest, source_.size};
+        const std::unique_ptr<float[]> scratch(new float[longest * source_.size]);
+        const Planes window{scratch.get(), longest, source_.size};
         for (const Chunk& chunk : all) {
             along_z(chunk, source_, window, job_.x.source);
             team_.run(chunk.stop - chunk.start, [&](int64_t t, int thread) {

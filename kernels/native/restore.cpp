@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <vector>
 
 #include "simd.h"
@@ -16,10 +17,11 @@ namespace flare {
 namespace {
 
 constexpr int64_t kRowsPerTask = 16;
-constexpr int64_t kGap = 8;  // two stretches of open voxels closer than this are compared as one
+constexpr int64_t kBlock = 8;  // columns of the network grid that are interpolated together
 
-FLARE_CLONES void interpolate(float* lower, const float* upper, float weight, int64_t count) {
-    for (int64_t i = 0; i < count; ++i) lower[i] += weight * (upper[i] - lower[i]);
+FLARE_CLONES void agree(const uint8_t* a, const uint8_t* b, const uint8_t* c, const uint8_t* d, uint8_t* common,
+                        int64_t count) {
+    for (int64_t i = 0; i < count; ++i) common[i] = ((a[i] == b[i]) & (a[i] == c[i]) & (a[i] == d[i])) ? a[i] : kUnsure;
 }
 
 FLARE_CLONES void interpolate_at(const float* source, const int32_t* lower, const int32_t* upper, const float* weight,
@@ -42,35 +44,39 @@ FLARE_CLONES void take_positive(const float* logits, int32_t label, int32_t* lab
     for (int64_t i = 0; i < count; ++i) labels[i] = logits[i] > 0 ? label : labels[i];
 }
 
-FLARE_CLONES void agree(const uint8_t* a, const uint8_t* b, const uint8_t* c, const uint8_t* d, uint8_t* common,
-                        int64_t count) {
-    for (int64_t i = 0; i < count; ++i) common[i] = ((a[i] == b[i]) & (a[i] == c[i]) & (a[i] == d[i])) ? a[i] : kUnsure;
-}
+// A target row's voxels that need all channels, side by side.
+struct Open {
+    explicit Open(int64_t most) : x(most), lower(most), upper(most), chosen(most), weight(most), logits(most), best(most) {}
 
-// Position of one target row between four source rows.
-struct RowTaps {
-    int32_t plane_lower, plane_upper, row_lower, row_upper;
-    float plane_weight, row_weight;
+    int64_t count = 0;
+    std::vector<int32_t> x, lower, upper, chosen;
+    std::vector<float> weight, logits, best;
 };
 
+// One thread's scratch for target rows.
 class RowRestorer {
  public:
     RowRestorer(const Restore& job, const uint8_t* sure)
-        : job_(job), sure_(sure), common_(job.ring.columns), logits_(job.x.count), best_(job.x.count), chosen_(job.x.count),
-          rounded_(job.x.count) {
-        for (auto& row : rows_) row.resize(job.ring.columns);
+        : job_(job), sure_(sure), common_(job.ring.columns), wanted_((job.ring.columns + kBlock - 1) / kBlock),
+          row_(job.ring.columns), open_(job.x.count) {
+        std::fill(label_of_, label_of_ + 256, uint8_t{0});
+        std::copy_n(job.values, std::min<int64_t>(job.ring.channels, kNoChannel), label_of_);
     }
 
     void restore(int64_t z, int64_t y) {
-        const RowTaps taps{job_.z.lower[z], job_.z.upper[z], job_.y.lower[y], job_.y.upper[y], job_.z.weight[z], job_.y.weight[y]};
         uint8_t* labels = job_.labels + (z * job_.y.count + y) * job_.x.count;
-        find_common(taps);
-        int64_t start = 0;
-        while ((start = next_open(start, labels)) < job_.x.count) {
-            const int64_t stop = end_of_open(start);
-            compare(taps, start, stop, labels);
-            start = stop;
+        agree(sure_row(job_.z.lower[z], job_.y.lower[y]), sure_row(job_.z.lower[z], job_.y.upper[y]),
+              sure_row(job_.z.upper[z], job_.y.lower[y]), sure_row(job_.z.upper[z], job_.y.upper[y]), common_.data(),
+              job_.ring.columns);
+        const bool uniform = std::memcmp(common_.data(), common_.data() + 1, common_.size() - 1) == 0;
+        if (uniform && common_[0] != kUnsure) {
+            std::fill_n(labels, job_.x.count, label_of_[common_[0]]);
+            return;
         }
+        label_sure_voxels(labels);
+        if (open_.count == 0) return;
+        choose(z, y);
+        for (int64_t i = 0; i < open_.count; ++i) labels[open_.x[i]] = static_cast<uint8_t>(open_.chosen[i]);
     }
 
  private:
@@ -78,77 +84,68 @@ class RowRestorer {
         return sure_ + (static_cast<int64_t>(plane) * job_.ring.rows + row) * job_.ring.columns;
     }
 
-    void find_common(const RowTaps& taps) {
-        agree(sure_row(taps.plane_lower, taps.row_lower), sure_row(taps.plane_lower, taps.row_upper),
-              sure_row(taps.plane_upper, taps.row_lower), sure_row(taps.plane_upper, taps.row_upper), common_.data(),
-              job_.ring.columns);
-    }
-
-    uint8_t winner(int64_t x) const {
-        const uint8_t lower = common_[job_.x.lower[x]];
-        return lower == common_[job_.x.upper[x]] ? lower : kUnsure;
-    }
-
-    // Labels the voxels from `x` whose cell has a winner, and returns the first one whose cell has none.
-    int64_t next_open(int64_t x, uint8_t* labels) const {
-        for (; x < job_.x.count; ++x) {
-            const uint8_t channel = winner(x);
-            if (channel == kUnsure) break;
-            labels[x] = channel == kNoChannel ? 0 : job_.values[channel];
+    void label_sure_voxels(uint8_t* labels) {
+        int64_t count = 0;
+        for (int64_t x = 0; x < job_.x.count; ++x) {
+            const uint8_t lower = common_[job_.x.lower[x]], upper = common_[job_.x.upper[x]];
+            const uint8_t winner = lower == upper ? lower : kUnsure;
+            labels[x] = label_of_[winner];
+            open_.x[count] = static_cast<int32_t>(x);
+            count += winner == kUnsure;
         }
-        return x;
+        open_.count = count;
     }
 
-    int64_t end_of_open(int64_t x) const {
-        int64_t stop = x + 1;
-        for (int64_t ahead = stop; ahead < std::min(stop + kGap, job_.x.count); ++ahead) {
-            if (winner(ahead) == kUnsure) stop = ahead + 1;
-        }
-        return stop;
-    }
-
-    void compare(const RowTaps& taps, int64_t start, int64_t stop, uint8_t* labels) {
-        const int64_t count = stop - start;
+    void choose(int64_t z, int64_t y) {
         const bool largest = job_.choice == Choice::kFirstLargest;
-        std::fill_n(best_.begin(), count, -INFINITY);
-        std::fill_n(chosen_.begin(), count, largest ? job_.values[0] : 0);
+        gather_taps();
+        std::fill_n(open_.best.begin(), open_.count, -INFINITY);
+        std::fill_n(open_.chosen.begin(), open_.count, largest ? job_.values[0] : 0);
         for (int64_t c = 0; c < job_.ring.channels; ++c) {
-            interpolate_channel(c, taps, start, count);
+            interpolate_channel(c, z, y);
             if (largest) {
-                take_larger(logits_.data(), job_.values[c], best_.data(), chosen_.data(), count);
+                take_larger(open_.logits.data(), job_.values[c], open_.best.data(), open_.chosen.data(), open_.count);
             } else {
-                take_positive(logits_.data(), job_.values[c], chosen_.data(), count);
+                take_positive(open_.logits.data(), job_.values[c], open_.chosen.data(), open_.count);
             }
         }
-        std::copy_n(chosen_.begin(), count, labels + start);
     }
 
-    void interpolate_channel(int64_t channel, const RowTaps& taps, int64_t start, int64_t count) {
-        const int32_t *lower = job_.x.lower + start, *upper = job_.x.upper + start;
-        const int64_t first = std::min(*std::min_element(lower, lower + count), *std::min_element(upper, upper + count));
-        const int64_t last = std::max(*std::max_element(lower, lower + count), *std::max_element(upper, upper + count));
-        const int64_t length = last + 1 - first, columns = job_.ring.columns;
-        const Half* plane_lower = job_.ring.plane(channel, taps.plane_lower) + first;
-        const Half* plane_upper = job_.ring.plane(channel, taps.plane_upper) + first;
-        widen(plane_lower + taps.row_lower * columns, rows_[0].data() + first, length);
-        widen(plane_upper + taps.row_lower * columns, rows_[1].data() + first, length);
-        widen(plane_lower + taps.row_upper * columns, rows_[2].data() + first, length);
-        widen(plane_upper + taps.row_upper * columns, rows_[3].data() + first, length);
-        interpolate(rows_[0].data() + first, rows_[1].data() + first, taps.plane_weight, length);
-        interpolate(rows_[2].data() + first, rows_[3].data() + first, taps.plane_weight, length);
-        interpolate(rows_[0].data() + first, rows_[2].data() + first, taps.row_weight, length);
-        interpolate_at(rows_[0].data(), lower, upper, job_.x.weight + start, logits_.data(), count);
-        narrow(logits_.data(), rounded_.data(), count);
-        widen(rounded_.data(), logits_.data(), count);
+    void gather_taps() {
+        std::fill(wanted_.begin(), wanted_.end(), uint8_t{0});
+        for (int64_t i = 0; i < open_.count; ++i) {
+            const int32_t x = open_.x[i], lower = job_.x.lower[x], upper = job_.x.upper[x];
+            open_.lower[i] = lower;
+            open_.upper[i] = upper;
+            open_.weight[i] = job_.x.weight[x];
+            wanted_[lower / kBlock] = wanted_[upper / kBlock] = 1;
+        }
+    }
+
+    void interpolate_channel(int64_t channel, int64_t z, int64_t y) {
+        const Half* lower_plane = job_.ring.plane(channel, job_.z.lower[z]);
+        const Half* upper_plane = job_.ring.plane(channel, job_.z.upper[z]);
+        const int64_t lower_row = job_.y.lower[y] * job_.ring.columns, upper_row = job_.y.upper[y] * job_.ring.columns;
+        const RowsBetween rows{lower_plane + lower_row, upper_plane + lower_row, lower_plane + upper_row,
+                               upper_plane + upper_row, job_.z.weight[z],        job_.y.weight[y]};
+        const int64_t blocks = static_cast<int64_t>(wanted_.size());
+        for (int64_t block = 0; block < blocks; ++block) {
+            if (!wanted_[block]) continue;
+            const int64_t start = block * kBlock;
+            while (block + 1 < blocks && wanted_[block + 1]) ++block;
+            interpolate_rows(rows, start, std::min((block + 1) * kBlock, job_.ring.columns), row_.data());
+        }
+        interpolate_at(row_.data(), open_.lower.data(), open_.upper.data(), open_.weight.data(), open_.logits.data(),
+                       open_.count);
+        round_to_half(open_.logits.data(), open_.count);
     }
 
     const Restore& job_;
     const uint8_t* sure_;
-    std::vector<uint8_t> common_;
-    std::vector<float> rows_[4];
-    std::vector<float> logits_, best_;
-    std::vector<int32_t> chosen_;
-    std::vector<Half> rounded_;
+    uint8_t label_of_[256];  // by channel; 0 for kNoChannel
+    std::vector<uint8_t> common_, wanted_;
+    std::vector<float> row_;
+    Open open_;
 };
 
 // The sure channels of every plane that the z taps name, (planes, rows, columns).

@@ -114,7 +114,7 @@ def test_what_cannot_be_paired_is_an_error(tmp_path: Path) -> None:
         (label_map(1, (6, 7, 9), (1, 2)), SPACING, "another grid"),
         (label_map(1, (6, 7, 8), (1, 2)), (2.5, 0.7, 0.9), "another grid"),
         (label_map(1, (6, 7, 8), (1, 77)), SPACING, r"holds the labels \[77\]"),
-        (np.stack([label_map(1, (6, 7, 8), (1,))] * 2), SPACING, "axes"),
+        (np.stack([label_map(1, (6, 7, 8), (1,))] * 2), SPACING, "expected one 3-D"),
         (label_map(1, (6, 7, 8), (1,)) + np.float32(0.5), SPACING, "whole numbers"),
     ],
 )

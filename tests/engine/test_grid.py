@@ -71,8 +71,8 @@ def test_a_cropped_grid_keeps_its_place() -> None:
 
 
 def test_an_oblique_grid_gets_its_nearest_orientation() -> None:
-    angle = np.deg2rad(20)
-    direction = ((1.0, 0.0, 0.0), (0.0, float(np.cos(angle)), float(-np.sin(angle))), (0.0, float(np.sin(angle)), float(np.cos(angle))))
+    cos, sin = float(np.cos(np.deg2rad(20))), float(np.sin(np.deg2rad(20)))
+    direction = ((1.0, 0.0, 0.0), (0.0, cos, -sin), (0.0, sin, cos))
     assert Grid((3, 3, 3), (1, 1, 1), direction=direction).orientation == "SPL"
 
 

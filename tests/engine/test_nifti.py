@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk  # noqa: N813 (its usual name)
-from tests.engine.nifti_files import AXIAL, Edit, Forms, affine, random_rotation, write_raw
-from tests.shared_data import shared_file
 
 from flare_trt.engine.errors import InputError
 from flare_trt.engine.nifti import NiftiReader, read_ct, read_labels
 from flare_trt.engine.volume import Volume
+from tests.engine.nifti_files import AXIAL, Edit, Forms, affine, random_rotation, write_raw
+from tests.shared_data import shared_file
 
 SPACING_XYZ = (0.7, 0.8, 2.5)
 OFFSET = (90.5, -120.25, 300.0)

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.engine.nifti_files import AXIAL, Edit, Forms, write_raw
 
 from flare_trt.engine.errors import InputError
 from flare_trt.engine.nifti import NiftiReader, read_ct
+from tests.engine.nifti_files import AXIAL, Edit, Forms, write_raw
 
 SCAN = np.arange(7 * 6 * 5, dtype="<i2").reshape(7, 6, 5)
 

@@ -8,10 +8,11 @@ import pytest
 
 from flare_trt.engine.backends.fake import FakeSession
 from flare_trt.engine.frame import Frame
+from flare_trt.engine.memory import Layout
 from flare_trt.engine.planes import ImageSource, InputPlanes
-from flare_trt.engine.predict import LabelSink, Runner, predict, ring_planes, run_mirrored
+from flare_trt.engine.predict import LabelSink, Pass, Runner, predict, run_mirrored
 from flare_trt.engine.spec import StageSpec
-from flare_trt.engine.stage_plan import StagePlan, plan_stage
+from flare_trt.engine.stage_plan import StagePlan, plan_stage, ring_planes
 from flare_trt.engine.stopwatch import Stopwatch
 from flare_trt.engine.tiles import gaussian
 from flare_trt.engine.volume import Volume
@@ -26,11 +27,15 @@ def runner(stage: StageSpec, folds: int = 1) -> Runner:
     return Runner(sessions, KERNELS, Stopwatch(), lambda done, total: None)
 
 
+def make_pass(stage: StageSpec, frame: Frame, plan: StagePlan) -> Pass:
+    return Pass(stage, ImageSource.of(frame, stage.intensity), plan, Layout(plan.patch_zyx[0], 7))
+
+
 def plain(stage: StageSpec, ct: Volume, session: FakeSession) -> np.ndarray:
     """nnU-Net's way with whole arrays: resample all, blend all, resample all logits, arg-max (no ROI, no streaming)."""
     frame = Frame.of(ct, stage)
     plan = plan_stage(stage, frame)
-    image = KERNELS.normalise(KERNELS.upload(frame.view), stage.intensity)
+    image = KERNELS.normalise(KERNELS.upload(frame.read(Box((0, 0, 0), frame.shape_zyx))), stage.intensity)
     spans = tuple(Span.whole(s, t) for s, t in zip(plan.source_shape, plan.network_shape, strict=True))
     image = KERNELS.resample_spline(image, spans, plan.image_orders, KERNELS.value_range(image))  # type: ignore[arg-type]
     padded = np.zeros(plan.padded_shape, np.float32)
@@ -69,7 +74,7 @@ def test_streaming_changes_nothing(changes: dict[str, object], make_stage: MakeS
     frame = Frame.of(ct, stage)
     plan = plan_stage(stage, frame)
     run = runner(stage)
-    streamed = predict(stage, ImageSource.of(frame, stage.intensity), plan, run, LabelSink.source(plan))
+    streamed = predict(make_pass(stage, frame, plan), run, LabelSink.source(plan))
     np.testing.assert_array_equal(streamed, plain(stage, ct, run.sessions[0]))  # type: ignore[arg-type]
     assert len(np.unique(streamed)) == 5
 
@@ -86,8 +91,8 @@ def test_rolling_planes_equal_planes_made_at_once(make_stage: MakeStage, ct: Vol
     frame = Frame.of(ct, stage)
     plan = plan_stage(stage, frame)
     source = ImageSource.of(frame, stage.intensity)
-    whole = InputPlanes(source, plan, KERNELS, plan.padded_shape[0])
-    rolling = InputPlanes(source, plan, KERNELS, 8)
+    whole = InputPlanes(source, plan, KERNELS, Layout(plan.padded_shape[0], 13))
+    rolling = InputPlanes(source, plan, KERNELS, Layout(8, 3))
     for z in plan.starts_zyx[0]:
         whole.ensure(z + 8)
         rolling.ensure(z + 8)
@@ -98,13 +103,12 @@ def test_an_roi_sees_the_same_voxels_as_the_whole_scan(make_stage: MakeStage, ct
     """The fake network has no context, so an ROI must equal the whole run to the voxel."""
     stage = make_stage()
     frame = Frame.of(ct, stage)
-    source = ImageSource.of(frame, stage.intensity)
     run = runner(stage)
     whole_plan = plan_stage(stage, frame)
-    whole = predict(stage, source, whole_plan, run, LabelSink.source(whole_plan))
+    whole = predict(make_pass(stage, frame, whole_plan), run, LabelSink.source(whole_plan))
     for box in (Box((3, 7, 11), (30, 29, 50)), Box((0, 0, 0), (4, 45, 9)), Box((36, 44, 50), (37, 45, 51))):
         plan = plan_stage(stage, frame, box)
-        found = predict(stage, source, plan, run, LabelSink.source(plan))
+        found = predict(make_pass(stage, frame, plan), run, LabelSink.source(plan))
         equal = (found == whole[box.slices]).mean()
         assert equal > 0.999, box
 
@@ -113,10 +117,20 @@ def test_folds_are_averaged(make_stage: MakeStage, ct: Volume) -> None:
     stage = make_stage()
     frame = Frame.of(ct, stage)
     plan = plan_stage(stage, frame)
-    source = ImageSource.of(frame, stage.intensity)
-    one = predict(stage, source, plan, runner(stage), LabelSink.source(plan))
-    three = predict(stage, source, plan, runner(stage, folds=3), LabelSink.source(plan))
+    one = predict(make_pass(stage, frame, plan), runner(stage), LabelSink.source(plan))
+    three = predict(make_pass(stage, frame, plan), runner(stage, folds=3), LabelSink.source(plan))
     assert (one == three).mean() > 0.999
+
+
+@pytest.mark.parametrize("splits", [(2, 1), (1, 3), (4, 5)])
+@pytest.mark.parametrize("changes", [{}, {"patch_zyx": (16, 80, 90)}])
+def test_blocks_change_nothing(splits: tuple[int, int], changes: dict[str, object], make_stage: MakeStage, ct: Volume) -> None:
+    stage = make_stage(**changes)
+    frame = Frame.of(ct, stage)
+    work = make_pass(stage, frame, plan_stage(stage, frame))
+    sink = LabelSink.source(work.plan)
+    cut = replace(work, layout=replace(work.layout, splits_yx=splits))
+    np.testing.assert_array_equal(predict(cut, runner(stage), sink), predict(work, runner(stage), sink))
 
 
 def test_regions_paint_in_order(make_stage: MakeStage, ct: Volume) -> None:
@@ -125,7 +139,7 @@ def test_regions_paint_in_order(make_stage: MakeStage, ct: Volume) -> None:
     plan = plan_stage(stage, frame)
     run = runner(stage)
     logits = [FakeShift(s) for s in run.sessions]  # type: ignore[arg-type]
-    found = predict(stage, ImageSource.of(frame, stage.intensity), plan, replace(run, sessions=logits), LabelSink.source(plan))
+    found = predict(make_pass(stage, frame, plan), replace(run, sessions=logits), LabelSink.source(plan))
     assert set(np.unique(found)) == {0, 1, 2, 4}
 
 
@@ -147,7 +161,7 @@ def test_network_labels_lie_on_the_window(make_stage: MakeStage, ct: Volume) -> 
     stage = make_stage()
     frame = Frame.of(ct, stage)
     plan = plan_stage(stage, frame)
-    found = predict(stage, ImageSource.of(frame, stage.intensity), plan, runner(stage), LabelSink.network(plan))
+    found = predict(make_pass(stage, frame, plan), runner(stage), LabelSink.network(plan))
     assert found.shape == plan.window.shape_zyx == plan.network_shape
 
 
@@ -157,7 +171,7 @@ def test_progress_counts_every_tile(make_stage: MakeStage, ct: Volume) -> None:
     plan = plan_stage(stage, frame)
     seen: list[tuple[int, int]] = []
     run = replace(runner(stage), progress=lambda done, total: seen.append((done, total)))
-    predict(stage, ImageSource.of(frame, stage.intensity), plan, run, LabelSink.source(plan))
+    predict(make_pass(stage, frame, plan), run, LabelSink.source(plan))
     assert seen == [(i + 1, plan.tile_count) for i in range(plan.tile_count)]
 
 

@@ -1,0 +1,26 @@
+"""`flare-trt bench`: the table of its sub-commands. `python -m flare_trt.benchmarks` is the same."""
+
+from __future__ import annotations
+
+import argparse
+from importlib import import_module
+
+#: Sub-command -> (module with `configure` and `run`, one-line help). The modules load their heavy parts when they run.
+COMMANDS = {
+    "measure": ("flare_trt.benchmarks.measure_cli", "run any command and measure its time, memory and memory-time areas"),
+}
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the sub-commands and their arguments."""
+    commands = parser.add_subparsers(dest="benchmark", required=True, metavar="BENCHMARK")
+    for name, (module, text) in COMMANDS.items():
+        command = commands.add_parser(name, help=text, description=text)
+        loaded = import_module(module)
+        loaded.configure(command)
+        command.set_defaults(run_benchmark=loaded.run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the chosen sub-command."""
+    return int(arguments.run_benchmark(arguments))

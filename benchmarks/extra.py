@@ -1,0 +1,13 @@
+"""The packages of the extra `bench`, which the runtime does without."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+from flare_trt.engine.errors import FlareError
+
+
+def require(package: str) -> None:
+    """Raise FlareError, saying how to get it, where a package cannot be imported."""
+    if find_spec(package) is None:
+        raise FlareError(f"this needs the package {package}, which is not installed; pip install 'flare-trt[bench]'")

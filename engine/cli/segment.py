@@ -1,0 +1,92 @@
+"""`flare-trt segment`: label maps for one scan, several, or a folder of them."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from flare_trt.engine.batch import Outcome, run_in_turn, run_overlapped
+from flare_trt.engine.cli.console import Console, organ_table, stage_table, where_it_ran
+from flare_trt.engine.cli.values import add_run_options, run_options
+from flare_trt.engine.jobs import Destination, Job, is_finished, make_folders, plan_jobs
+from flare_trt.engine.options import RunOptions
+from flare_trt.engine.scan_steps import ScanReport, SegmentsScans, scan_steps
+from flare_trt.engine.segmenter import Segmenter, StageProgress
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument("scans", nargs="+", type=Path, metavar="CT", help="a .nii or .nii.gz file, several, or a folder of them")
+    parser.add_argument("-o", "--output", required=True, type=Path, metavar="OUT", help="a file for one scan, or a folder")
+    parser.add_argument("--model", required=True, type=Path, metavar="BUNDLE", help="a model bundle: a folder or a .zip")
+    parser.add_argument("--report", type=Path, metavar="JSON", help="what happened, a .json file for one scan, or a folder")
+    parser.add_argument("--preview", type=Path, metavar="PNG", help="pictures, a .png file for one scan, or a folder")
+    parser.add_argument("--resume", action="store_true", help="leave out scans whose results are there and whole")
+    add_run_options(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Segment what the arguments name. Returns 0, or 1 where a scan failed."""
+    jobs = plan_jobs(arguments.scans, Destination(arguments.output, arguments.report, arguments.preview))
+    console = Console()
+    if arguments.resume:
+        jobs = _unfinished(jobs, console)
+        if not jobs:
+            return 0
+    make_folders(jobs)
+    options = run_options(arguments)
+    with Segmenter.open(arguments.model, options) as segmenter:
+        return segment_jobs(jobs, segmenter, options, console)
+
+
+def segment_jobs(jobs: Sequence[Job], segmenter: SegmentsScans, options: RunOptions, console: Console) -> int:
+    """Run the jobs and tell what became of each. Returns the exit code."""
+    teller = _Teller(console, len(jobs))
+    run_jobs = run_overlapped if options.max_memory_mb is None else run_in_turn
+    run_jobs(jobs, scan_steps(segmenter, _progress_of(jobs, console)), teller.tell)
+    if len(jobs) > 1:
+        console.line(f"{len(jobs) - teller.failed} of {len(jobs)} scans segmented, {teller.failed} failed")
+    return 1 if teller.failed else 0
+
+
+@dataclass
+class _Teller:
+    """Prints each outcome and counts the failures."""
+
+    console: Console
+    jobs: int
+    failed: int = field(default=0, init=False)
+
+    def tell(self, outcome: Outcome[Job, ScanReport]) -> None:
+        if outcome.written is None:
+            self.failed += 1
+            self.console.complain(f"flare-trt: {outcome.job.scan.name} failed: {outcome.error or type(outcome.error).__name__}")
+            return
+        report = outcome.written
+        for warning in report.warnings:
+            self.console.complain(f"flare-trt: {outcome.job.scan.name}: {warning}")
+        if self.jobs == 1:
+            self.console.line(f"{where_it_ran(report)}\n\n{organ_table(report)}\n\n{stage_table(report)}\n")
+        found = sum(organ.voxels > 0 for organ in report.organs)
+        seconds = sum(report.run.stages.values())
+        self.console.line(f"{report.labels}: {found} of {len(report.organs)} structures in {seconds:.1f} s")
+
+
+def _unfinished(jobs: Sequence[Job], console: Console) -> tuple[Job, ...]:
+    left = tuple(job for job in jobs if not is_finished(job))
+    console.line(f"{len(jobs) - len(left)} of {len(jobs)} scans are finished already")
+    return left
+
+
+def _progress_of(jobs: Sequence[Job], console: Console) -> Callable[[Job], StageProgress]:
+    place = {job: number for number, job in enumerate(jobs, 1)}
+
+    def progress_of(job: Job) -> StageProgress:
+        def progress(stage: str, done: int, total: int) -> None:
+            console.progress(f"{place[job]}/{len(jobs)} {job.scan.name} {stage}", done, total)
+
+        return progress
+
+    return progress_of

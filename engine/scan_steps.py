@@ -1,0 +1,107 @@
+"""One scan from file to files: read it, segment it, write its labels, report and preview."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Protocol
+
+from flare_trt.engine.atomic_file import atomic_file, write_json
+from flare_trt.engine.batch import Steps
+from flare_trt.engine.grid import Shape, Vector
+from flare_trt.engine.jobs import Job
+from flare_trt.engine.measures import OrganMeasure, measure_organs
+from flare_trt.engine.nifti import NiftiReader, read_ct, write_labels
+from flare_trt.engine.nifti_header import NiftiHeader
+from flare_trt.engine.preview import preview_png
+from flare_trt.engine.report import RunReport
+from flare_trt.engine.sanity import ct_warnings
+from flare_trt.engine.segmenter import Segmentation, StageProgress
+from flare_trt.engine.spec import ModelSpec
+from flare_trt.engine.stopwatch import Stopwatch
+from flare_trt.engine.volume import Volume
+
+
+@dataclass(frozen=True)
+class Scan:
+    """A CT as read, its header for the labels, and what looked odd."""
+
+    ct: Volume
+    header: NiftiHeader
+    warnings: tuple[str, ...]
+    read_s: float
+
+
+@dataclass(frozen=True)
+class ScanReport:
+    """Everything worth keeping about one segmented scan, JSON-ready. `warnings` holds all there are, the run's too."""
+
+    scan: str
+    labels: str
+    shape_zyx: Shape
+    spacing_mm: Vector
+    orientation: str
+    organs: tuple[OrganMeasure, ...]
+    run: RunReport
+    warnings: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """A plain dictionary for json.dumps."""
+        return asdict(self)
+
+
+class SegmentsScans(Protocol):
+    """What is needed of engine.segmenter.Segmenter."""
+
+    spec: ModelSpec
+
+    def segment(self, ct: Volume, progress: StageProgress | None = None) -> Segmentation: ...
+
+
+def scan_steps(
+    segmenter: SegmentsScans, progress: Callable[[Job], StageProgress | None]
+) -> Steps[Job, Scan, Segmentation, ScanReport]:
+    """The steps for engine.batch; `progress(job)` gives what is called as a scan's tiles are done."""
+
+    def segment(job: Job, scan: Scan) -> Segmentation:
+        return segmenter.segment(scan.ct, progress(job))
+
+    def write(job: Job, scan: Scan, found: Segmentation) -> ScanReport:
+        return write_results(job, scan, found, segmenter.spec)
+
+    return Steps(read_scan, segment, write)
+
+
+def read_scan(job: Job) -> Scan:
+    """Read and look over a CT. Raises InputError."""
+    watch = Stopwatch()
+    with watch.stage("read"):
+        header = NiftiReader(job.scan).header
+        ct = read_ct(job.scan)
+    return Scan(ct, header, header.warnings + ct_warnings(ct), watch.seconds["read"])
+
+
+def write_results(job: Job, scan: Scan, found: Segmentation, spec: ModelSpec) -> ScanReport:
+    """Write what the job asks for, the report last. Raises OutputError."""
+    watch = Stopwatch()
+    with watch.stage("write"):
+        write_labels(job.labels, found.labels, scan.header)
+    with watch.stage("measure"):
+        organs = measure_organs(scan.ct, found.labels, spec.label_names)
+    if job.preview is not None:
+        with watch.stage("preview"), atomic_file(job.preview) as file:
+            file.write(preview_png(scan.ct, found.labels, spec.labels))
+    stages = {"read": scan.read_s, **found.report.stages, **watch.seconds}
+    report = ScanReport(
+        scan=str(job.scan),
+        labels=str(job.labels),
+        shape_zyx=scan.ct.grid.shape_zyx,
+        spacing_mm=scan.ct.grid.spacing_mm,
+        orientation=scan.ct.grid.orientation,
+        organs=organs,
+        run=replace(found.report, stages={name: round(seconds, 4) for name, seconds in stages.items()}),
+        warnings=scan.warnings + found.report.warnings,
+    )
+    if job.report is not None:
+        write_json(job.report, report.as_json())
+    return report

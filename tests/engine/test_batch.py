@@ -1,0 +1,123 @@
+"""Batches with steps that are functions of numbers: order, overlap, errors, memory, interrupts."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from flare_trt.engine.batch import Outcome, Steps, run_in_turn, run_overlapped
+from flare_trt.engine.errors import InputError, OutputError
+
+RUNNERS = [run_in_turn, run_overlapped]
+Numbers = Steps[int, int, int, str]
+
+
+class Recorder:
+    """Steps over integers (scan = 10 * job, labels = scan + 1) that note what was done and may be made to fail."""
+
+    def __init__(self, **failures: tuple[int, BaseException]) -> None:
+        self.failures, self.events = failures, []
+        self.held, self.most_held = set(), 0
+        self.lock = threading.Lock()
+
+    @property
+    def steps(self) -> Numbers:
+        return Steps(self.read, self.segment, self.write)
+
+    def read(self, job: int) -> int:
+        with self.lock:
+            self.held.add(job)
+            self.most_held = max(self.most_held, len(self.held))
+        self._note("read", job)
+        return 10 * job
+
+    def segment(self, job: int, scan: int) -> int:
+        assert scan == 10 * job
+        self._note("segment", job)
+        return scan + 1
+
+    def write(self, job: int, scan: int, labels: int) -> str:
+        assert (scan, labels) == (10 * job, 10 * job + 1)
+        self._note("write", job)
+        return f"labels of {job}"
+
+    def tell(self, outcome: Outcome[int, str]) -> None:
+        self.held.discard(outcome.job)
+        self.events.append(("tell", outcome.job, outcome.written or str(outcome.error)))
+
+    def _note(self, step: str, job: int) -> None:
+        if self.failures.get(step, (None,))[0] == job:
+            raise self.failures[step][1]
+        self.events.append((step, job))
+
+    @property
+    def told(self) -> list[tuple[int, str]]:
+        return [event[1:] for event in self.events if event[0] == "tell"]
+
+
+@pytest.mark.parametrize("run", RUNNERS)
+@pytest.mark.parametrize("count", [0, 1, 2, 7])
+def test_every_job_is_done_and_told_in_order(run: Callable[..., None], count: int) -> None:
+    recorder = Recorder()
+    run(list(range(count)), recorder.steps, recorder.tell)
+    assert recorder.told == [(job, f"labels of {job}") for job in range(count)]
+    assert len(recorder.events) == 4 * count
+
+
+@pytest.mark.parametrize("run", RUNNERS)
+@pytest.mark.parametrize("step", ["read", "segment", "write"])
+@pytest.mark.parametrize("bad", [0, 2, 4])
+@pytest.mark.parametrize("error", [InputError("bad"), OutputError("bad"), OSError("bad"), MemoryError("bad")])
+def test_one_bad_scan_is_told_and_the_rest_go_on(run: Callable[..., None], step: str, bad: int, error: Exception) -> None:
+    recorder = Recorder(**{step: (bad, error)})
+    run(list(range(5)), recorder.steps, recorder.tell)
+    assert recorder.told == [(job, "bad" if job == bad else f"labels of {job}") for job in range(5)]
+
+
+@pytest.mark.parametrize("run", RUNNERS)
+@pytest.mark.parametrize("step", ["read", "segment", "write"])
+@pytest.mark.parametrize("error", [ZeroDivisionError, KeyboardInterrupt])
+def test_a_fault_of_the_program_and_an_interrupt_stop_the_batch(
+    run: Callable[..., None], step: str, error: type[BaseException]
+) -> None:
+    recorder = Recorder(**{step: (1, error())})
+    with pytest.raises(error):
+        run(list(range(50)), recorder.steps, recorder.tell)
+    assert [event for event in recorder.events if event[0] == "segment" and event[1] > 3] == []
+    assert threading.active_count() == 1  # no thread is left behind
+    assert (0, "labels of 0") in recorder.told  # what was done before is whole
+
+
+def test_reading_and_writing_overlap_with_segmenting() -> None:
+    """Scan 1 is segmented only once scan 2 is being read and scan 0 being written: a deadlock if they did not overlap."""
+    recorder = Recorder()
+    reading_2, writing_0 = threading.Event(), threading.Event()
+
+    def read(job: int) -> int:
+        if job == 2:
+            reading_2.set()
+        return recorder.read(job)
+
+    def segment(job: int, scan: int) -> int:
+        if job == 1:
+            assert reading_2.wait(20)
+            assert writing_0.wait(20)
+        return recorder.segment(job, scan)
+
+    def write(job: int, scan: int, labels: int) -> str:
+        if job == 0:
+            writing_0.set()
+        return recorder.write(job, scan, labels)
+
+    run_overlapped(range(4), Steps(read, segment, write), recorder.tell)
+    assert [job for job, _ in recorder.told] == [0, 1, 2, 3]
+
+
+def test_few_scans_are_held_at_once() -> None:
+    for run, most in ((run_in_turn, 1), (run_overlapped, 3)):
+        recorder = Recorder()
+        run(range(40), recorder.steps, recorder.tell)
+        assert recorder.most_held <= most
+    assert recorder.most_held > 1

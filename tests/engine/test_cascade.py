@@ -1,0 +1,114 @@
+"""The fine pass after the ROI: an organ that the box cuts is seen, and the box gives way, once and then wholly."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from flare_trt.engine.backends.fake import FakeSession
+from flare_trt.engine.cascade import StageRun, cut_organs, segment_cascade, segment_roi
+from flare_trt.engine.grid import Grid
+from flare_trt.engine.predict import Runner
+from flare_trt.engine.report import RoiStory
+from flare_trt.engine.roi import Located, enlarged, whole_scan
+from flare_trt.engine.spec import ModelSpec, StageSpec
+from flare_trt.engine.stopwatch import Stopwatch
+from flare_trt.engine.volume import Volume
+from flare_trt.kernels import Box, load, native_problem
+from tests.engine.conftest import MakeStage
+from tests.engine.fake_bundle import fake_spec
+
+KERNELS = load("reference" if native_problem() else "native")
+GRID = Grid((80, 60, 70), (4.0, 3.0, 3.0))
+NAMES = {1: "liver", 2: "aorta", 3: "spleen", 4: "stomach"}
+
+
+def scan(*blocks: tuple[Box, int]) -> Volume:
+    """Air with blocks of HU. The fake network with 5 channels answers band k for about -200 + k * 120 HU and up."""
+    array = np.full(GRID.shape_zyx, -300, np.int16)
+    for box, hu in blocks:
+        array[box.slices] = hu
+    return Volume(array, GRID)
+
+
+def fine_run(stage: StageSpec) -> StageRun:
+    session = FakeSession((1, 1, *stage.patch_zyx), len(stage.channel_values))
+    return StageRun(stage, Runner([session], KERNELS, Stopwatch(), lambda done, total: None))
+
+
+def at(box: Box) -> Located:
+    return Located(box, RoiStory("roi", box.start_zyx, box.stop_zyx, 0.1))
+
+
+LIVER_HU, AORTA_HU = -80, 40
+ORGAN = Box((30, 20, 25), (50, 40, 45))
+
+
+def test_a_box_that_holds_its_organ_is_enough(make_stage: MakeStage) -> None:
+    found = segment_roi(fine_run(make_stage()), scan((ORGAN, LIVER_HU)), at(Box((25, 15, 20), (55, 45, 50))), NAMES)
+    assert found.roi is not None
+    assert found.roi.decision == "roi"
+    assert found.roi.findings == ()
+    assert (found.labels == 1).sum() == pytest.approx(np.prod(ORGAN.shape_zyx), rel=0.1)
+
+
+def test_a_box_that_cuts_an_organ_is_enlarged_once(make_stage: MakeStage) -> None:
+    cut = Box((35, 15, 20), (55, 45, 50))
+    found = segment_roi(fine_run(make_stage()), scan((ORGAN, LIVER_HU)), at(cut), NAMES)
+    assert found.roi is not None
+    assert found.roi.decision == "enlarged"
+    assert found.roi.findings == ("liver reaches the box's I face",)
+    assert (found.roi.start_zyx, found.roi.stop_zyx) == (enlarged(cut, GRID).start_zyx, enlarged(cut, GRID).stop_zyx)
+    assert (found.labels == 1).sum() == pytest.approx(np.prod(ORGAN.shape_zyx), rel=0.1)
+
+
+def test_an_organ_that_still_is_cut_takes_the_whole_scan(make_stage: MakeStage) -> None:
+    long = Box((5, 20, 25), (75, 40, 45))
+    found = segment_roi(fine_run(make_stage()), scan((long, LIVER_HU)), at(Box((35, 15, 20), (45, 45, 50))), NAMES)
+    assert found.roi is not None
+    assert found.roi.decision == "whole"
+    assert found.roi.stop_zyx == whole_scan(GRID).stop_zyx
+    assert (found.labels == 1).sum() == pytest.approx(np.prod(long.shape_zyx), rel=0.1)
+
+
+def test_a_vessel_that_runs_on_is_told_but_costs_one_enlargement_only(make_stage: MakeStage) -> None:
+    long = Box((5, 20, 25), (75, 40, 45))
+    found = segment_roi(fine_run(make_stage()), scan((long, AORTA_HU)), at(Box((35, 15, 20), (45, 45, 50))), NAMES)
+    assert found.roi is not None
+    assert found.roi.decision == "enlarged"
+    assert found.roi.findings[-1] == "aorta reaches the box's S face"
+
+
+def test_an_organ_at_the_scan_s_own_edge_is_not_cut_by_the_box() -> None:
+    labels = np.zeros(GRID.shape_zyx, np.uint8)
+    labels[:10, 20:40, 20:40] = 1
+    assert cut_organs(labels, Box((0, 10, 10), (30, 50, 50)), GRID, NAMES) == []
+    assert cut_organs(labels, Box((5, 10, 10), (30, 50, 50)), GRID, NAMES) == [("liver", "I")]
+
+
+def test_a_few_voxels_on_a_face_are_no_organ() -> None:
+    labels = np.zeros(GRID.shape_zyx, np.uint8)
+    labels[5, 20, 20:24] = 1  # 36 mm2 of the face
+    assert cut_organs(labels, Box((5, 10, 10), (30, 50, 50)), GRID, NAMES) == []
+
+
+def test_a_scan_without_an_abdomen_has_no_labels_and_says_so(make_stage: MakeStage) -> None:
+    spec: ModelSpec = fake_spec(coarse=True)
+    assert spec.coarse is not None
+    coarse = fine_run(replace(spec.coarse, channel_values=(0, 1, 2, 3, 4)))
+    found = segment_cascade(coarse, fine_run(make_stage()), scan((Box((0, 0, 0), (1, 1, 1)), -310)), spec)
+    assert found.roi is not None
+    assert found.roi.decision == "empty"
+    assert not found.labels.any()
+    assert found.tiles["fine"] == 0
+
+
+def test_coarse_and_fine_together(make_stage: MakeStage) -> None:
+    spec = fake_spec(coarse=True)
+    assert spec.coarse is not None
+    organs = [(ORGAN, LIVER_HU), (Box((30, 20, 50), (45, 35, 60)), 40), (Box((20, 30, 10), (35, 45, 20)), 160)]
+    found = segment_cascade(fine_run(spec.coarse), fine_run(spec.fine), scan(*organs), spec)
+    assert found.roi is not None
+    assert found.roi.share_of_scan < 1
+    for value, (box, _) in zip((1, 2, 3), organs, strict=True):
+        assert (found.labels[box.slices] == value).mean() > 0.9

@@ -1,0 +1,50 @@
+"""A real bundle that runs in a moment: one 1 x 1 x 1 convolution whose arg-max is a banding of the image."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from flare_trt.engine.bundle_writer import write_bundle
+from flare_trt.engine.spec import LabelSpec, ModelSpec, NetworkFile, Provenance, StageSpec
+from flare_trt.kernels import Intensity
+
+LABELS = (LabelSpec(1, "liver", "#aa3311"), LabelSpec(2, "spleen", "#11aa33"), LabelSpec(3, "aorta", "#3311aa"))
+PATCH_ZYX = (16, 24, 20)
+
+
+def write_network(path: Path) -> Path:
+    """Logit c = 2 * centre_c * v - centre_c^2: the largest is the centre nearest to the normalised intensity v."""
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    centres = np.linspace(-1.5, 1.5, len(LABELS) + 1, dtype=np.float32)
+    weights = [
+        numpy_helper.from_array(2 * centres.reshape(-1, 1, 1, 1, 1), "w"),
+        numpy_helper.from_array(-(centres**2), "b"),
+    ]
+    graph = helper.make_graph(
+        [helper.make_node("Conv", ["x", "w", "b"], ["y"])],
+        "bands",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 1, *PATCH_ZYX])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, len(centres), *PATCH_ZYX])],
+        weights,
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=10), str(path))
+    return path
+
+
+def write_tiny_bundle(folder: Path) -> Path:
+    """A one-stage bundle folder, `folder`."""
+    stage = StageSpec(
+        networks=(NetworkFile("fine.onnx"),),
+        spacing_mm=(3.0, 2.0, 2.0),
+        patch_zyx=PATCH_ZYX,
+        intensity=Intensity(-200.0, 300.0, 40.0, 120.0),
+        channel_values=(0, 1, 2, 3),
+    )
+    spec = ModelSpec(schema=1, name="tiny", labels=LABELS, fine=stage, provenance=Provenance("made by a test", "CC0-1.0"))
+    network = write_network(folder.with_suffix(".source.onnx"))
+    write_bundle(spec, {"fine.onnx": network}, folder)
+    return folder

@@ -1,0 +1,129 @@
+"""Device memory of the fake CuPy: opaque arrays that poison what is not written and count what is allocated."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+from tests.fakes.device_streams import require_no_capture
+
+#: Alignment of CuPy's pool blocks in bytes.
+ALIGNMENT = 512
+
+
+class MemoryPool:
+    """Counts bytes in use, in whole blocks as CuPy's pool does."""
+
+    def __init__(self) -> None:
+        self.peak = 0
+        self._used = 0
+
+    def used_bytes(self) -> int:
+        return self._used
+
+    def _count(self, change: int) -> None:
+        self._used += change
+        self.peak = max(self.peak, self._used)
+
+
+POOL = MemoryPool()
+
+
+class _Block:
+    """One allocation, filled with 0xFF (a NaN, -1 or 255), so that a voxel that no kernel wrote is seen."""
+
+    def __init__(self, nbytes: int) -> None:
+        self.size = -(-max(nbytes, 1) // ALIGNMENT) * ALIGNMENT
+        require_no_capture("an allocation")
+        raw = np.full(nbytes + ALIGNMENT, 0xFF, np.uint8)
+        start = -raw.ctypes.data % ALIGNMENT
+        self.host = raw[start : start + nbytes]
+        POOL._count(self.size)
+
+    def __del__(self) -> None:
+        POOL._count(-self.size)
+
+
+class MemoryPointer:
+    """Where an array starts."""
+
+    def __init__(self, ptr: int) -> None:
+        self.ptr = ptr
+
+
+class ndarray:  # noqa: N801  the name is CuPy's
+    """A device array. It never turns into a host array by itself; kernels and `get` are the only ways to its values."""
+
+    def __init__(self, host: NDArray[Any], block: _Block) -> None:
+        self._host, self._block = host, block
+        self.data = MemoryPointer(host.ctypes.data)
+
+    shape = property(lambda self: self._host.shape)
+    dtype = property(lambda self: self._host.dtype)
+    ndim = property(lambda self: self._host.ndim)
+    size = property(lambda self: self._host.size)
+    nbytes = property(lambda self: self._host.nbytes)
+    flags = property(lambda self: self._host.flags)
+
+    def __array__(self, *_: Any, **__: Any) -> NDArray[Any]:
+        raise TypeError("Implicit conversion to a NumPy array is not allowed. Please use `.get()`")
+
+    def __getitem__(self, key: Any) -> ndarray:
+        return ndarray(np.asarray(self._host[key]), self._block)
+
+    def __setitem__(self, key: Any, value: ndarray | float) -> None:
+        require_no_capture("an assignment")
+        self._host[key] = _operand(value)
+
+    def __iadd__(self, other: ndarray | float) -> ndarray:
+        self._host += _operand(other)
+        return self
+
+    def __itruediv__(self, other: ndarray | float) -> ndarray:
+        self._host /= _operand(other)
+        return self
+
+    def transpose(self, axes: Sequence[int]) -> ndarray:
+        return ndarray(self._host.transpose(axes), self._block)
+
+    def copy(self) -> ndarray:
+        result = empty(self.shape, self.dtype)
+        result._host[...] = self._host
+        return result
+
+    def get(self) -> NDArray[Any]:
+        require_no_capture("a copy to the host")
+        return self._host.copy()
+
+    def set(self, arr: NDArray[Any]) -> None:
+        require_no_capture("a copy from the host")
+        if not isinstance(arr, np.ndarray):
+            raise TypeError("Only numpy.ndarray can be set to cupy.ndarray")
+        if arr.dtype != self.dtype or arr.shape != self.shape:
+            raise ValueError(f"set: got {arr.dtype} {arr.shape}, expected {self.dtype} {self.shape}")
+        if not (arr.flags.c_contiguous and self.flags.c_contiguous):
+            raise RuntimeError("Cannot set to or from a non-contiguous array")
+        self._host[...] = arr
+
+    def fill(self, value: float) -> None:
+        require_no_capture("a fill")
+        self._host.fill(value)
+
+
+def _operand(value: ndarray | float) -> Any:
+    """The host side of another device array, or a number; a host array is refused as CuPy refuses it."""
+    if isinstance(value, ndarray):
+        return value._host
+    if isinstance(value, np.ndarray):
+        raise TypeError("Unsupported type <class 'numpy.ndarray'>")
+    return value
+
+
+def empty(shape: int | Sequence[int], dtype: DTypeLike = float) -> ndarray:
+    """A poisoned array."""
+    shape = (shape,) if isinstance(shape, int) else tuple(shape)
+    kind = np.dtype(dtype)
+    block = _Block(int(np.prod(shape, dtype=np.int64)) * kind.itemsize)
+    return ndarray(block.host.view(kind).reshape(shape), block)
