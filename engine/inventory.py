@@ -9,8 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from flare_trt.engine.backends.session import BACKENDS, backend_problem
-from flare_trt.engine.placement import gpu_problem
-from flare_trt.kernels import KERNEL_DEVICES, native_problem
+from flare_trt.kernels import KERNEL_DEVICES, cuda_problem, native_problem
 
 #: Distributions whose versions matter to results; of those in one line the first that is installed is told.
 _LIBRARIES = (
@@ -54,7 +53,7 @@ class Inventory:
 
 def take_inventory() -> Inventory:
     """Look at this machine. Opens no network and takes no GPU memory."""
-    no_gpu = gpu_problem()
+    no_gpu = cuda_problem()
     kernel_problems = {"reference": None, "native": native_problem(), "cuda": no_gpu}
     return Inventory(
         version=version("flare-trt"),
