@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any, Protocol
 
 from flare_trt.engine.atomic_file import atomic_file, write_json
@@ -11,7 +12,7 @@ from flare_trt.engine.batch import Steps
 from flare_trt.engine.grid import Shape, Vector
 from flare_trt.engine.jobs import Job
 from flare_trt.engine.measures import OrganMeasure, measure_organs
-from flare_trt.engine.nifti import NiftiReader, read_ct, write_labels
+from flare_trt.engine.nifti import NiftiReader, write_labels
 from flare_trt.engine.nifti_header import NiftiHeader
 from flare_trt.engine.preview import preview_png
 from flare_trt.engine.report import RunReport
@@ -59,9 +60,12 @@ class SegmentsScans(Protocol):
 
 
 def scan_steps(
-    segmenter: SegmentsScans, progress: Callable[[Job], StageProgress | None]
+    segmenter: SegmentsScans, read: Callable[[Path], Volume], progress: Callable[[Job], StageProgress | None]
 ) -> Steps[Job, Scan, Segmentation, ScanReport]:
-    """The steps for engine.batch; `progress(job)` gives what is called as a scan's tiles are done."""
+    """The steps for engine.batch. `read` is nifti.read_ct or spool_ct; `progress(job)` gives what is called at each tile."""
+
+    def read_job(job: Job) -> Scan:
+        return read_scan(job.scan, read)
 
     def segment(job: Job, scan: Scan) -> Segmentation:
         return segmenter.segment(scan.ct, progress(job))
@@ -69,16 +73,17 @@ def scan_steps(
     def write(job: Job, scan: Scan, found: Segmentation) -> ScanReport:
         return write_results(job, scan, found, segmenter.spec)
 
-    return Steps(read_scan, segment, write)
+    return Steps(read_job, segment, write)
 
 
-def read_scan(job: Job) -> Scan:
+def read_scan(path: Path, read: Callable[[Path], Volume]) -> Scan:
     """Read and look over a CT. Raises InputError."""
     watch = Stopwatch()
     with watch.stage("read"):
-        header = NiftiReader(job.scan).header
-        ct = read_ct(job.scan)
-    return Scan(ct, header, header.warnings + ct_warnings(ct), watch.seconds["read"])
+        header = NiftiReader(path).header
+        ct = read(path)
+        warnings = header.warnings + ct_warnings(ct)
+    return Scan(ct, header, warnings, watch.seconds["read"])
 
 
 def write_results(job: Job, scan: Scan, found: Segmentation, spec: ModelSpec) -> ScanReport:

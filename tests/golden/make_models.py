@@ -60,7 +60,7 @@ def make_folder(raw: Path, name: str, architecture: dict[str, Any], folds: tuple
     destination.mkdir(parents=True)
     _write_json(destination / "plans.json", plans)
     _write_json(destination / "dataset.json", dataset_json)
-    preprocessed = Path(os.environ["nnUNet_preprocessed"]) / raw.name
+    preprocessed = _preprocessed(raw)
     shutil.copy(preprocessed / "dataset_fingerprint.json", destination)
     cases = _preprocessed_cases(raw, plans, dataset_json)
     values = [v if isinstance(v, list) else [v] for v in dataset_json["labels"].values() if v != 0]
@@ -81,7 +81,7 @@ def _plan(raw: Path, architecture: dict[str, Any]) -> tuple[dict[str, Any], dict
     DatasetFingerprintExtractor(raw.name, 2).run()
     planner = ExperimentPlanner(raw.name, overwrite_target_spacing=SPACING_MM)
     planner.plan_experiment()
-    file = Path(os.environ["nnUNet_preprocessed"]) / raw.name / "nnUNetPlans.json"
+    file = _preprocessed(raw) / "nnUNetPlans.json"
     plans = json.loads(file.read_text())
     fullres = plans["configurations"]["3d_fullres"]
     fullres.update(patch_size=list(PATCH), batch_size=2, architecture=architecture)
@@ -128,6 +128,11 @@ def _save(trainer: Any, file: Path) -> None:
     torch.save(checkpoint, file)
 
 
+def _preprocessed(raw: Path) -> Path:
+    """Where nnU-Net puts what it makes of a raw dataset."""
+    return raw.parents[1] / "preprocessed" / raw.name
+
+
 def _sibling(raw: Path, name: str) -> Path:
     target = raw.with_name(name)
     if not target.exists():
@@ -136,17 +141,17 @@ def _sibling(raw: Path, name: str) -> Path:
 
 
 def _merge_labels(raw: Path) -> None:
-    import SimpleITK as sitk
+    import SimpleITK
 
     for case in CASES:
-        image = sitk.ReadImage(str(raw.with_name("Dataset901_GoldenPlain") / "labelsTr" / f"{case}.nii.gz"))
-        labels = sitk.GetArrayFromImage(image)
+        image = SimpleITK.ReadImage(str(raw.with_name("Dataset901_GoldenPlain") / "labelsTr" / f"{case}.nii.gz"))
+        labels = SimpleITK.GetArrayFromImage(image)
         merged = np.zeros_like(labels)
         for value, old in MERGED.items():
             merged[np.isin(labels, old)] = value
-        result = sitk.GetImageFromArray(merged)
+        result = SimpleITK.GetImageFromArray(merged)
         result.CopyInformation(image)
-        sitk.WriteImage(result, str(raw / "labelsTr" / f"{case}.nii.gz"))
+        SimpleITK.WriteImage(result, str(raw / "labelsTr" / f"{case}.nii.gz"))
 
 
 def _plain_architecture() -> dict[str, Any]:
@@ -155,9 +160,8 @@ def _plain_architecture() -> dict[str, Any]:
 
 
 def _residual_architecture() -> dict[str, Any]:
-    return _architecture(
-        "ResidualEncoderUNet", [8, 12, 16, 16], {"n_blocks_per_stage": [1, 1, 1, 1], "n_conv_per_stage_decoder": [1, 1, 1]}
-    )
+    depth = {"n_blocks_per_stage": [1, 1, 1, 1], "n_conv_per_stage_decoder": [1, 1, 1]}
+    return _architecture("ResidualEncoderUNet", [8, 12, 16, 16], depth)
 
 
 def _architecture(name: str, features: list[int], depth: dict[str, list[int]]) -> dict[str, Any]:
