@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from importlib.util import find_spec
 
 from flare_trt.engine.backends.session import BACKENDS, Precision, SessionOptions, backend_problem
 from flare_trt.engine.errors import DeviceError
 from flare_trt.engine.options import RunOptions
-from flare_trt.kernels import native_problem
+from flare_trt.kernels import cuda_problem, native_problem
 
 #: First usable one wins where the user names no backend.
 GPU_BACKENDS = ("tensorrt", "onnxruntime")
@@ -35,25 +34,16 @@ def place(options: RunOptions) -> Placement:
     if options.device == "cpu":
         return _place_on_cpu(options, "asked for")
     if options.device == "auto":
-        problem = gpu_problem() or _gpu_backend_problem(options.backend)
+        problem = cuda_problem() or _gpu_backend_problem(options.backend)
         if problem:
             return _place_on_cpu(options, f"no GPU is used: {problem}")
         return _place_on_gpu(options, "cuda:0", "CuPy sees a GPU and a network backend can use it")
     if not options.device.startswith("cuda:") or not options.device[5:].isdigit():
         raise DeviceError(f"device: got {options.device!r}, expected auto, cpu or cuda:N")
-    problem = gpu_problem() or _gpu_backend_problem(options.backend)
+    problem = cuda_problem() or _gpu_backend_problem(options.backend)
     if problem:
         raise DeviceError(f"device {options.device}: {problem}; use --device cpu")
     return _place_on_gpu(options, options.device, "asked for")
-
-
-def gpu_problem() -> str | None:
-    """Why CuPy cannot use a GPU here, or None. Creates nothing on the device."""
-    if find_spec("cupy") is None:
-        return "the package cupy is not installed (pip install 'flare-trt[gpu]')"
-    import cupy
-
-    return None if cupy.is_available() else "CuPy finds no NVIDIA GPU with a working driver"
 
 
 def _gpu_backend_problem(named: str | None) -> str | None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 from tests.fakes.device_streams import require_no_capture
+
+_LIBC = ctypes.CDLL(None)
 
 #: Alignment of CuPy's pool blocks in bytes.
 ALIGNMENT = 512
@@ -35,14 +38,17 @@ class _Block:
     """One allocation, filled with 0xFF (a NaN, -1 or 255), so that a voxel that no kernel wrote is seen."""
 
     def __init__(self, nbytes: int) -> None:
+        self._place = ctypes.c_void_p()
         self.size = -(-max(nbytes, 1) // ALIGNMENT) * ALIGNMENT
-        require_no_capture("an allocation")
-        raw = np.full(nbytes + ALIGNMENT, 0xFF, np.uint8)
-        start = -raw.ctypes.data % ALIGNMENT
-        self.host = raw[start : start + nbytes]
+        if _LIBC.posix_memalign(ctypes.byref(self._place), ALIGNMENT, max(nbytes, 1)):
+            raise MemoryError(f"fake: no {nbytes} bytes")
+        # exactly this long, so that AddressSanitizer sees the first byte past the end
+        self.host = np.frombuffer((ctypes.c_char * nbytes).from_address(self._place.value or 0), np.uint8)
+        self.host.fill(0xFF)
         POOL._count(self.size)
 
     def __del__(self) -> None:
+        _LIBC.free(self._place)
         POOL._count(-self.size)
 
 
@@ -123,6 +129,7 @@ def _operand(value: ndarray | float) -> Any:
 
 def empty(shape: int | Sequence[int], dtype: DTypeLike = float) -> ndarray:
     """A poisoned array."""
+    require_no_capture("an allocation")
     shape = (shape,) if isinstance(shape, int) else tuple(shape)
     kind = np.dtype(dtype)
     block = _Block(int(np.prod(shape, dtype=np.int64)) * kind.itemsize)

@@ -195,9 +195,9 @@ def test_a_real_network(bundle: Path, scans: Path, tmp_path: Path, memory: list[
 def test_devices_that_are_not_there(
     bundle: Path, scans: Path, tmp_path: Path, words: list[str], code: int, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from flare_trt.engine.placement import gpu_problem
+    from flare_trt.kernels import cuda_problem
 
-    if words[-1] == "cuda:0" and gpu_problem() is None:
+    if words[-1] == "cuda:0" and cuda_problem() is None:
         pytest.skip("this machine has a GPU")
     assert main(["segment", str(scans), "-o", str(tmp_path / "out"), "--model", str(bundle), *words]) == code
     assert message in capsys.readouterr().err
