@@ -26,6 +26,10 @@ NATIVE = Pybind11Extension(
 setup(
     packages=[name for folder in FOLDERS for name in packages_in(folder)],
     package_dir={f"flare_trt.{folder}": folder for folder in FOLDERS},
-    package_data={"": ["py.typed", "*.cu", "*.cuh", "*.json", "*.md"]},
+    package_data={
+        "": ["py.typed", "*.cu", "*.cuh", "*.json", "*.md"],
+        "flare_trt.engine": ["models/**"],
+        "flare_trt.training": ["runs/*"],
+    },
     ext_modules=[NATIVE],
 )
