@@ -61,8 +61,7 @@ class TensorRtSession:
         self._gpu: Any = cupy.cuda.Device(int(options.device.partition(":")[2]))
         with self._gpu:
             self._loaded: Any = load_engine(onnx, options.precision, self._gpu.id)
-            source, result = _tensor_names(self._loaded.engine, onnx.name)
-            self.input_shape = one_channel_shape(onnx.name, _sizes(self._loaded.engine.get_tensor_shape(source)), 1)
+            source, result, self.input_shape = _interface(self._loaded.engine, onnx.name)
             # the scratch memory is handed over before a run, so that sessions can share it
             strategy = trt.ExecutionContextAllocationStrategy.USER_MANAGED
             self._context: Any = self._loaded.engine.create_execution_context(strategy)
@@ -133,19 +132,15 @@ class TensorRtSession:
             self._graph = self._context = self._loaded = self._input = self._output = None
 
 
-def _tensor_names(engine: Any, name: str) -> tuple[str, str]:
-    """The input's and the output's name. Both must be float32: an fp16 network casts inside."""
+def _interface(engine: Any, name: str) -> tuple[str, str, tuple[int, int, int, int, int]]:
+    """The input's name, the output's, and the input's shape. Both are float32: an fp16 network casts inside."""
     import tensorrt as trt
 
     names = [engine.get_tensor_name(i) for i in range(engine.num_io_tensors)]
     inputs = [n for n in names if engine.get_tensor_mode(n) == trt.TensorIOMode.INPUT]
     outputs = [n for n in names if engine.get_tensor_mode(n) == trt.TensorIOMode.OUTPUT]
     kinds = [engine.get_tensor_dtype(n) for n in names]
-    if len(inputs) != 1 or len(outputs) != 1 or any(kind != trt.DataType.FLOAT for kind in kinds):
-        raise BundleError(f"{name}: got tensors {names} of {kinds}, expected one float32 input and one float32 output")
-    return inputs[0], outputs[0]
-
-
-def _sizes(shape: Any) -> list[int | None]:
-    """Sizes of a tensor; a free one is -1 in TensorRT."""
-    return [None if size < 0 else int(size) for size in shape]
+    if len(inputs) != 1 or any(kind != trt.DataType.FLOAT for kind in kinds):
+        raise BundleError(f"{name}: got tensors {names} of {kinds}, expected one float32 input and float32 logits")
+    sizes = [None if size < 0 else int(size) for size in engine.get_tensor_shape(inputs[0])]  # a free size is -1
+    return inputs[0], outputs[0], one_channel_shape(name, sizes, len(outputs))

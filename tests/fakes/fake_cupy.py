@@ -88,8 +88,8 @@ def modules() -> dict[str, ModuleType]:
 
 
 @contextmanager
-def installed(library: Path, reversed_order: bool = False) -> Iterator[None]:
-    """Put the fake in CuPy's place, over one build of the sources."""
+def installed(library: Path | None = None, reversed_order: bool = False) -> Iterator[None]:
+    """Put the fake in CuPy's place, over one build of the sources where kernels are to run."""
     fakes = modules()
     real = {name: sys.modules.pop(name) for name in [*sys.modules] if name.partition(".")[0] in ("cupy", "cupyx")}
     sys.modules.update(fakes)
