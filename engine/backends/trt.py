@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from flare_trt.engine.backends.session import Session, SessionOptions, one_channel_shape, require_tile
+from flare_trt.engine.backends.session import Precision, Session, SessionOptions, one_channel_shape, require_tile
 from flare_trt.engine.backends.trt_engine import load_engine
 from flare_trt.engine.backends.trt_workspace import Workspace, address_of, allocate
 from flare_trt.engine.errors import BundleError, DeviceError
 from flare_trt.kernels import cuda_problem
+
+if TYPE_CHECKING:
+    import tensorrt as trt
 
 _LOG = logging.getLogger(__name__)
 
@@ -55,84 +58,95 @@ class TensorRtSession:
 
     def __init__(self, onnx: Path, options: SessionOptions) -> None:
         import cupy
-        import tensorrt as trt
 
         self.device, self.precision = options.device, options.precision
         self._gpu: Any = cupy.cuda.Device(int(options.device.partition(":")[2]))
         with self._gpu:
-            self._loaded: Any = load_engine(onnx, options.precision, self._gpu.id)
-            source, result, self.input_shape = _interface(self._loaded.engine, onnx.name)
-            # the scratch memory is handed over before a run, so that sessions can share it
-            strategy = trt.ExecutionContextAllocationStrategy.USER_MANAGED
-            self._context: Any = self._loaded.engine.create_execution_context(strategy)
-            if not self._context.set_input_shape(source, self.input_shape) or self._context.infer_shapes():
-                raise DeviceError(f"{onnx.name}: TensorRT refused the input shape {self.input_shape}")
-            shape = tuple(self._context.get_tensor_shape(result))
-            self.channels = int(shape[1])
-            self._input, self._output = allocate(self.input_shape, "float32"), allocate(shape, "float32")
-            for name, array in ((source, self._input), (result, self._output)):
-                if not self._context.set_tensor_address(name, address_of(array)):
-                    raise DeviceError(f"{onnx.name}: TensorRT refused the address of {name}")
+            self._network: _Network | None = _Network(onnx, options.precision, self._gpu.id)
             self._workspace = Workspace.of(self._gpu.id)
-            self._workspace.reserve(self._context.update_device_memory_size_for_shapes())
-        self._generation = -1
-        self._graph: Any = None
+            self._workspace.reserve(self._network.scratch_bytes)
+        self.input_shape, self.channels = self._network.input_shape, int(self._network.output.shape[1])
 
     def run(self, tile: Any) -> Any:
         import cupy
 
-        if self._context is None:
+        if self._network is None:
             raise ValueError("this session is closed")
         require_tile(self, tile)
         with self._gpu, self._workspace.lock:
             caller, stream = cupy.cuda.get_current_stream(), self._workspace.stream
             stream.wait_event(caller.record())
-            self._input.data.copy_from_device_async(tile.data, tile.nbytes, stream)
-            if self._generation != self._workspace.generation:
-                self._attach()
-            elif self._graph is None:
-                self._execute()
-            else:
-                self._graph.launch(stream)
+            self._network.input.data.copy_from_device_async(tile.data, tile.nbytes, stream)
+            self._network.run(self._workspace)
             caller.wait_event(stream.record())
-        return self._output[0]
-
-    def _attach(self) -> None:
-        """Take the scratch block's address, run once plainly, then capture the same work for the next runs."""
-        import cupy
-
-        stream = self._workspace.stream
-        self._graph = None
-        self._context.set_device_memory(*self._workspace.scratch)
-        self._execute()
-        stream.synchronize()
-        self._generation = self._workspace.generation
-        try:
-            stream.begin_capture()
-            captured = self._context.execute_async_v3(stream.ptr)
-            graph = stream.end_capture()
-        except cupy.cuda.runtime.CUDARuntimeError as error:
-            captured, graph = False, None
-            _LOG.warning("CUDA graph: the capture failed: %s", error)
-        if captured:
-            self._graph = graph
-        else:
-            _LOG.warning("CUDA graph: this network cannot be captured, so it runs without one")
-
-    def _execute(self) -> None:
-        if not self._context.execute_async_v3(self._workspace.stream.ptr):
-            raise DeviceError(f"TensorRT: a network failed: {'; '.join(self._loaded.logger.errors[-3:])}")
+        return self._network.output[0]
 
     def close(self) -> None:
-        if self._context is None:
-            return
-        with self._gpu, self._workspace.lock:
-            self._workspace.stream.synchronize()
-            # in this order: a graph uses the context, a context its engine
-            self._graph = self._context = self._loaded = self._input = self._output = None
+        if self._network is not None:
+            with self._gpu, self._workspace.lock:
+                self._workspace.stream.synchronize()
+                self._network = None
 
 
-def _interface(engine: Any, name: str) -> tuple[str, str, tuple[int, int, int, int, int]]:
+class _Network:
+    """One engine with its fixed input and output arrays and, after the first run, the CUDA graph of a run."""
+
+    def __init__(self, onnx: Path, precision: Precision, ordinal: int) -> None:
+        import tensorrt as trt
+
+        self._loaded = load_engine(onnx, precision, ordinal)
+        source, result, self.input_shape = _interface(self._loaded.engine, onnx.name)
+        # the scratch memory is handed over before a run, so that sessions can share it
+        self._context = self._loaded.engine.create_execution_context(trt.ExecutionContextAllocationStrategy.USER_MANAGED)
+        if not self._context.set_input_shape(source, self.input_shape) or self._context.infer_shapes():
+            raise DeviceError(f"{onnx.name}: TensorRT refused the input shape {self.input_shape}")
+        self.input = allocate(self.input_shape, "float32")
+        self.output = allocate(tuple(self._context.get_tensor_shape(result)), "float32")
+        for name, array in ((source, self.input), (result, self.output)):
+            if not self._context.set_tensor_address(name, address_of(array)):
+                raise DeviceError(f"{onnx.name}: TensorRT refused the address of {name}")
+        self.scratch_bytes = self._context.update_device_memory_size_for_shapes()
+        self._generation = -1  # of the workspace whose scratch memory the context and the graph hold
+        self._graph: Any = None
+
+    def run(self, workspace: Workspace) -> None:
+        """Queue one run on the workspace's stream."""
+        if self._generation != workspace.generation:
+            self._attach(workspace)
+        elif self._graph is None:
+            self._execute(workspace)
+        else:
+            self._graph.launch(workspace.stream)
+
+    def _attach(self, workspace: Workspace) -> None:
+        """Take the scratch memory's address and run plainly, which TensorRT needs before a capture; then capture a run."""
+        self._graph = None
+        self._context.set_device_memory(*workspace.scratch)
+        self._execute(workspace)
+        workspace.stream.synchronize()
+        self._generation = workspace.generation
+        self._graph = self._captured(workspace.stream)
+        if self._graph is None:
+            _LOG.warning("CUDA graph: this network cannot be captured, so it runs without one")
+
+    def _captured(self, stream: Any) -> Any:
+        import cupy
+
+        try:
+            stream.begin_capture()
+            works = self._context.execute_async_v3(stream.ptr)
+            graph = stream.end_capture()
+        except cupy.cuda.runtime.CUDARuntimeError as error:
+            _LOG.warning("CUDA graph: %s", error)
+            return None
+        return graph if works else None
+
+    def _execute(self, workspace: Workspace) -> None:
+        if not self._context.execute_async_v3(workspace.stream.ptr):
+            raise DeviceError(f"TensorRT: a network failed: {'; '.join(self._loaded.errors[-3:])}")
+
+
+def _interface(engine: trt.ICudaEngine, name: str) -> tuple[str, str, tuple[int, int, int, int, int]]:
     """The input's name, the output's, and the input's shape. Both are float32: an fp16 network casts inside."""
     import tensorrt as trt
 

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import tensorrt as trt
 
 _LOG = logging.getLogger(__name__)
 
 
-def make_logger() -> Any:
-    """A tensorrt.ILogger with `errors`, a list of messages. Call it only where there is a GPU."""
+def make_logger(errors: list[str]) -> trt.ILogger:
+    """A logger that also puts TensorRT's errors into a list. Make one only where there is a GPU."""
     import tensorrt as trt
 
     class Logger(trt.ILogger):  # type: ignore[misc]  # tensorrt has no types
         def __init__(self) -> None:
             trt.ILogger.__init__(self)
-            self.errors: list[str] = []
 
-        def log(self, severity: Any, msg: str) -> None:
+        def log(self, severity: trt.ILogger.Severity, msg: str) -> None:
             if severity in (trt.ILogger.Severity.INTERNAL_ERROR, trt.ILogger.Severity.ERROR):
-                self.errors.append(msg)
+                errors.append(msg)
                 _LOG.error("TensorRT: %s", msg)
             elif severity == trt.ILogger.Severity.WARNING:
                 _LOG.warning("TensorRT: %s", msg)

@@ -60,12 +60,18 @@ class ITimingCache:
         return IHostMemory(self._content + b"+")
 
 
+class Dims(tuple[int, ...]):
+    """Sizes of a tensor."""
+
+
 class IOptimizationProfile:
     def __init__(self) -> None:
         self._shapes: dict[str, Any] = {}
 
     def set_shape(self, input: str, min: Any, opt: Any, max: Any) -> None:
-        self._shapes[input] = (tuple(min), tuple(opt), tuple(max))
+        if not all(isinstance(dims, Dims) for dims in (min, opt, max)):
+            raise TypeError("set_shape(): incompatible function arguments")
+        self._shapes[input] = (min, opt, max)
 
 
 class ITensor:

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+
 from tests.fakes import fake_cupy, fake_tensorrt
 
 

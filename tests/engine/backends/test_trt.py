@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.engine.test_backends import PATCH, conv_net
-from tests.fakes import device_memory, device_streams, fake_cupy, fake_tensorrt, fake_trt_runtime
 
 from flare_trt.engine.backends import trt
 from flare_trt.engine.backends.session import Precision, Session, SessionOptions, open_session
 from flare_trt.engine.backends.trt_workspace import address_of
 from flare_trt.engine.errors import BundleError, DeviceError
+from tests.engine.test_backends import PATCH, conv_net
+from tests.fakes import device_memory, device_streams, fake_cupy, fake_tensorrt, fake_trt_runtime
 
 Tensorrt = ModuleType
 
@@ -96,7 +96,7 @@ def test_what_cannot_be_captured_runs_without_a_graph(
     session = open_on_gpu(onnx)
     for seed in (0, 1):
         assert np.array_equal(session.run(on_device(tile(seed))).get(), expected(onnx, tile(seed)))
-    assert "CUDA graph: the capture failed: operation not permitted" in caplog.text
+    assert "CUDA graph: operation not permitted" in caplog.text
 
 
 def test_sessions_share_scratch_memory_that_grows(tensorrt: Tensorrt, tmp_path: Path) -> None:
@@ -139,7 +139,7 @@ def test_work_waits_for_the_caller_and_the_caller_for_it(tensorrt: Tensorrt, tmp
 
 def test_an_engine_has_no_tf32_and_a_bounded_workspace(tensorrt: Tensorrt, tmp_path: Path) -> None:
     session = open_on_gpu(conv_net(tmp_path / "net.onnx", [1, 1, *PATCH]))
-    facts = session._loaded.engine._facts  # type: ignore[attr-defined]  # what the fake was built with
+    facts = session._network._loaded.engine._facts  # type: ignore[attr-defined]  # what the fake was built with
     assert facts == {"tf32": False, "limits": {"WORKSPACE": 1 << 30}, "profiles": []}
 
 
@@ -201,9 +201,10 @@ def test_without_a_gpu_no_tensorrt_object_is_made(monkeypatch: pytest.MonkeyPatc
 def test_messages_go_to_the_log(tensorrt: Tensorrt, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     from flare_trt.engine.backends.trt_logger import make_logger
 
-    logger = make_logger()
+    errors: list[str] = []
+    logger = make_logger(errors)
     with caplog.at_level(logging.DEBUG):
         for severity in tensorrt.ILogger.Severity:
             logger.log(severity, f"a message of {severity.name}")
     assert [record.levelname for record in caplog.records] == ["ERROR", "ERROR", "WARNING", "DEBUG", "DEBUG"]
-    assert logger.errors == ["a message of INTERNAL_ERROR", "a message of ERROR"]
+    assert errors == ["a message of INTERNAL_ERROR", "a message of ERROR"]

@@ -8,11 +8,11 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from tests.engine.test_backends import PATCH, conv_net
-from tests.fakes import fake_trt_build
 
 from flare_trt.engine.backends.trt_cache import EngineKey, GpuFacts, cache_folder, read_engine, timing_file, write_engine
 from flare_trt.engine.backends.trt_engine import gpu_facts, load_engine
+from tests.engine.test_backends import PATCH, conv_net
+from tests.fakes import fake_trt_build
 
 GPU = GpuFacts("NVIDIA GeForce RTX 4090", "89", 13020, "11.4.0.106")
 KEY = EngineKey("ab" * 32, "fp16", GPU)

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.engine.test_backends import PATCH, conv_net
-from tests.shared_data import shared_file
 
 from flare_trt.engine.backends.trt_fp16 import to_fp16
 from flare_trt.engine.errors import BundleError
+from tests.engine.test_backends import PATCH, conv_net
+from tests.shared_data import shared_file
 
 onnx = pytest.importorskip("onnx")
 
