@@ -7,7 +7,7 @@ PACKAGES := kernels engine export benchmarks training
 REQUIREMENTS := --requirement tests/requirements.txt --requirement tests/requirements-gpu-gates.txt
 NATIVE := setup.py $(wildcard kernels/native/*.cpp kernels/native/*.h)
 
-.PHONY: demo test check lint types typing bench clean
+.PHONY: demo test check lint types typing bench gpu clean
 
 # Segment an example CT with the small runtime: no torch, no nnunetv2.
 demo: $(VENV)/runtime.stamp
@@ -25,8 +25,14 @@ lint: $(VENV)/dev.stamp
 types: $(VENV)/dev.stamp typing
 	MYPYPATH=build/typing $(BIN)/mypy $(PACKAGES:%=-p flare_trt.%)
 
+# The sub-commands of the benchmarks; each needs its own scans and models.
 bench: $(VENV)/dev.stamp
-	$(BIN)/flare-trt bench
+	$(BIN)/flare-trt bench --help
+
+# Needs a real NVIDIA GPU; says so and exits 3 where there is none.
+gpu: $(VENV)/dev.stamp
+	$(PIP) --constraint tests/constraints.txt --editable '.[gpu]'
+	$(BIN)/python -m tests.gpu_gate out/gpu.json
 
 # mypy does not follow an editable install; it finds the packages through this link.
 typing:
