@@ -8,6 +8,7 @@ from importlib import import_module
 #: Sub-command -> (module with `configure` and `run`, one-line help). The modules load their heavy parts when they run.
 COMMANDS = {
     "measure": ("flare_trt.benchmarks.measure_cli", "run any command and measure its time, memory and memory-time areas"),
+    "metrics": ("flare_trt.benchmarks.metrics_cli", "compare the speed of the surface Dice with surface-distance"),
     "peers": ("flare_trt.benchmarks.peers_cli", "compare with nnU-Net and MONAI on one CT with the same weights"),
     "nnunet": ("flare_trt.benchmarks.nnunet_cli", "compare mode=exact with nnU-Net alone, as ratios"),
 }
