@@ -10,7 +10,7 @@ from pathlib import Path
 from flare_trt.benchmarks.compare import compare
 from flare_trt.benchmarks.peers import NOT_COMPARED, PEERS, Peer, Task
 from flare_trt.benchmarks.peers_report import peer_checks, peer_rows, peer_table, stage_table
-from flare_trt.benchmarks.results import Result, new_result, save_result
+from flare_trt.benchmarks.result_file import Result, new_result, save_result
 from flare_trt.engine.nifti import NiftiReader, read_labels
 
 

@@ -34,7 +34,7 @@ def native_problem() -> str | None:
     try:
         import_module("flare_trt.kernels.native._native")
     except ImportError as error:
-        return f"the native kernels are not built ({error}); run 'pip install -e .' with a C++17 compiler"
+        return f"the native kernels are not built ({error}); install a C++17 compiler (g++), then flare-trt again"
     return None
 
 

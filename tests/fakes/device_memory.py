@@ -5,10 +5,11 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Sequence
 from typing import Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
-from tests.fakes.device_streams import require_no_capture
+from tests.fakes.device_streams import Stream, get_current_stream, require_no_capture
 
 _LIBC = ctypes.CDLL(None)
 
@@ -33,6 +34,19 @@ class MemoryPool:
 
 POOL = MemoryPool()
 
+#: Blocks that are allocated now, by address.
+_live: WeakValueDictionary[int, _Block] = WeakValueDictionary()
+
+
+class OutOfMemoryError(MemoryError):
+    """No room on the device."""
+
+
+def require_live(address: int, nbytes: int, what: str) -> None:
+    """Fail for an address that no allocation covers, such as one that was freed."""
+    if not any(start <= address and address + nbytes <= start + block.host.nbytes for start, block in _live.items()):
+        raise RuntimeError(f"illegal memory access: {what} at {address:#x}, {nbytes} bytes")
+
 
 class _Block:
     """One allocation, filled with 0xFF (a NaN, -1 or 255), so that a voxel that no kernel wrote is seen."""
@@ -41,10 +55,11 @@ class _Block:
         self._place = ctypes.c_void_p()
         self.size = -(-max(nbytes, 1) // ALIGNMENT) * ALIGNMENT
         if _LIBC.posix_memalign(ctypes.byref(self._place), ALIGNMENT, max(nbytes, 1)):
-            raise MemoryError(f"fake: no {nbytes} bytes")
+            raise OutOfMemoryError(f"Out of memory allocating {nbytes} bytes")
         # exactly this long, so that AddressSanitizer sees the first byte past the end
         self.host = np.frombuffer((ctypes.c_char * nbytes).from_address(self._place.value or 0), np.uint8)
         self.host.fill(0xFF)
+        _live[self.host.ctypes.data] = self
         POOL._count(self.size)
 
     def __del__(self) -> None:
@@ -57,6 +72,14 @@ class MemoryPointer:
 
     def __init__(self, ptr: int) -> None:
         self.ptr = ptr
+
+    def copy_from_device_async(self, src: MemoryPointer, size: int, stream: Stream | None = None) -> None:
+        def copy() -> None:
+            for place, what in ((self.ptr, "the target of a copy"), (src.ptr, "the source of a copy")):
+                require_live(place, size, what)
+            ctypes.memmove(self.ptr, src.ptr, size)
+
+        (stream or get_current_stream())._do(copy)
 
 
 class ndarray:  # noqa: N801  the name is CuPy's
