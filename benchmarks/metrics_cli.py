@@ -9,7 +9,7 @@ from pathlib import Path
 
 from flare_trt.benchmarks.extra import require
 from flare_trt.benchmarks.metrics_speed import compare_speed
-from flare_trt.benchmarks.results import new_result, save_result
+from flare_trt.benchmarks.result_file import new_result, save_result
 from flare_trt.engine.nifti import read_labels
 from flare_trt.engine.spec import Check
 
