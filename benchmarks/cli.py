@@ -15,6 +15,7 @@ COMMANDS = {
     "floor": ("flare_trt.benchmarks.floor_cli", "how near a bundle's networks come to what this CPU can do"),
     "body": ("flare_trt.benchmarks.body_cli", "write a whole-body scan: a real torso between phantom legs and head"),
     "cascade": ("flare_trt.benchmarks.cascade_cli", "the paper's Table 6: nnU-Net, without coarse, cascade exact and fast"),
+    "report": ("flare_trt.benchmarks.report_cli", "write docs/benchmarks.md and its plots from the result files"),
 }
 
 
