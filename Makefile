@@ -4,6 +4,9 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 PACKAGES := kernels engine export benchmarks training
+REQUIREMENTS := --requirement tests/requirements.txt --requirement tests/requirements-gpu-gates.txt
+# Both majors of TensorRT's bindings, unpacked side by side: one environment cannot hold two, and none is ever run.
+BINDINGS := $(patsubst %,build/tensorrt-bindings/%,11.4.0.106 10.16.1.11)
 NATIVE := setup.py $(wildcard kernels/native/*.cpp kernels/native/*.h)
 
 .PHONY: demo test check lint types typing bench clean
@@ -12,7 +15,7 @@ NATIVE := setup.py $(wildcard kernels/native/*.cpp kernels/native/*.h)
 demo: $(VENV)/runtime.stamp
 	$(BIN)/flare-trt demo --output out/demo
 
-test: $(VENV)/dev.stamp typing
+test: $(VENV)/dev.stamp $(BINDINGS) typing
 	$(BIN)/python -m pytest
 
 check: lint types
@@ -43,7 +46,11 @@ $(VENV)/runtime.stamp: $(BIN)/python pyproject.toml $(NATIVE)
 	@touch $@
 
 # torch comes first and alone; the constraints then keep everything else from pulling another one.
-$(VENV)/dev.stamp: $(BIN)/python pyproject.toml $(NATIVE) tests/constraints.txt tests/requirements.txt
+$(VENV)/dev.stamp: $(BIN)/python pyproject.toml $(NATIVE) $(wildcard tests/*.txt)
 	$(PIP) torch==2.13.0
-	$(PIP) --constraint tests/constraints.txt --requirement tests/requirements.txt --editable '.[export,bench,dev]'
+	$(PIP) --constraint tests/constraints.txt $(REQUIREMENTS) --editable '.[export,bench,dev]'
 	@touch $@ $(VENV)/runtime.stamp
+
+build/tensorrt-bindings/%: | $(BIN)/python
+	$(PIP) --no-deps --target $@.part tensorrt-cu13-bindings==$*
+	@mv $@.part $@

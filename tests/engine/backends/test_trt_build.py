@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from tests.engine.test_backends import PATCH, conv_net
 from tests.shared_data import shared_file
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from flare_trt.benchmarks.machine import commit, installed_versions, this_machine, without_places
-from flare_trt.benchmarks.results import Result, load_result, new_result, save_result
+from flare_trt.benchmarks.result_file import Result, load_result, new_result, save_result
 from flare_trt.engine.errors import InputError
 from flare_trt.engine.spec import Check
 
