@@ -9,7 +9,7 @@ REQUIREMENTS := --requirement tests/requirements.txt --requirement tests/require
 BINDINGS := $(patsubst %,build/tensorrt-bindings/%,11.4.0.106 10.16.1.11)
 NATIVE := setup.py $(wildcard kernels/native/*.cpp kernels/native/*.h)
 
-.PHONY: demo test check lint types typing bench clean
+.PHONY: demo test gates check lint types typing bench clean
 
 # Segment an example CT with the small runtime: no torch, no nnunetv2.
 demo: $(VENV)/runtime.stamp
@@ -17,6 +17,10 @@ demo: $(VENV)/runtime.stamp
 
 test: $(VENV)/dev.stamp $(BINDINGS) typing
 	$(BIN)/python -m pytest
+
+# What of the GPU path can be checked without a GPU.
+gates: $(VENV)/dev.stamp $(BINDINGS) typing
+	$(BIN)/python -m pytest tests/fakes tests/kernels tests/engine/backends
 
 check: lint types
 

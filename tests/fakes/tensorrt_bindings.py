@@ -31,7 +31,7 @@ _SYMBOLS = {
 
 def versions() -> list[str]:
     """Versions of the bindings that are here."""
-    return sorted(folder.name for folder in WHEELS.glob("*.*")) if WHEELS.is_dir() else []
+    return sorted(folder.name for folder in WHEELS.glob("[0-9]*[0-9]"))
 
 
 def environment(version: str) -> dict[str, str]:
