@@ -4,6 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 PACKAGES := kernels engine export benchmarks training
+REQUIREMENTS := --requirement tests/requirements.txt --requirement tests/requirements-gpu-gates.txt
 NATIVE := setup.py $(wildcard kernels/native/*.cpp kernels/native/*.h)
 
 .PHONY: demo test check lint types typing bench clean
@@ -43,7 +44,7 @@ $(VENV)/runtime.stamp: $(BIN)/python pyproject.toml $(NATIVE)
 	@touch $@
 
 # torch comes first and alone; the constraints then keep everything else from pulling another one.
-$(VENV)/dev.stamp: $(BIN)/python pyproject.toml $(NATIVE) tests/constraints.txt tests/requirements.txt
+$(VENV)/dev.stamp: $(BIN)/python pyproject.toml $(NATIVE) $(wildcard tests/*.txt)
 	$(PIP) torch==2.13.0
-	$(PIP) --constraint tests/constraints.txt --requirement tests/requirements.txt --editable '.[export,bench,dev]'
+	$(PIP) --constraint tests/constraints.txt $(REQUIREMENTS) --editable '.[export,bench,dev]'
 	@touch $@ $(VENV)/runtime.stamp

@@ -8,6 +8,10 @@ from importlib import import_module
 #: Sub-command -> (module with `configure` and `run`, one-line help). The modules load their heavy parts when they run.
 COMMANDS = {
     "measure": ("flare_trt.benchmarks.measure_cli", "run any command and measure its time, memory and memory-time areas"),
+    "peers": ("flare_trt.benchmarks.peers_cli", "compare with nnU-Net and MONAI on one CT with the same weights"),
+    "nnunet": ("flare_trt.benchmarks.nnunet_cli", "compare mode=exact with nnU-Net alone, as ratios"),
+    "body": ("flare_trt.benchmarks.body_cli", "write a whole-body scan: a real torso between phantom legs and head"),
+    "cascade": ("flare_trt.benchmarks.cascade_cli", "the paper's Table 6: nnU-Net, without coarse, cascade exact and fast"),
 }
 
 

@@ -11,7 +11,7 @@ from flare_trt.engine.atomic_file import atomic_file
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text under a temporary name, then rename. Raises OutputError."""
+    """Write UTF-8 text, whole or not at all. Raises OutputError."""
     with atomic_file(path) as file:
         file.write(text.encode())
 

@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from flare_trt.benchmarks.areas import TOLERANCE_MB, Areas, Curve, areas
 from flare_trt.benchmarks.extra import require
@@ -30,10 +30,12 @@ CURVES = {
 
 @dataclass(frozen=True)
 class MeasureOptions:
-    """How to measure. `gpu` is an NVML index; FLARE's interval is 0.1 s."""
+    """How to measure. `gpu` is an NVML index; FLARE's interval is 0.1 s. What the command prints goes to the file `log`, if
+    one is given, else to the terminal."""
 
     interval_s: float = 0.1
     gpu: int = 0
+    log: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -71,15 +73,17 @@ def measure(command: Sequence[str], options: MeasureOptions = MeasureOptions()) 
     with tempfile.TemporaryDirectory(prefix="flare-trt-") as folder:
         out, stages = Path(folder) / "recording.json", Path(folder) / "stages.jsonl"
         sampler = [sys.executable, "-m", "flare_trt.benchmarks.sampler", str(out), str(options.interval_s), str(options.gpu)]
-        code = _run_through_interrupts([*sampler, *command], os.environ | {VARIABLE: str(stages)})
+        with (options.log or Path(os.devnull)).open("wb") as log:
+            output = log if options.log else None
+            code = _run_through_interrupts([*sampler, *command], os.environ | {VARIABLE: str(stages)}, output)
         if not out.exists():
-            raise FlareError(f"the sampler ended with exit code {code} and no recording of {command[0]}; see its message above")
+            raise FlareError(f"the sampler ended with exit code {code} and no recording of {command[0]}; see what it printed")
         return _measurement(tuple(command), json.loads(out.read_text()), stages)
 
 
-def _run_through_interrupts(command: list[str], environment: dict[str, str]) -> int:
+def _run_through_interrupts(command: list[str], environment: dict[str, str], output: BinaryIO | None) -> int:
     """Wait for the end also when interrupted: the measured command gets the same interrupt, and its end is awaited."""
-    with subprocess.Popen(command, env=environment) as process:
+    with subprocess.Popen(command, env=environment, stdout=output, stderr=output) as process:
         while True:
             try:
                 return process.wait()

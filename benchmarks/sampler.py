@@ -124,14 +124,13 @@ def record(launch: Callable[[], Running], probe: Probe, clock: Clock, interval_s
     return Recording(ending, wall_s, started_at, step, interval_s, query_s, *about_gpu, baseline, tuple(samples))
 
 
-def main(argv: list[str]) -> int:
+def main(argv: list[str]) -> None:
     """Record one command and write the recording; see the module's text for the arguments."""
     out, interval_s, gpu, command = Path(argv[0]), float(argv[1]), int(argv[2]), argv[3:]
     join_family()
     recording = record(lambda: Watched(command), MemoryProbe(GpuMemory(gpu)), SystemClock(), interval_s)
     out.write_text(json.dumps(asdict(recording)))
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main(sys.argv[1:])

@@ -34,5 +34,14 @@ def native_problem() -> str | None:
     try:
         import_module("flare_trt.kernels.native._native")
     except ImportError as error:
-        return f"the native kernels are not built ({error}); run 'pip install -e .' with a C++17 compiler"
+        return f"the native kernels are not built ({error}); install a C++17 compiler (g++), then flare-trt again"
     return None
+
+
+def cuda_problem() -> str | None:
+    """Why CuPy cannot use a GPU here, or None where it can. Touches nothing of CUDA beyond that question."""
+    try:
+        import cupy
+    except ImportError as error:
+        return f"the package cupy cannot be imported ({error}); pip install 'flare-trt[gpu]'"
+    return None if cupy.is_available() else "CuPy finds no NVIDIA GPU with a working driver"

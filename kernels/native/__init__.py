@@ -1,4 +1,4 @@
-"""The CPU device: C++17 with OpenMP, built by setup.py. Checks arguments, then calls the compiled module `_native`."""
+"""The CPU device: C++17 with its own threads, built by setup.py. Checks arguments, then calls the compiled module `_native`."""
 
 from __future__ import annotations
 
@@ -20,11 +20,24 @@ from flare_trt.kernels.checks import (
     require_values,
 )
 from flare_trt.kernels.contract import Array, Box, Intensity, Kernels, Span, Taps
+from flare_trt.kernels.devices import KernelsUnavailableError, native_problem
+
+COMPILED = "flare_trt.kernels.native._native"
 
 
 def create() -> Kernels:
-    """The native device. Raises ImportError where the extension was not built."""
-    return NativeKernels(import_module("flare_trt.kernels.native._native"))
+    """The native device. Raises KernelsUnavailableError where the extension was not built."""
+    problem = native_problem()
+    if problem:
+        raise KernelsUnavailableError(problem)
+    return NativeKernels(import_module(COMPILED))
+
+
+def set_threads(threads: int) -> None:
+    """Threads of every later kernel call in this process; 0 = one per processor that it may use (the default)."""
+    if threads < 0:
+        raise ValueError(f"threads: got {threads}, expected 0 (all processors) or more")
+    import_module(COMPILED).set_threads(threads)
 
 
 class NativeKernels:

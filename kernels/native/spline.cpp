@@ -74,7 +74,8 @@ double spline_weight(double distance, int order) {
 
 }  // namespace
 
-Axis::Axis(int order, const double* coordinates, int64_t targets, int64_t source) : order(order), source(source) {
+Axis::Axis(int spline_order, const double* coordinates, int64_t targets, int64_t samples)
+    : order(spline_order), source(samples) {
     if (order != 0 && order != 1 && order != 3) {
         throw std::invalid_argument("order: got " + std::to_string(order) + ", expected 0, 1 or 3");
     }

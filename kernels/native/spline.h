@@ -17,7 +17,7 @@ struct Axis {
     std::vector<float> weights;  // (targets, order + 1)
 
     // Coordinates are in source samples, within half a sample of the line.
-    Axis(int order, const double* coordinates, int64_t targets, int64_t source);
+    Axis(int spline_order, const double* coordinates, int64_t targets, int64_t samples);
 
     int64_t targets() const { return static_cast<int64_t>(first.size()); }
 

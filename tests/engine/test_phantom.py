@@ -64,7 +64,7 @@ def test_a_head_and_legs_hold_no_organ() -> None:
 
 def test_a_whole_body_reaches_from_crown_to_soles() -> None:
     ct, labels = make_phantom(5, (190, 64, 72), (10.0, 8.0, 8.0))
-    body_rows = np.nonzero(((ct.array > 0).sum(axis=(1, 2)) > 12))[0]
+    body_rows = np.nonzero((ct.array > 0).sum(axis=(1, 2)) > 12)[0]
     assert body_rows[0] > 0
     assert body_rows[-1] < 189
     assert (body_rows[-1] - body_rows[0]) * 10 > 1400

@@ -12,6 +12,10 @@ _by_pointer: WeakValueDictionary[int, Stream] = WeakValueDictionary()
 _pointers = count(0x1000)
 
 
+class CUDARuntimeError(RuntimeError):
+    """An error code of the CUDA runtime."""
+
+
 class Graph:
     """Work that was captured instead of run."""
 
@@ -69,12 +73,12 @@ class Stream:
 
     def begin_capture(self) -> None:
         if self.ptr == 0:
-            raise RuntimeError("cannot capture on the default (legacy) stream")
+            raise CUDARuntimeError("cannot capture on the default (legacy) stream")
         self._captured = []
 
     def end_capture(self) -> Graph:
         if self._captured is None:
-            raise RuntimeError("end_capture without begin_capture")
+            raise CUDARuntimeError("end_capture without begin_capture")
         work, self._captured = self._captured, None
         return Graph(work)
 

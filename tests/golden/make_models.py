@@ -68,7 +68,6 @@ def make_folder(raw: Path, name: str, architecture: dict[str, Any], folds: tuple
     for fold in folds:
         trainer = _trainer(plans, dataset_json, fold)
         kept = [case for index, case in enumerate(cases) if index % 5 != fold]
-        trainer.network.decoder.deep_supervision = False
         train(trainer.network, kept, PATCH, loss, steps=400, seed=fold)
         _save(trainer, destination / f"fold_{fold}" / "checkpoint_final.pth")
 
@@ -109,7 +108,9 @@ def _trainer(plans: dict[str, Any], dataset_json: dict[str, Any], fold: int) -> 
 
     torch.manual_seed(fold)
     trainer = nnUNetTrainer({**plans, "continue_training": False}, "3d_fullres", fold, dataset_json, torch.device("cpu"))
-    trainer.initialize()
+    heads = trainer.label_manager.num_segmentation_heads
+    trainer.network = trainer.build_network_architecture(trainer.plans_manager, trainer.configuration_manager, 1, heads, False)
+    trainer.optimizer, trainer.lr_scheduler = trainer.configure_optimizers()
     trainer.configure_rotation_dummyDA_mirroring_and_inital_patch_size()
     return trainer
 

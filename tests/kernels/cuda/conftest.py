@@ -11,13 +11,16 @@ from tests.fakes import fake_cupy, shim_build
 
 from flare_trt.kernels import Kernels, load
 
+#: Names a build of the sources to run instead of the optimised one (test_sanitizers.py starts such runs).
+LIBRARY_VARIABLE = "FLARE_TRT_SHIM_LIBRARY"
+
 
 @pytest.fixture(scope="session")
 def library() -> Path:
-    """The sources built for the CPU: optimised, or watched by AddressSanitizer where FLARE_TRT_SHIM says so."""
+    """The sources built for the CPU."""
     pytest.importorskip("cuda.bindings.nvrtc", reason="tests/requirements-gpu-gates.txt is not installed")
-    flags = shim_build.ADDRESS if os.environ.get("FLARE_TRT_SHIM") == "address" else shim_build.LIBRARY
-    return shim_build.build("flare_host.cpp", flags)
+    chosen = os.environ.get(LIBRARY_VARIABLE)
+    return Path(chosen) if chosen else shim_build.build("flare_host.cpp", shim_build.LIBRARY)
 
 
 @pytest.fixture(params=["forward", "reversed"])

@@ -1,0 +1,103 @@
+"""restore_argmax and restore_regions of every device: against scikit-image's resize and the reference."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.kernels.kernel_cases import linear_taps, nearest_taps, normal, random_taps, restore
+
+from flare_trt.kernels import Kernels, load
+
+METHODS = ["restore_argmax", "restore_regions"]
+SIZES = [((5, 13, 21), (7, 29, 37)), ((6, 20, 11), (4, 13, 30)), ((1, 2, 9), (3, 5, 9)), ((2, 1, 1), (5, 1, 3))]
+
+
+def smooth(channels: int, shape: Any, scale: float = 8.0) -> Any:
+    """Logits with large regions of one winner, as networks make them."""
+    from scipy.ndimage import gaussian_filter
+
+    return (gaussian_filter(normal(channels, *shape), (0, 1, 2, 2)) * scale * 6).astype(np.float16)
+
+
+def values_of(channels: int) -> Any:
+    return np.random.default_rng(channels).permutation(np.arange(1, 256, dtype=np.uint8))[:channels]
+
+
+@pytest.mark.parametrize(("source", "target"), SIZES)
+@pytest.mark.parametrize("channels", [1, 2, 14, 118])
+def test_argmax_equals_scikit_image(kernels: Kernels, channels: int, source: Any, target: Any) -> None:
+    """resize(order=1) of each channel, kept in half precision, then argmax; ties to a unit in the last place may differ."""
+    from skimage.transform import resize
+
+    ring, values = smooth(channels, source), values_of(channels)
+    taps = tuple(linear_taps(n, t) for n, t in zip(source, target, strict=True))
+    logits = np.stack([resize(c.astype(np.float64), target, order=1, mode="edge", anti_aliasing=False) for c in ring])
+    expected = values[logits.astype(np.float16).argmax(0)]
+    got = restore(kernels, "restore_argmax", ring, taps, values)
+    largest = np.sort(logits, axis=0)[-2:]
+    tie = largest[-1] - largest[0] <= np.spacing(np.abs(largest[-1]).astype(np.float16)).astype(float)
+    assert channels == 1 or tie.mean() < 0.01
+    assert np.array_equal(got[~tie], expected[~tie])
+
+
+@pytest.mark.parametrize("kind", [linear_taps, nearest_taps])
+@pytest.mark.parametrize(("source", "target"), SIZES)
+@pytest.mark.parametrize("channels", [1, 3, 14, 118])
+@pytest.mark.parametrize("method", METHODS)
+def test_equals_the_reference(kernels: Kernels, method: str, channels: int, source: Any, target: Any, kind: Any) -> None:
+    ring, values = smooth(channels, source), values_of(channels)
+    taps = tuple(kind(n, t) for n, t in zip(source, target, strict=True))
+    expected = restore(load("reference"), method, ring, taps, values)
+    assert min(channels, ring[0].size // 100 + 1) == 1 or len(np.unique(expected)) > 1
+    assert np.array_equal(restore(kernels, method, ring, taps, values), expected)
+
+
+@pytest.mark.parametrize("channels", [253, 254, 255, 256, 300])
+@pytest.mark.parametrize("method", METHODS)
+def test_more_channels_than_labels(kernels: Kernels, method: str, channels: int) -> None:
+    ring = smooth(channels, (3, 7, 9))
+    ring[-3:] += np.float16(6)
+    values = (np.arange(channels) % 251).astype(np.uint8)
+    taps = linear_taps(3, 4), linear_taps(7, 11), linear_taps(9, 19)
+    expected = restore(load("reference"), method, ring, taps, values)
+    assert np.array_equal(restore(kernels, method, ring, taps, values), expected)
+
+
+def test_the_planes_of_a_ring_in_any_order(kernels: Kernels) -> None:
+    ring, values, z = smooth(4, (6, 13, 21)), values_of(4), linear_taps(6, 9)
+    taps = linear_taps(13, 29), linear_taps(21, 45)
+    turned = type(z)((z.lower + 4) % 6, (z.upper + 4) % 6, z.weight)
+    expected = restore(kernels, "restore_argmax", ring, (z, *taps), values)
+    assert np.array_equal(restore(kernels, "restore_argmax", np.roll(ring, 4, axis=1), (turned, *taps), values), expected)
+
+
+#: Halves that lie as close as can be, of very different size, or out of range.
+NEAR = [1.0, 1.001, 0.999, 1.002, -1.0, -1.001, 0.0, -0.0, 6e-8, -6e-8, 0.1249, 0.1251, -0.1249, -0.1251]
+FAR = [65504.0, -65504.0, 2048.0, 2050.0, 8.0, 8.01, 7.99, float("inf"), float("-inf"), float("nan")]
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    seed=st.integers(0, 2**32),
+    channels=st.integers(1, 5),
+    pool=st.lists(st.sampled_from(NEAR + FAR), min_size=1, max_size=6),
+    lift=st.sampled_from([0.0, 0.13, 0.25, 4.0]),
+)
+@pytest.mark.parametrize("method", METHODS)
+def test_native_equals_the_reference_on_hostile_logits(
+    method: str, seed: int, channels: int, pool: list[float], lift: float
+) -> None:
+    """Near ties, huge and infinite logits, and taps in no order: the same label at every voxel."""
+    rng = np.random.default_rng(seed)
+    ring = rng.choice(np.array(pool, np.float16), (channels, 3, 4, 9))
+    ring[:, :, :2] = ring[:, :1, :1, :1]  # a region of equal corners
+    ring[rng.integers(channels)] += np.float16(lift)
+    taps = random_taps(3, 4, seed), random_taps(4, 7, seed + 1), random_taps(9, 21, seed + 2)
+    values = values_of(channels)
+    with np.errstate(all="ignore"):
+        expected = restore(load("reference"), method, ring, taps, values)
+    assert np.array_equal(restore(load("native"), method, ring, taps, values), expected)
