@@ -9,11 +9,14 @@ import pytest
 import torch
 
 from flare_trt.engine.errors import InputError
+from flare_trt.engine.phantom import PhantomOptions, make_phantom
 from flare_trt.training.fit.runs import FINETUNE_TRAINER, FitRun, NnUNetFolders, finetune, plan_dataset, train
 from flare_trt.training.prepare.cases import find_cases
 from flare_trt.training.prepare.inspect_case import inspect_case
 from flare_trt.training.prepare.raw_dataset import DatasetNames, LabelledCase, write_datasets
-from tests.training.flare_folder import FolderSpec, make_flare_folder
+from flare_trt.training.pseudo.doubt import DoubtLimits
+from flare_trt.training.pseudo.teachers import NnUNetTeacher
+from tests.training.flare_folder import SHAPE_ZYX, SPACING_MM, FolderSpec, make_flare_folder
 
 NAMES = DatasetNames(901)
 
@@ -66,6 +69,22 @@ def test_a_training_runs_resumes_and_is_fine_tuned(planned: NnUNetFolders) -> No
     assert 0 < max(moved) < 0.01, "two steps at 1e-4 from the given weights, segmentation layers too"
     assert last["optimizer_state"]["param_groups"][0]["initial_lr"] == 1e-4
     assert not list(folder.glob("*.partial"))
+
+
+@pytest.mark.slow
+@pytest.mark.peer
+def test_a_trained_folder_is_a_teacher(planned: NnUNetFolders) -> None:
+    run = FitRun(NAMES, "coarse_cpu", "0", "cpu", epochs=1)
+    folder = run.folder(planned)
+    if not folder.exists():
+        train(planned, run)
+    teacher = NnUNetTeacher(folder.parent, (0,), DoubtLimits(), "cpu")
+    ct, _ = make_phantom(4, SHAPE_ZYX, SPACING_MM, PhantomOptions(centre_mm=20.0))
+    reading = teacher.read(ct)
+    assert teacher.classes == frozenset(range(1, 14))
+    assert reading.labels.shape == reading.doubt.shape == ct.array.shape
+    assert reading.labels.max() <= 13
+    assert reading.doubt.any(), "a network of two steps is sure of little"
 
 
 def test_what_is_missing_is_said(folders: NnUNetFolders, tmp_path: Path) -> None:
