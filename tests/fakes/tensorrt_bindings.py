@@ -31,7 +31,7 @@ _SYMBOLS = {
 
 def versions() -> list[str]:
     """Versions of the bindings that are here."""
-    return sorted(folder.name for folder in WHEELS.glob("*.*")) if WHEELS.is_dir() else []
+    return sorted(folder.name for folder in WHEELS.glob("[0-9]*[0-9]"))
 
 
 def environment(version: str) -> dict[str, str]:
@@ -67,14 +67,11 @@ def typed_package(version: str) -> Path:
 def _mended(text: str) -> str:
     """What the generator cannot express: a parameter called `in`, an order of defaults, and the protocols of two classes."""
     text = re.sub(r"(def \w+\([^)]*)\bin: ", r"\1in_: ", text)
+    text = text.replace("power: Weights = None, channel_axis: typing.SupportsInt)", "power: Weights, channel_axis: int = ...)")
     text = text.replace(
-        "power: Weights = None, channel_axis: typing.SupportsInt)", "power: Weights = ..., channel_axis: int = ...)"
+        "shift: Weights = None, scale: Weights = None, power: Weights,", "shift: Weights, scale: Weights, power: Weights,"
     )
-    # both classes are buffers or sequences in C, which a stub has to spell out
-    text = re.sub(
-        r"^class IHostMemory:\n", "class IHostMemory:\n    def __buffer__(self, flags: int) -> memoryview: ...\n", text, flags=re.M
-    )
-    text = re.sub(
-        r"^class Dims:\n", "class Dims:\n    def __iter__(self) -> collections.abc.Iterator[int]: ...\n", text, flags=re.M
-    )
+    # a buffer and a sequence in C, which a stub has to spell out
+    text = text.replace("class IHostMemory:\n", "class IHostMemory:\n    def __buffer__(self, flags: int) -> memoryview: ...\n")
+    text = text.replace("class Dims:\n", "class Dims:\n    def __iter__(self) -> collections.abc.Iterator[int]: ...\n")
     return f"{text}\n__version__: str\n"

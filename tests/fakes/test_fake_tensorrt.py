@@ -72,19 +72,10 @@ def type_errors(version: str, folder: Path, sources: list[Path]) -> list[str]:
         "ignore_missing_imports = true\n[mypy-cupy.*,onnx.*]\nfollow_imports = skip\n"
     )
     paths = f"{tensorrt_bindings.typed_package(version)}:{shim_build.ROOT / 'build' / 'typing'}"
-    command = [
-        sys.executable,
-        "-m",
-        "mypy",
-        "--config-file",
-        str(config),
-        "--cache-dir",
-        str(tensorrt_bindings.WHEELS / f"mypy-{version}"),
-        *map(str, sources),
-    ]
-    done = subprocess.run(
-        command, env={**tensorrt_bindings.environment(version), "MYPYPATH": paths}, capture_output=True, text=True
-    )
+    cache = tensorrt_bindings.WHEELS / f"mypy-{version}"
+    command = [sys.executable, "-m", "mypy", "--config-file", str(config), "--cache-dir", str(cache), *map(str, sources)]
+    environment = {**tensorrt_bindings.environment(version), "MYPYPATH": paths}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
     names = {source.name for source in sources}
     return [line for line in done.stdout.splitlines() if "error:" in line and Path(line.partition(":")[0]).name in names]
 

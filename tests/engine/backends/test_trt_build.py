@@ -42,6 +42,42 @@ def test_a_trained_network_is_built(precision: str) -> None:
     assert int(done.stdout) > 100_000
 
 
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+@pytest.mark.parametrize("residual", [False, True], ids=["PlainConvUNet", "ResidualEncoderUNet"])
+def test_an_exported_unet_is_built(residual: bool, precision: str, tmp_path: Path) -> None:
+    done = build(exported_unet(tmp_path / "unet.onnx", residual), precision, TARGETS[precision])
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert int(done.stdout) > 100_000
+
+
+def exported_unet(path: Path, residual: bool) -> Path:
+    """A small network of nnU-Net's own classes through our exporter."""
+    nn = pytest.importorskip("torch").nn
+    unets = pytest.importorskip("dynamic_network_architectures.architectures.unet")
+    from flare_trt.export.to_onnx import write_onnx
+
+    make, depth = (unets.ResidualEncoderUNet, "n_blocks_per_stage") if residual else (unets.PlainConvUNet, "n_conv_per_stage")
+    network = make(
+        input_channels=1,
+        n_stages=3,
+        features_per_stage=(8, 16, 32),
+        conv_op=nn.Conv3d,
+        kernel_sizes=[[1, 3, 3], [3, 3, 3], [3, 3, 3]],
+        strides=[[1, 1, 1], [2, 2, 2], [1, 2, 2]],
+        num_classes=4,
+        n_conv_per_stage_decoder=(1, 1),
+        conv_bias=True,
+        norm_op=nn.InstanceNorm3d,
+        norm_op_kwargs={"eps": 1e-5, "affine": True},
+        nonlin=nn.LeakyReLU,
+        nonlin_kwargs={"inplace": True},
+        deep_supervision=False,
+        **{depth: (1, 2, 2)},
+    )
+    write_onnx(network.eval(), (16, 32, 24), path)
+    return path
+
+
 def test_what_the_parser_refuses_is_named(tmp_path: Path) -> None:
     onnx = conv_net(tmp_path / "net.onnx", [1, 1, *PATCH])
     onnx.write_bytes(onnx.read_bytes().replace(b"LeakyRelu", b"LeakyNope"))
