@@ -9,7 +9,7 @@ REQUIREMENTS := --requirement tests/requirements.txt --requirement tests/require
 BINDINGS := $(patsubst %,build/tensorrt-bindings/%,11.4.0.106 10.16.1.11)
 NATIVE := setup.py $(wildcard kernels/native/*.cpp kernels/native/*.h)
 
-.PHONY: demo test gates check lint types typing bench clean
+.PHONY: demo test gates check lint types typing bench gpu clean
 
 # Segment an example CT with the small runtime: no torch, no nnunetv2.
 demo: $(VENV)/runtime.stamp
@@ -22,7 +22,8 @@ test: $(VENV)/dev.stamp $(BINDINGS) typing
 gates: $(VENV)/dev.stamp $(BINDINGS) typing
 	$(BIN)/python -m pytest tests/fakes tests/kernels tests/engine/backends
 
-check: lint types
+# Everything that continuous integration holds a change to; the gates are among the tests.
+check: lint types test
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .
@@ -31,8 +32,14 @@ lint: $(VENV)/dev.stamp
 types: $(VENV)/dev.stamp typing
 	MYPYPATH=build/typing $(BIN)/mypy $(PACKAGES:%=-p flare_trt.%)
 
+# The sub-commands of the benchmarks; each needs its own scans and models.
 bench: $(VENV)/dev.stamp
-	$(BIN)/flare-trt bench
+	$(BIN)/flare-trt bench --help
+
+# Needs a real NVIDIA GPU; says so and exits 3 where there is none.
+gpu: $(VENV)/dev.stamp
+	$(PIP) --constraint tests/constraints.txt --editable '.[gpu]'
+	$(BIN)/python -m tests.gpu_gate out/gpu.json
 
 # mypy does not follow an editable install; it finds the packages through this link.
 typing:

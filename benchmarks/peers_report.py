@@ -55,6 +55,7 @@ def _row(compared: Compared, reference: Labels | None, nnunet: Labels | None) ->
         "least_dice": None if nnunet is None else between.least_dice,
         "stages": {name: median(run.stages.get(name, 0.0) for run in runs) for name in runs[0].stages},
         "runs": [_raw(run) for run in runs],
+        "samples": _samples(runs),
     }
 
 
@@ -67,6 +68,14 @@ def _raw(run: Run) -> dict[str, Any]:
     measurement = run.measurement
     memory = {name: asdict(found) for name, found in measurement.memory.items()}
     return {"wall_s": measurement.wall_s, "cpu_s": measurement.cpu_s, "memory": memory, "stages": run.stages}
+
+
+def _samples(runs: Sequence[Run]) -> dict[str, list[float | None]]:
+    """The samples of the run whose wall time is the median, to 0.1 MB and 1 ms."""
+    middle = sorted(runs, key=lambda run: run.measurement.wall_s)[len(runs) // 2].measurement
+    columns = ["time_s", *(f"{name}_mb" for name in middle.memory)]
+    digits = {"time_s": 3}
+    return {name: [None if v is None else round(v, digits.get(name, 1)) for v in middle.samples[name]] for name in columns}
 
 
 def peer_table(rows: Sequence[dict[str, Any]]) -> str:
