@@ -118,7 +118,7 @@ def test_a_well_trained_network_of_13_organs(scans: dict[str, Path], tmp_path: P
 def test_mirroring_equals_nnunets(scans: dict[str, Path], tmp_path: Path) -> None:
     from tests.golden.nnunet_peer import predict_with_nnunet
 
-    folder = golden_folder("residual", tmp_path)
+    folder = golden_folder("regions", tmp_path)
     with Segmenter.open(bundle_of(folder, tmp_path / "bundle"), replace(EXACT, mirror=True)) as segmenter:
         assert segmenter.spec.fine.mirror_axes
         theirs = predict_with_nnunet(folder, scans["small"], mirroring=True)
