@@ -72,7 +72,7 @@ def cascade_table(rows: list[dict[str, Any]]) -> str:
         faster = None if slowest is None else f"{slowest / row['wall_s']:.1f}"
         dice = None if row["dice_to_whole"] is None else f"{row['dice_to_whole']:.4f}"
         share = f"{row['stages'].get('network', 0.0) / row['wall_s']:.2f}"
-        cells.append((row["name"], f"{row['wall_s']:.1f}", faster, dice, share, round(row["memory"]["tree_pss"]["peak_mb"])))
+        cells.append((row["name"], f"{row['wall_s']:.1f}", faster, dice, share, round(row["memory"]["tree_rss"]["peak_mb"])))
     return markdown_table(COLUMNS, cells)
 
 

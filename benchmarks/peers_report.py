@@ -79,13 +79,13 @@ def _samples(runs: Sequence[Run]) -> dict[str, list[float | None]]:
 
 
 def peer_table(rows: Sequence[dict[str, Any]]) -> str:
-    """The comparison as a table; host memory is PSS, which counts shared pages once."""
+    """The comparison as a table; host memory is RSS: read at each sample, unlike PSS, so no peak is missed."""
     cells = []
     for row in rows:
         if row["problem"] is not None:
             cells.append((row["name"], *[None] * (len(COLUMNS) - 1)))
             continue
-        host, gpu = row["memory"]["tree_pss"], row["memory"].get("gpu_tree", {})
+        host, gpu = row["memory"]["tree_rss"], row["memory"].get("gpu_tree", {})
         equal = None if row["differing"] is None else f"{100 * (1 - row['differing']):.4f}"
         least = None if row["least_dice"] is None else f"{row['least_dice']:.4f}"
         dice = None if row["dice"] is None else f"{row['dice']:.4f}"

@@ -91,7 +91,7 @@ SECTIONS = {
     "peers": Section(
         "Peers",
         "Each peer is a process of its own, started cold, measured from outside: everything counts, imports and loading too. "
-        "Host memory is PSS of the whole process tree. Equal voxels and the least DSC of any class are against nnU-Net's labels.",
+        "Host memory is RSS of the whole process tree. Equal voxels and the least DSC of any class are against nnU-Net's labels.",
         _peers,
     ),
     "nnunet": Section("nnU-Net and mode=exact alone", "The same weights, as ratios.", _nnunet),

@@ -19,7 +19,7 @@ from flare_trt.engine.errors import InputError
 pytest.importorskip("matplotlib")
 
 MEMORY = {"peak_mb": 900.0, "true_mb_s": 5000.0}
-SAMPLES = {"time_s": [0.0, 0.1, 0.2], "tree_pss_mb": [10.0, 900.0, 20.0], "gpu_tree_mb": [0.0, None, 5.0]}
+SAMPLES = {"time_s": [0.0, 0.1, 0.2], "tree_rss_mb": [10.0, 900.0, 20.0], "gpu_tree_mb": [0.0, None, 5.0]}
 
 
 def peer(name: str, wall_s: float, **stages: float) -> dict[str, Any]:
