@@ -14,7 +14,7 @@ from flare_trt.engine.spec import Check
 
 COLUMNS = (
     *("peer", "wall (s)", "CPU (s)", "peak (MB)", "area (MB s)", "GPU peak (MB)", "GPU area (MB s)"),
-    *("DSC", "equal voxels (%)", "least DSC to nnU-Net"),
+    *("DSC", "equal voxels (%)", "least DSC to nnU-Net", "CPUs taken by others (%)"),
 )
 
 #: mode=exact: at least 99.99 % of voxels equal, DSC at least 0.999 for every class.
@@ -49,6 +49,7 @@ def _row(compared: Compared, reference: Labels | None, nnunet: Labels | None) ->
     return row | {
         "wall_s": compared.median_of(lambda run: run.measurement.wall_s),
         "cpu_s": compared.median_of(lambda run: run.measurement.cpu_s),
+        "others_share": compared.median_of(lambda run: run.measurement.others_share),
         "memory": {name: _memory(runs, name) for name in runs[0].measurement.memory},
         "dice": None if reference is None else mean_dice(labels, reference),
         "differing": None if nnunet is None else between.differing,
@@ -67,7 +68,13 @@ def _memory(runs: Sequence[Run], name: str) -> dict[str, float]:
 def _raw(run: Run) -> dict[str, Any]:
     measurement = run.measurement
     memory = {name: asdict(found) for name, found in measurement.memory.items()}
-    return {"wall_s": measurement.wall_s, "cpu_s": measurement.cpu_s, "memory": memory, "stages": run.stages}
+    return {
+        "wall_s": measurement.wall_s,
+        "cpu_s": measurement.cpu_s,
+        "others_share": measurement.others_share,
+        "memory": memory,
+        "stages": run.stages,
+    }
 
 
 def _samples(runs: Sequence[Run]) -> dict[str, list[float | None]]:
@@ -90,7 +97,9 @@ def peer_table(rows: Sequence[dict[str, Any]]) -> str:
         least = None if row["least_dice"] is None else f"{row['least_dice']:.4f}"
         dice = None if row["dice"] is None else f"{row['dice']:.4f}"
         times = f"{row['wall_s']:.2f}", f"{row['cpu_s']:.2f}", round(host["peak_mb"]), round(host["true_mb_s"])
-        cells.append((row["name"], *times, gpu.get("peak_mb"), gpu.get("true_mb_s"), dice, equal, least))
+        cells.append(
+            (row["name"], *times, gpu.get("peak_mb"), gpu.get("true_mb_s"), dice, equal, least, f"{100 * row['others_share']:.0f}")
+        )
     return markdown_table(COLUMNS, cells)
 
 

@@ -55,6 +55,17 @@ def test_memory_time_and_cpu_of_a_command() -> None:
     assert found.memory["host_used"].peak_mb > found.memory["tree_pss"].peak_mb
 
 
+def test_cpu_time_of_other_programs_is_told_from_the_commands() -> None:
+    burn = "import time; t = time.process_time(); exec('while time.process_time() - t < {}: pass')"
+    with subprocess.Popen(python(burn.format(60))) as other:
+        found = measure(["sleep", "1"], QUICK)
+        other.kill()
+    busy = measure(python(burn.format(0.5)), QUICK)
+    assert found.cpu_s < 0.5
+    assert found.others_share * (os.cpu_count() or 1) * found.wall_s > 0.1
+    assert 0 <= busy.others_share <= 1
+
+
 def test_children_are_counted() -> None:
     child = "import sys; held = bytearray(100 << 20); print(flush=True); sys.stdin.read()"
     start = f"Popen([sys.executable, '-c', {child!r}], stdin=PIPE, stdout=PIPE)"

@@ -29,6 +29,7 @@ def peer(name: str, wall_s: float, **stages: float) -> dict[str, Any]:
         "problem": None,
         "wall_s": wall_s,
         "cpu_s": 2 * wall_s,
+        "others_share": 0.25,
         "memory": {"tree_pss": MEMORY, "tree_rss": MEMORY},
         "dice": 0.9,
         "dice_to_whole": 0.999,
@@ -51,6 +52,7 @@ POINTS = [
         "peak_mb": 200 + n,
         "tiles": n,
         "floor_s": n / 99,
+        "others_share": 0.02,
         "stages": {"network": n / 60},
     }
     for n in (50, 100, 200, 400)
