@@ -18,7 +18,7 @@ from flare_trt.benchmarks.peers import NNUNET, Peer, Task, segment_command
 from flare_trt.benchmarks.peers_cli import tell_checks
 from flare_trt.benchmarks.peers_report import peer_rows, stage_table
 from flare_trt.benchmarks.result_file import new_result, save_result
-from flare_trt.benchmarks.tables import markdown_table
+from flare_trt.benchmarks.tables import markdown_table, percent
 from flare_trt.engine.nifti import NiftiReader
 from flare_trt.engine.spec import Check
 
@@ -80,7 +80,7 @@ def cascade_table(rows: list[dict[str, Any]]) -> str:
         faster = None if slowest is None else f"{slowest / row['wall_s']:.1f}"
         dice = None if row["dice_to_whole"] is None else f"{row['dice_to_whole']:.4f}"
         share = f"{row['stages'].get('network', 0.0) / row['wall_s']:.2f}"
-        rest = round(row["memory"]["tree_rss"]["peak_mb"]), f"{100 * row['others_share']:.0f}"
+        rest = round(row["memory"]["tree_rss"]["peak_mb"]), percent(row.get("others_share"))
         cells.append((row["name"], f"{row['wall_s']:.1f}", faster, dice, share, *rest))
     return markdown_table(COLUMNS, cells)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from flare_trt.benchmarks.compare import Agreement, Compared, Labels, Run, agreement, mean_dice
 from flare_trt.benchmarks.peers import EXACT, NNUNET
-from flare_trt.benchmarks.tables import markdown_table
+from flare_trt.benchmarks.tables import markdown_table, percent
 from flare_trt.engine.spec import Check
 
 COLUMNS = (
@@ -97,9 +97,8 @@ def peer_table(rows: Sequence[dict[str, Any]]) -> str:
         least = None if row["least_dice"] is None else f"{row['least_dice']:.4f}"
         dice = None if row["dice"] is None else f"{row['dice']:.4f}"
         times = f"{row['wall_s']:.2f}", f"{row['cpu_s']:.2f}", round(host["peak_mb"]), round(host["true_mb_s"])
-        cells.append(
-            (row["name"], *times, gpu.get("peak_mb"), gpu.get("true_mb_s"), dice, equal, least, f"{100 * row['others_share']:.0f}")
-        )
+        memory = gpu.get("peak_mb"), gpu.get("true_mb_s")
+        cells.append((row["name"], *times, *memory, dice, equal, least, percent(row.get("others_share"))))
     return markdown_table(COLUMNS, cells)
 
 
