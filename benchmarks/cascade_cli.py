@@ -18,12 +18,20 @@ from flare_trt.benchmarks.peers import NNUNET, Peer, Task, segment_command
 from flare_trt.benchmarks.peers_cli import tell_checks
 from flare_trt.benchmarks.peers_report import peer_rows, stage_table
 from flare_trt.benchmarks.result_file import new_result, save_result
-from flare_trt.benchmarks.tables import markdown_table
+from flare_trt.benchmarks.tables import markdown_table, percent
 from flare_trt.engine.nifti import NiftiReader
 from flare_trt.engine.spec import Check
 
 WHOLE, EXACT, FAST = "without coarse", "cascade, exact", "cascade, fast"
-COLUMNS = ("variant", "seconds", "times faster than nnU-Net", "DSC to whole volume", "network share", "peak (MB)")
+COLUMNS = (
+    "variant",
+    "seconds",
+    "times faster than nnU-Net",
+    "DSC to whole volume",
+    "network share",
+    "peak (MB)",
+    "CPUs taken by others (%)",
+)
 #: What the DSC against the whole volume may lose.
 LOSS_LIMITS = {EXACT: 0.002, FAST: 0.010}
 
@@ -72,7 +80,8 @@ def cascade_table(rows: list[dict[str, Any]]) -> str:
         faster = None if slowest is None else f"{slowest / row['wall_s']:.1f}"
         dice = None if row["dice_to_whole"] is None else f"{row['dice_to_whole']:.4f}"
         share = f"{row['stages'].get('network', 0.0) / row['wall_s']:.2f}"
-        cells.append((row["name"], f"{row['wall_s']:.1f}", faster, dice, share, round(row["memory"]["tree_pss"]["peak_mb"])))
+        rest = round(row["memory"]["tree_rss"]["peak_mb"]), percent(row.get("others_share"))
+        cells.append((row["name"], f"{row['wall_s']:.1f}", faster, dice, share, *rest))
     return markdown_table(COLUMNS, cells)
 
 

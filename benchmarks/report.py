@@ -14,6 +14,7 @@ INTRODUCTION = """# Benchmarks
 
 Made by `python -m flare_trt.benchmarks report` from the files in `benchmarks/results/`; not written by hand. A result whose
 labels were wrong is refused: each carries what was checked and the limit. MB are 2^20 bytes, areas are under the memory-time curve.
+Where other programs took much of the CPUs meanwhile, CPU seconds tell more than wall seconds.
 Research software, not a medical device."""
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from flare_trt.benchmarks.cascade_cli import cascade_table
 from flare_trt.benchmarks.floor_cli import floor_table
-from flare_trt.benchmarks.peers import NNUNET, NOT_COMPARED
+from flare_trt.benchmarks.peers import EXACT, NNUNET, NOT_COMPARED
 from flare_trt.benchmarks.peers_report import peer_table, ratio_lines, stage_table
 from flare_trt.benchmarks.result_file import Result
 from flare_trt.benchmarks.result_plots import draw_comparison, draw_scaling
@@ -38,7 +38,14 @@ def _nnunet(result: Result, image: Path) -> str:
     nnunet, exact = result.data["rows"]
     draw_comparison([nnunet, exact], image)
     ratios = "\n".join(f"- {line}" for line in ratio_lines(exact, nnunet))
-    return _parts(_scan(result), peer_table([nnunet, exact]), _image(image), f"flare-trt exact / {NNUNET.name}:", ratios)
+    return _parts(
+        _scan(result),
+        peer_table([nnunet, exact]),
+        _image(image),
+        stage_table([nnunet, exact]),
+        f"Ratios, {EXACT.name} / {NNUNET.name}:",
+        ratios,
+    )
 
 
 def _cascade(result: Result, image: Path) -> str:
@@ -91,7 +98,7 @@ SECTIONS = {
     "peers": Section(
         "Peers",
         "Each peer is a process of its own, started cold, measured from outside: everything counts, imports and loading too. "
-        "Host memory is PSS of the whole process tree. Equal voxels and the least DSC of any class are against nnU-Net's labels.",
+        "Host memory is RSS of the whole process tree. Equal voxels and the least DSC of any class are against nnU-Net's labels.",
         _peers,
     ),
     "nnunet": Section("nnU-Net and mode=exact alone", "The same weights, as ratios.", _nnunet),
@@ -108,6 +115,6 @@ SECTIONS = {
     ),
     "floor": Section("The network's floor", "Operations of a forward pass over the measured rate for convolutions.", _floor),
     "metrics": Section(
-        "Metrics", "DSC and NSD of a shifted label map, against DeepMind's surface-distance in the same run.", _metrics
+        "Metrics", "NSD of a shifted label map, by us and by DeepMind's surface-distance in the same run.", _metrics
     ),
 }

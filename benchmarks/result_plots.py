@@ -39,11 +39,11 @@ def _stage_bars(axes: Any, rows: Sequence[dict[str, Any]]) -> None:
 
 def _memory_curves(axes: Any, rows: Sequence[dict[str, Any]]) -> None:
     for number, row in enumerate(rows):
-        for name, style, label in (("tree_pss_mb", "-", row["name"]), ("gpu_tree_mb", "--", None)):
+        for name, style, label in (("tree_rss_mb", "-", row["name"]), ("gpu_tree_mb", "--", None)):
             points = _thinned(row["samples"], name)
             if points:
                 axes.plot(*zip(*points, strict=True), style, color=f"C{number}", linewidth=1.1, label=label)
-    axes.set(xlabel="seconds after the start", ylabel="MB (PSS; dashed: GPU)")
+    axes.set(xlabel="seconds after the start", ylabel="MB (RSS; dashed: GPU)")
     axes.set_ylim(bottom=0)
     axes.legend(fontsize="x-small")
 

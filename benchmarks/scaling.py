@@ -94,6 +94,7 @@ class Bench:
             "voxels": int(np.prod(case.shape_zyx)),
             "wall_s": measured.wall_s,
             "cpu_s": measured.cpu_s,
+            "others_share": measured.others_share,
             "peak_mb": measured.memory["tree_rss"].peak_mb,
             "stages": run["stages"],
             "tiles": sum(run["tiles"].values()),

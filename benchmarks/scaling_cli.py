@@ -12,11 +12,20 @@ from flare_trt.benchmarks.compare import agreement
 from flare_trt.benchmarks.floor import measure_peak, network_flop
 from flare_trt.benchmarks.result_file import new_result, save_result
 from flare_trt.benchmarks.scaling import Bench, Case, cases, exponent, work_seconds
-from flare_trt.benchmarks.tables import markdown_table
+from flare_trt.benchmarks.tables import markdown_table, percent
 from flare_trt.engine.nifti import read_labels
 from flare_trt.engine.spec import Check
 
-COLUMNS = ("wall (s)", "stages (s)", "network (s)", "network's floor (s)", "CPU (s)", "peak (MB)", "tiles")
+COLUMNS = (
+    "wall (s)",
+    "stages (s)",
+    "network (s)",
+    "network's floor (s)",
+    "CPU (s)",
+    "peak (MB)",
+    "tiles",
+    "CPUs taken by others (%)",
+)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -53,7 +62,8 @@ def series_table(name: str, points: list[dict[str, Any]]) -> str:
     cells = []
     for point in points:
         times = point["wall_s"], work_seconds(point), point["stages"]["network"], point["floor_s"], point["cpu_s"]
-        cells.append((point["value"], *(f"{seconds:.2f}" for seconds in times), round(point["peak_mb"]), point["tiles"]))
+        rest = round(point["peak_mb"]), point["tiles"], percent(point.get("others_share"))
+        cells.append((point["value"], *(f"{seconds:.2f}" for seconds in times), *rest))
     return markdown_table((name, *COLUMNS), cells)
 
 

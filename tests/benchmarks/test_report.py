@@ -19,7 +19,7 @@ from flare_trt.engine.errors import InputError
 pytest.importorskip("matplotlib")
 
 MEMORY = {"peak_mb": 900.0, "true_mb_s": 5000.0}
-SAMPLES = {"time_s": [0.0, 0.1, 0.2], "tree_pss_mb": [10.0, 900.0, 20.0], "gpu_tree_mb": [0.0, None, 5.0]}
+SAMPLES = {"time_s": [0.0, 0.1, 0.2], "tree_rss_mb": [10.0, 900.0, 20.0], "gpu_tree_mb": [0.0, None, 5.0]}
 
 
 def peer(name: str, wall_s: float, **stages: float) -> dict[str, Any]:
@@ -29,6 +29,7 @@ def peer(name: str, wall_s: float, **stages: float) -> dict[str, Any]:
         "problem": None,
         "wall_s": wall_s,
         "cpu_s": 2 * wall_s,
+        "others_share": 0.25,
         "memory": {"tree_pss": MEMORY, "tree_rss": MEMORY},
         "dice": 0.9,
         "dice_to_whole": 0.999,
@@ -51,6 +52,7 @@ POINTS = [
         "peak_mb": 200 + n,
         "tiles": n,
         "floor_s": n / 99,
+        "others_share": 0.02,
         "stages": {"network": n / 60},
     }
     for n in (50, 100, 200, 400)
