@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
 
 import torch
 
-from flare_trt.engine import strict_json
+from flare_trt.engine.bundle_writer import write_bundle
 from flare_trt.engine.errors import InputError
 from flare_trt.engine.flare_labels import FLARE_LABELS
-from flare_trt.engine.spec import SCHEMA, FastSpec, ModelSpec, NetworkFile, Provenance, StageSpec
-from flare_trt.export.bare_onnx import export_onnx
+from flare_trt.engine.spec import SCHEMA, Check, FastSpec, ModelSpec, NetworkFile, Provenance, StageSpec
 from flare_trt.export.to_onnx import write_onnx
+from flare_trt.export.verify import torch_reference, verify_graph, verify_logits
 from flare_trt.training.distil.config import DistilConfig
 from flare_trt.training.distil.network import SeparableUNet, network_from_onnx
 from flare_trt.training.distil.scans import ORIENTATION
@@ -32,15 +33,21 @@ class Student:
 
 
 def write_student_bundle(coarse: Student, fine: Student, destination: Path) -> ModelSpec:
-    """Export both and bundle them. Raises ExportError where a backend's logits differ, InputError for a missing checkpoint."""
+    """Export both, hold both CPU backends to torch, and bundle them.
+
+    Raises ExportError where a backend's logits differ, InputError for a missing checkpoint.
+    """
+    spec = student_spec(coarse, fine)
+    checks: tuple[Check, ...] = ()
     with tempfile.TemporaryDirectory(prefix="flare-trt-") as temporary:
-        folder = Path(temporary)
-        files = {name: folder / f"{name}.onnx" for name in ("coarse", "fine")}
-        for name, student in (("coarse", coarse), ("fine", fine)):
-            write_onnx(student_network(student), student.config.patch_zyx, files[name])
-        spec_file = folder / "bundle.json"
-        spec_file.write_text(strict_json.dump(student_spec(coarse, fine)), "utf-8")
-        return export_onnx(list(files.values()), spec_file, destination)
+        files = {f"{name}.onnx": Path(temporary) / f"{name}.onnx" for name in ("coarse", "fine")}
+        for student, file in zip((coarse, fine), files.values(), strict=True):
+            network, stage = student_network(student), _stage(file.stem, student.config)
+            write_onnx(network, student.config.patch_zyx, file)
+            verify_graph(file, stage)
+            checks += verify_logits(file, stage, torch_reference(network))
+        provenance = replace(spec.provenance, exported_by=f"flare-trt {version('flare-trt')}", checks=checks)
+        return write_bundle(replace(spec, provenance=provenance), files, destination)
 
 
 def student_network(student: Student) -> SeparableUNet:
@@ -65,7 +72,7 @@ def student_spec(coarse: Student, fine: Student) -> ModelSpec:
         labels=tuple(label for label in FLARE_LABELS if label.value in ORGANS),
         fine=_stage("fine", fine.config),
         coarse=_stage("coarse", coarse.config),
-        provenance=Provenance(source=source, licence="Apache-2.0", exported_by=""),
+        provenance=Provenance(source=source, licence="Apache-2.0"),
     )
 
 
