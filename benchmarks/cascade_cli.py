@@ -7,7 +7,6 @@ what the cascade must not change.
 from __future__ import annotations
 
 import argparse
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from flare_trt.benchmarks.compare import Compared, compare, mean_dice
-from flare_trt.benchmarks.peers import LABELS, NNUNET, REPORT, Peer, Task
+from flare_trt.benchmarks.peers import NNUNET, Peer, Task, segment_command
 from flare_trt.benchmarks.peers_cli import tell_checks
 from flare_trt.benchmarks.peers_report import peer_rows, stage_table
 from flare_trt.benchmarks.result_file import new_result, save_result
@@ -78,11 +77,7 @@ def cascade_table(rows: list[dict[str, Any]]) -> str:
 
 
 def _ours(name: str, bundle: Path, mode: str) -> Peer:
-    def command(task: Task, folder: Path) -> list[str]:
-        what = [str(task.ct), "-o", str(folder / LABELS), "--model", str(bundle), "--report", str(folder / REPORT)]
-        return [sys.executable, "-m", "flare_trt.engine", "segment", *what, "--mode", mode, "--device", task.device]
-
-    return Peer(name, f"mode={mode}", command, lambda: None)
+    return Peer(name, f"mode={mode}", lambda task, folder: segment_command(task, folder, bundle, mode), lambda: None)
 
 
 def _with_losses(found: list[Compared]) -> list[dict[str, Any]]:

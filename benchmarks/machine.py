@@ -20,7 +20,8 @@ PACKAGES = (
 
 @dataclass(frozen=True)
 class Machine:
-    """`cores` are those that this process may use; `load` is the average of the last minute, other programs included."""
+    """`cores` are those that this process may use; `load` is the load average of the
+    last minute when the result was made, the benchmark's own work included."""
 
     cpu: str
     cores: int

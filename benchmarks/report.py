@@ -56,7 +56,7 @@ def origin(result: Result) -> str:
     versions = ", ".join(f"{name} {number}" for name, number in result.versions.items())
     lines = [
         *checks,
-        f"{result.made}, commit {result.commit}, on {where}; load before the run {machine['load']}",
+        f"{result.made}, commit {result.commit}, on {where}; load average at the end {machine['load']}",
         versions,
         f"`{' '.join(result.command)}`",
     ]

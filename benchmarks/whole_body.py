@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from flare_trt.engine.errors import InputError
 from flare_trt.engine.grid import Grid, Reorientation
-from flare_trt.engine.nifti import read_ct
+from flare_trt.engine.nifti import read_ct, write_ct
 from flare_trt.engine.phantom import make_phantom
 from flare_trt.engine.volume import Volume
 
@@ -46,15 +46,7 @@ def whole_body(torso: Volume, slices: int, seed: int = 1) -> Volume:
 
 def write_whole_body(torso: Path, slices: int, destination: Path) -> None:
     """Make the case from a torso's file and write it as NIfTI."""
-    import nibabel
-
-    body = whole_body(read_ct(torso), slices)
-    to_ras = np.diag([-1.0, -1.0, 1.0])
-    affine = np.eye(4)
-    affine[:3, :3] = to_ras @ np.asarray(body.grid.direction) @ np.diag(body.grid.spacing_mm[::-1])
-    affine[:3, 3] = to_ras @ np.asarray(body.grid.origin_mm)
-    image = nibabel.Nifti1Image(body.array.transpose(2, 1, 0), affine)
-    nibabel.save(image, destination)
+    write_ct(destination, whole_body(read_ct(torso), slices))
 
 
 def _fade(array: NDArray[np.int16], edge: int, step: int) -> None:

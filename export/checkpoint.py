@@ -51,14 +51,16 @@ def load_checkpoint(path: Path) -> Checkpoint:
 
 def _checkpoint(content: Any, path: Path) -> Checkpoint:
     weights = _entry(content, "network_weights", path)
-    if not weights or not all(isinstance(name, str) and hasattr(value, "shape") for name, value in weights.items()):
+    if not isinstance(weights, dict) or not weights or not all(hasattr(value, "shape") for value in weights.values()):
         raise ExportError(f"{path}: network_weights: got something else than named tensors; is this a checkpoint of nnU-Net v2?")
     configuration = _entry(_entry(content, "init_args", path), "configuration", path)
     trainer = _entry(content, "trainer_name", path)
     axes = content.get("inference_allowed_mirroring_axes") or ()
-    if not isinstance(configuration, str) or not isinstance(trainer, str) or not set(axes) <= {0, 1, 2}:
-        raise ExportError(f"{path}: got configuration {configuration!r}, trainer {trainer!r}, mirror axes {axes!r}; expected names")
-    return Checkpoint(dict(weights), configuration, trainer, tuple(int(axis) for axis in axes))
+    if not isinstance(configuration, str) or not isinstance(trainer, str):
+        raise ExportError(f"{path}: got configuration {configuration!r:.40} and trainer {trainer!r:.40}, expected their names")
+    if not isinstance(axes, (tuple, list)) or not set(axes) <= {0, 1, 2}:
+        raise ExportError(f"{path}: inference_allowed_mirroring_axes: got {axes!r:.40}, expected axes out of 0, 1, 2")
+    return Checkpoint({str(name): value for name, value in weights.items()}, configuration, trainer, tuple(axes))
 
 
 def _entry(content: Any, key: str, path: Path) -> Any:

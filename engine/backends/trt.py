@@ -50,8 +50,8 @@ def build_ahead(onnx: Path, options: SessionOptions) -> bool:
     _require_usable(options)
     import cupy
 
-    with cupy.cuda.Device(_ordinal(options)) as gpu:
-        return not load_engine(onnx, options.precision, gpu.id).was_cached
+    with cupy.cuda.Device(_ordinal(options)):
+        return not load_engine(onnx, options.precision, _ordinal(options)).was_cached
 
 
 def _require_usable(options: SessionOptions) -> None:
@@ -62,6 +62,11 @@ def _require_usable(options: SessionOptions) -> None:
     missing = problem()
     if missing:
         raise DeviceError(f"backend tensorrt: {missing}")
+    import cupy
+
+    count = cupy.cuda.runtime.getDeviceCount()
+    if _ordinal(options) >= count:
+        raise DeviceError(f"backend tensorrt: got device {options.device}, expected cuda:0 to cuda:{count - 1}")
 
 
 def _ordinal(options: SessionOptions) -> int:
