@@ -2,7 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/pip install --quiet --disable-pip-version-check
+# Twice quiet: errors alone.
+PIP := $(BIN)/pip install --quiet --quiet --disable-pip-version-check
 PACKAGES := kernels engine export benchmarks training
 REQUIREMENTS := --requirement tests/requirements.txt --requirement tests/requirements-gpu-gates.txt
 # Both majors of TensorRT's bindings, unpacked side by side: one environment cannot hold two, and none is ever run.
