@@ -4,13 +4,15 @@ import sys
 from pathlib import Path
 
 from pybind11.setup_helpers import Pybind11Extension, build_ext
-from setuptools import find_packages, setup
+from setuptools import find_namespace_packages, setup
 
 FOLDERS = ("kernels", "engine", "export", "benchmarks", "training")
 
 
 def packages_in(folder: str) -> list[str]:
-    return [f"flare_trt.{folder}"] + [f"flare_trt.{folder}.{sub}" for sub in find_packages(folder)]
+    """The folder's packages; folders that hold data alone (models, runs) count as packages too, or setuptools would complain."""
+    inside = find_namespace_packages(folder, exclude=("*__pycache__*",))
+    return [f"flare_trt.{folder}"] + [f"flare_trt.{folder}.{name}" for name in inside]
 
 
 class BuildNative(build_ext):
@@ -40,7 +42,7 @@ NATIVE = Pybind11Extension(
 setup(
     packages=[name for folder in FOLDERS for name in packages_in(folder)],
     package_dir={f"flare_trt.{folder}": folder for folder in FOLDERS},
-    package_data={"": ["py.typed", "*.cu", "*.cuh", "*.json", "*.md"]},
+    package_data={"": ["py.typed", "*.cu", "*.cuh", "*.json", "*.md", "*.onnx"]},
     ext_modules=[NATIVE],
     cmdclass={"build_ext": BuildNative},
 )

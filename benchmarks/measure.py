@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from flare_trt.benchmarks.areas import TOLERANCE_MB, Areas, Curve, areas
 from flare_trt.benchmarks.extra import require
@@ -30,21 +30,25 @@ CURVES = {
 
 @dataclass(frozen=True)
 class MeasureOptions:
-    """How to measure. `gpu` is an NVML index; FLARE's interval is 0.1 s."""
+    """How to measure. `gpu` is an NVML index; FLARE's interval is 0.1 s. What the command prints goes to the file `log`, if
+    one is given, else to the terminal."""
 
     interval_s: float = 0.1
     gpu: int = 0
+    log: Path | None = None
 
 
 @dataclass(frozen=True)
 class Measurement:
     """One run of one command. `samples` has a column for the times and one for each curve; `memory` holds the curves that
-    could be read. `problems` says what could not be measured and why."""
+    could be read. `others_share` is the share of all CPUs that other programs took meanwhile: where it is not near 0, the
+    wall time is not that of a free machine. `problems` says what could not be measured and why."""
 
     command: tuple[str, ...]
     exit_code: int
     wall_s: float
     cpu_s: float
+    others_share: float
     interval_s: float
     query_s: float
     left_running: int
@@ -71,15 +75,17 @@ def measure(command: Sequence[str], options: MeasureOptions = MeasureOptions()) 
     with tempfile.TemporaryDirectory(prefix="flare-trt-") as folder:
         out, stages = Path(folder) / "recording.json", Path(folder) / "stages.jsonl"
         sampler = [sys.executable, "-m", "flare_trt.benchmarks.sampler", str(out), str(options.interval_s), str(options.gpu)]
-        code = _run_through_interrupts([*sampler, *command], os.environ | {VARIABLE: str(stages)})
+        with (options.log or Path(os.devnull)).open("wb") as log:
+            output = log if options.log else None
+            code = _run_through_interrupts([*sampler, *command], os.environ | {VARIABLE: str(stages)}, output)
         if not out.exists():
-            raise FlareError(f"the sampler ended with exit code {code} and no recording of {command[0]}; see its message above")
+            raise FlareError(f"the sampler ended with exit code {code} and no recording of {command[0]}; see what it printed")
         return _measurement(tuple(command), json.loads(out.read_text()), stages)
 
 
-def _run_through_interrupts(command: list[str], environment: dict[str, str]) -> int:
+def _run_through_interrupts(command: list[str], environment: dict[str, str], output: BinaryIO | None) -> int:
     """Wait for the end also when interrupted: the measured command gets the same interrupt, and its end is awaited."""
-    with subprocess.Popen(command, env=environment) as process:
+    with subprocess.Popen(command, env=environment, stdout=output, stderr=output) as process:
         while True:
             try:
                 return process.wait()
@@ -100,6 +106,7 @@ def _measurement(command: tuple[str, ...], recording: dict[str, Any], stages_fil
         exit_code=recording["ending"]["exit_code"],
         wall_s=recording["wall_s"],
         cpu_s=recording["ending"]["cpu_s"],
+        others_share=_others_share(recording),
         interval_s=recording["interval_s"],
         query_s=recording["query_s"],
         left_running=recording["ending"]["left_running"],
@@ -109,6 +116,11 @@ def _measurement(command: tuple[str, ...], recording: dict[str, Any], stages_fil
         stages=tuple(stages),
         samples=samples,
     )
+
+
+def _others_share(recording: dict[str, Any]) -> float:
+    others_s = recording["machine_cpu_s"] - recording["ending"]["cpu_s"]
+    return float(max(0.0, others_s) / (recording["wall_s"] * (os.cpu_count() or 1)))
 
 
 def _curve(name: str, recording: dict[str, Any]) -> Curve:

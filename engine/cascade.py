@@ -1,7 +1,7 @@
 """Coarse to fine: find the abdomen, segment only there, and never cut an organ without saying so.
 
 Both passes are the same `predict`. After the fine pass its labels are looked at: an organ that reaches an inner face of the
-box was probably cut, so the box is enlarged once and then given up for the whole scan.
+box was probably cut, so the box grows on that side, and is given up for the whole scan where that does not help.
 """
 
 from __future__ import annotations
@@ -13,18 +13,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flare_trt.engine.anatomy import REACH_MM, canonical
-from flare_trt.engine.frame import Frame
+from flare_trt.engine.frame import Frame, shifted
 from flare_trt.engine.grid import Grid
 from flare_trt.engine.memory import Footprint, choose_layout
 from flare_trt.engine.pieces import Piece, find_pieces, keep_abdomen
 from flare_trt.engine.planes import ImageSource
 from flare_trt.engine.predict import LabelSink, Pass, Runner, predict
 from flare_trt.engine.report import RoiStory
-from flare_trt.engine.roi import OPPOSITE, Located, enlarged, locate, retold, whole_scan
+from flare_trt.engine.roi import OPPOSITE, Located, extended, locate, retold, whole_scan
 from flare_trt.engine.spec import ModelSpec, StageSpec
-from flare_trt.engine.stage_plan import plan_stage
+from flare_trt.engine.stage_plan import StagePlan, plan_stage
 from flare_trt.engine.volume import Volume
 from flare_trt.kernels import Box, Kernels
+
+#: How often a box is enlarged for vessels and gullet that it cuts.
+MOST_EXTENSIONS = 5
 
 #: An organ with less than this on a face of the box only grazes it.
 CUT_AREA_MM2 = 40.0
@@ -32,11 +35,15 @@ CUT_AREA_MM2 = 40.0
 
 @dataclass(frozen=True)
 class StageRun:
-    """A stage as it is run, what it runs on, and the bytes that a pass may take (None: as many as are quickest)."""
+    """A stage as it is run, what it runs on, and the bytes that a pass may take (None: as many as are quickest).
+
+    `search` gives the box that is looked at where no ROI is known: the whole scan, or the patient's box in mode=fast.
+    """
 
     stage: StageSpec
     runner: Runner
     budget_bytes: int | None = None
+    search: Callable[[Volume], Box] = lambda ct: whole_scan(ct.grid)
 
 
 @dataclass(frozen=True)
@@ -50,7 +57,7 @@ class Segmented:
 
 def segment_whole(run: StageRun, ct: Volume) -> Segmented:
     """Segment the whole scan with one stage."""
-    labels, tiles = _segment_box(run, ct, whole_scan(ct.grid))
+    labels, tiles = _segment_box(run, ct, run.search(ct))
     return Segmented(labels, None, {"fine": tiles})
 
 
@@ -64,30 +71,41 @@ def segment_cascade(coarse: StageRun, fine: StageRun, ct: Volume, spec: ModelSpe
 def find_roi(run: StageRun, ct: Volume, spec: ModelSpec) -> tuple[Located, int]:
     """Run the coarse stage over the scan and decide where the fine one looks; also the tiles run."""
     frame = Frame.of(ct, run.stage)
-    work = plan_pass(run, frame, None)
+    work = plan_pass(run, frame, frame.from_source(run.search(ct)))
     kernels = run.runner.kernels
     coarse = predict(work, run.runner, LabelSink.network(work.plan))
     with run.runner.watch.stage("roi"):
-        found = keep_abdomen(_source_pieces(kernels, coarse, frame, spec.label_names), ct.grid.spacing_mm)
+        found = keep_abdomen(_source_pieces(kernels, coarse, work.plan, frame, spec.label_names), ct.grid.spacing_mm)
         expected = [spec.label_names[value] for value in run.stage.channel_values if value]
         return locate(found, expected, ct.grid, spec.roi), work.plan.tile_count * len(run.runner.sessions)
 
 
 def segment_roi(run: StageRun, ct: Volume, located: Located, names: dict[int, str]) -> Segmented:
-    """Run the fine stage in the ROI; enlarge once, then take the whole scan, where an organ reaches the box's inner faces."""
-    story, box, tiles = located.story, located.box, 0
-    labels = np.zeros(ct.grid.shape_zyx, np.uint8)
-    while box is not None:
-        labels, more = _segment_box(run, ct, box)
-        tiles += more
+    """Run the fine stage in the ROI, and follow what the box cuts.
+
+    A cut side is enlarged by a slab that is segmented on its own. Where a solid organ is cut a second time the whole scan is
+    taken; vessels and gullet, which run on beyond any box, are followed a few slabs and then told.
+    """
+    story, box = located.story, located.box
+    if box is None:
+        return Segmented(np.zeros(ct.grid.shape_zyx, np.uint8), story, {"fine": 0})
+    labels, tiles = _segment_box(run, ct, box)
+    for extension in range(MOST_EXTENSIONS + 1):
         with run.runner.watch.stage("roi"):
             cut = cut_organs(labels, box, ct.grid, names)
-        retry = _retry(story, box, cut, ct.grid)
         story = replace(story, findings=story.findings + tuple(f"{name} reaches the box's {side} face" for name, side in cut))
-        if retry is None:
+        if not cut or extension == MOST_EXTENSIONS:
             break
-        decision, box = retry
-        story = retold(story, decision, box, ct.grid)
+        if extension and any(canonical(name) not in REACH_MM for name, _ in cut):
+            box = whole_scan(ct.grid)
+            labels, more = _segment_box(run, ct, box)
+            return Segmented(labels, retold(story, "whole", box, ct.grid), {"fine": tiles + more})
+        for side in sorted({side for _, side in cut}):
+            slab, box = extended(box, ct.grid, side)
+            found, more = _segment_box(run, ct, slab)
+            labels[slab.slices] = found[slab.slices]
+            tiles += more
+        story = retold(story, "enlarged", box, ct.grid)
     return Segmented(labels, story, {"fine": tiles})
 
 
@@ -104,26 +122,13 @@ def _segment_box(run: StageRun, ct: Volume, box: Box) -> tuple[NDArray[np.uint8]
     return labels, work.plan.tile_count * len(run.runner.sessions)
 
 
-def plan_pass(run: StageRun, frame: Frame, roi: Box | None) -> Pass:
+def plan_pass(run: StageRun, frame: Frame, roi: Box | None = None) -> Pass:
     """Sizes and layout of a pass over the frame or its box `roi`. Raises BudgetError."""
     plan = plan_stage(run.stage, frame, roi)
     sessions = run.runner.sessions
     footprint = Footprint(len(sessions), sessions[0].channels, frame.ct.array.dtype.itemsize)
     layout = choose_layout(plan, footprint, run.budget_bytes).layout
     return Pass(run.stage, ImageSource.of(frame, run.stage.intensity), plan, layout)
-
-
-def _retry(story: RoiStory, box: Box, cut: list[tuple[str, str]], scan: Grid) -> tuple[str, Box] | None:
-    """The next decision and its larger box, or None where this one will do.
-
-    Vessels and gullet run on beyond any box: they are enlarged for once, and never cost the whole scan.
-    """
-    solid = [name for name, _ in cut if canonical(name) not in REACH_MM]
-    if not cut or box == whole_scan(scan):
-        return None
-    if story.decision == "roi":
-        return "enlarged", enlarged(box, scan)
-    return ("whole", whole_scan(scan)) if solid else None
 
 
 def cut_organs(labels: NDArray[np.uint8], box: Box, scan: Grid, names: dict[int, str]) -> list[tuple[str, str]]:
@@ -140,13 +145,16 @@ def cut_organs(labels: NDArray[np.uint8], box: Box, scan: Grid, names: dict[int,
     return found
 
 
-def _source_pieces(kernels: Kernels, coarse: NDArray[np.uint8], frame: Frame, names: dict[int, str]) -> list[Piece]:
-    """Pieces of the coarse labels, with their boxes in source voxels."""
+def _source_pieces(
+    kernels: Kernels, coarse: NDArray[np.uint8], plan: StagePlan, frame: Frame, names: dict[int, str]
+) -> list[Piece]:
+    """Pieces of the coarse labels of a pass, with their boxes in source voxels."""
     labels = kernels.download(coarse)
-    scale = [source / network for source, network in zip(frame.shape_zyx, labels.shape, strict=True)]
-    spacing = tuple(mm * s for mm, s in zip(frame.spacing_mm, scale, strict=True))
-    pieces = find_pieces(labels, kernels.download(kernels.components(coarse)), names, spacing)
-    return [replace(piece, box=frame.to_source(_scaled(piece.box, scale))) for piece in pieces]
+    scale = [source / network for source, network in zip(plan.source_shape, plan.network_shape, strict=True)]
+    z, y, x = (mm * s for mm, s in zip(frame.spacing_mm, scale, strict=True))
+    pieces = find_pieces(labels, kernels.download(kernels.components(coarse)), names, (z, y, x))
+    moved = [(piece, shifted(piece.box, plan.window.start_zyx)) for piece in pieces]
+    return [replace(piece, box=frame.to_source(_scaled(box, scale))) for piece, box in moved]
 
 
 def _scaled(box: Box, scale: list[float]) -> Box:

@@ -52,11 +52,11 @@ class Frame:
 
     def to_source(self, box: Box) -> Box:
         """A box of the frame as a box of the scan."""
-        return self.turn.undo_box(_shift(box, self.crop.start_zyx, 1), self.ct.grid.shape_zyx)
+        return self.turn.undo_box(shifted(box, self.crop.start_zyx), self.ct.grid.shape_zyx)
 
     def from_source(self, box: Box) -> Box:
         """A box of the scan as a box of the frame, cut to it; may come out empty."""
-        turned = _shift(self.turn.apply_box(box, self.ct.grid.shape_zyx), self.crop.start_zyx, -1)
+        turned = shifted(self.turn.apply_box(box, self.ct.grid.shape_zyx), self.crop.start_zyx, -1)
         start = [min(max(0, low), size) for low, size in zip(turned.start_zyx, self.shape_zyx, strict=True)]
         stop = [max(first, min(high, size)) for first, high, size in zip(start, turned.stop_zyx, self.shape_zyx, strict=True)]
         return Box((start[0], start[1], start[2]), (stop[0], stop[1], stop[2]))
@@ -71,7 +71,8 @@ class Frame:
         return output
 
 
-def _shift(box: Box, by: Shape, sign: int) -> Box:
+def shifted(box: Box, by: Shape, sign: int = 1) -> Box:
+    """The box, moved by `sign * by` voxels."""
     z, y, x = (sign * step for step in by)
     (az, ay, ax), (bz, by_, bx) = box.start_zyx, box.stop_zyx
     return Box((az + z, ay + y, ax + x), (bz + z, by_ + y, bx + x))

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from flare_trt.engine.atomic_file import atomic_file
 from flare_trt.engine.errors import InputError, OutputError
 from flare_trt.engine.grid import Grid
-from flare_trt.engine.nifti_header import HEADER_BYTES, NiftiHeader, labels_header, parse_header
+from flare_trt.engine.nifti_header import HEADER_BYTES, NiftiHeader, parse_header, volume_header
+from flare_trt.engine.spool import SpooledArray
 from flare_trt.engine.volume import Volume, ct_volume
 
 #: Decompressed voxels that a file may claim: 16 GiB, a 2048 x 2048 x 2048 scan of int16.
@@ -71,7 +72,7 @@ class NiftiReader:
                 raw = np.empty((min(step, nz - start), ny, nx), stored)
                 _fill(stream, raw)
                 if start + step >= nz and self._gzipped:
-                    stream.read(1)  # at the stream's end this is what checks the CRC
+                    stream.read(1)  # checks that the stream ends well: its trailer may still be unread
                 yield start, self._values(raw)
 
     def _values(self, raw: NDArray[Any]) -> NDArray[Any]:
@@ -127,6 +128,14 @@ def read_ct(path: Path | str) -> Volume:
         return ct_volume(array, reader.grid)
 
 
+def spool_ct(path: Path | str) -> Volume:
+    """Read a CT into a temporary file instead of memory (see spool.SpooledArray). Raises InputError."""
+    reader = NiftiReader(path)
+    plain = (reader.header.slope, reader.header.intercept) == (1, 0) and np.can_cast(reader.header.stored, np.int16)
+    dtype = np.dtype(np.int16 if plain else np.float32)
+    return Volume(SpooledArray(reader.grid.shape_zyx, dtype, reader.slabs()), reader.grid)
+
+
 def read_labels(path: Path | str) -> Volume:
     """Read a label map as uint8, whatever type it is stored in. Raises InputError for a value that is no label 0..255."""
     reader = NiftiReader(path)
@@ -146,22 +155,32 @@ def write_labels(path: Path | str, labels: Volume, source: NiftiHeader | None = 
     Without `source` both affines are made from the labels' grid. Raises OutputError.
     """
     target = Path(path)
-    if not target.name.endswith(ENDINGS):
-        raise OutputError(f"{target}: expected a name that ends in .nii or .nii.gz")
     if labels.array.dtype != np.uint8:
         raise OutputError(f"{target}: got labels of dtype {labels.array.dtype}, expected uint8")
     if source is not None and not labels.grid.same_place(source.grid):
         raise OutputError(f"{target}: the labels' grid is not the source's; write them without the source's header")
-    voxels = np.ascontiguousarray(labels.array)
+    _write(target, labels, source)
+
+
+def write_ct(path: Path | str, ct: Volume) -> None:
+    """Write a CT as it is held, int16 or float32, whole or not at all. Raises OutputError."""
+    _write(Path(path), ct, None)
+
+
+def _write(target: Path, volume: Volume, source: NiftiHeader | None) -> None:
+    if not target.name.endswith(ENDINGS):
+        raise OutputError(f"{target}: expected a name that ends in {' or '.join(ENDINGS)}")
+    voxels = np.ascontiguousarray(volume.array)
+    header = volume_header(volume.grid, voxels.dtype, source)
     with atomic_file(target) as file:
         if target.name.endswith(".gz"):
-            _write_gzipped(file, labels_header(labels.grid, source), voxels)
+            _write_gzipped(file, header, voxels)
         else:
-            file.write(labels_header(labels.grid, source))
+            file.write(header)
             file.write(voxels.data)
 
 
-def _write_gzipped(file: Any, header: bytes, voxels: NDArray[np.uint8]) -> None:
+def _write_gzipped(file: Any, header: bytes, voxels: NDArray[Any]) -> None:
     from isal import igzip
 
     with igzip.IGzipFile("", "wb", compresslevel=1, fileobj=file, mtime=0) as stream:  # no name, no time: equal bytes each run

@@ -67,8 +67,8 @@ def parse_header(block: bytes) -> NiftiHeader:
     )
 
 
-def labels_header(grid: Grid, source: NiftiHeader | None) -> bytes:
-    """The 352 bytes that go before uint8 labels on `grid`: the source's affines, codes and units where there is a source."""
+def volume_header(grid: Grid, dtype: np.dtype[Any], source: NiftiHeader | None) -> bytes:
+    """The 352 bytes that go before voxels on `grid`: the source's affines, codes and units where there is a source."""
     from nibabel.nifti1 import Nifti1Header
 
     if source is None:
@@ -81,10 +81,11 @@ def labels_header(grid: Grid, source: NiftiHeader | None) -> bytes:
     else:
         header = source.raw.as_byteswapped("<")
         header["dim"] = [3, *grid.shape_zyx[::-1], 1, 1, 1, 1]
-    header["datatype"], header["bitpix"] = 2, 8
+    code = next(code for code, stored in _STORED.items() if np.dtype(stored) == dtype)
+    header["datatype"], header["bitpix"] = code, 8 * dtype.itemsize
     header["scl_slope"], header["scl_inter"] = 1, 0
     header["cal_min"], header["cal_max"] = 0, 0
-    header["vox_offset"], header["magic"], header["descrip"] = VOXELS_AT, b"n+1", b"labels by flare-trt"
+    header["vox_offset"], header["magic"], header["descrip"] = VOXELS_AT, b"n+1", b"flare-trt"
     return bytes(header.binaryblock) + bytes(VOXELS_AT - HEADER_BYTES)
 
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from importlib import import_module
-from importlib.util import find_spec
 
-from flare_trt.engine.backends.session import BACKENDS, Precision, SessionOptions
+from flare_trt.engine.backends.session import BACKENDS, Precision, SessionOptions, backend_problem
 from flare_trt.engine.errors import DeviceError
 from flare_trt.engine.options import RunOptions
-from flare_trt.kernels import native_problem
+from flare_trt.kernels import cuda_problem, native_problem
 
 #: First usable one wins where the user names no backend.
 GPU_BACKENDS = ("tensorrt", "onnxruntime")
@@ -36,25 +34,16 @@ def place(options: RunOptions) -> Placement:
     if options.device == "cpu":
         return _place_on_cpu(options, "asked for")
     if options.device == "auto":
-        problem = gpu_problem() or _gpu_backend_problem(options.backend)
+        problem = cuda_problem() or _gpu_backend_problem(options.backend)
         if problem:
             return _place_on_cpu(options, f"no GPU is used: {problem}")
         return _place_on_gpu(options, "cuda:0", "CuPy sees a GPU and a network backend can use it")
     if not options.device.startswith("cuda:") or not options.device[5:].isdigit():
         raise DeviceError(f"device: got {options.device!r}, expected auto, cpu or cuda:N")
-    problem = gpu_problem() or _gpu_backend_problem(options.backend)
+    problem = cuda_problem() or _gpu_backend_problem(options.backend)
     if problem:
         raise DeviceError(f"device {options.device}: {problem}; use --device cpu")
     return _place_on_gpu(options, options.device, "asked for")
-
-
-def gpu_problem() -> str | None:
-    """Why CuPy cannot use a GPU here, or None. Creates nothing on the device."""
-    if find_spec("cupy") is None:
-        return "the package cupy is not installed (pip install 'flare-trt[gpu]')"
-    import cupy
-
-    return None if cupy.is_available() else "CuPy finds no NVIDIA GPU with a working driver"
 
 
 def _gpu_backend_problem(named: str | None) -> str | None:
@@ -62,7 +51,7 @@ def _gpu_backend_problem(named: str | None) -> str | None:
     for name in (named,) if named else GPU_BACKENDS:
         if name not in GPU_BACKENDS:
             return f"the backend {name} runs on the CPU only"
-        problem = import_module(BACKENDS[name]).problem()
+        problem = backend_problem(name)
         if problem is None:
             return None
         problems.append(f"{name}: {problem}")
@@ -70,7 +59,7 @@ def _gpu_backend_problem(named: str | None) -> str | None:
 
 
 def _place_on_gpu(options: RunOptions, device: str, reason: str) -> Placement:
-    usable = [name for name in GPU_BACKENDS if import_module(BACKENDS[name]).problem() is None]
+    usable = [name for name in GPU_BACKENDS if backend_problem(name) is None]
     backend = options.backend or usable[0]
     precision: Precision = "fp16" if options.mode == "fast" and backend == "tensorrt" else "fp32"
     return Placement(device, "cuda", backend, SessionOptions(device, precision, options.threads), reason)

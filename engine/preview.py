@@ -17,6 +17,7 @@ from flare_trt.engine.grid import Reorientation
 from flare_trt.engine.png import png_bytes
 from flare_trt.engine.spec import LabelSpec
 from flare_trt.engine.volume import Volume
+from flare_trt.kernels import Box
 
 WINDOW_HU = (40.0, 400.0)  # level, width: soft tissue
 _OPACITY = 0.45
@@ -50,14 +51,18 @@ def preview_png(ct: Volume, labels: Volume, colours: tuple[LabelSpec, ...]) -> b
 def cuts(ct: Volume, labels: Volume) -> tuple[Cut, Cut, Cut]:
     """The coronal, axial and sagittal cuts, turned to be shown."""
     turn = Reorientation.to(ct.grid, _SHOWN)
-    hu, shown = turn.apply(ct.array), turn.apply(labels.array)
-    z_mm, y_mm, x_mm = turn.permuted(ct.grid.spacing_mm)
-    z, y, x = _centre(shown)
-    return (
-        Cut(hu[:, y], shown[:, y], (z_mm, x_mm)),
-        Cut(hu[z], shown[z], (y_mm, x_mm)),
-        Cut(hu[:, :, x], shown[:, :, x], (z_mm, y_mm)),
-    )
+    shape, spacing_mm = turn.permuted(ct.grid.shape_zyx), turn.permuted(ct.grid.spacing_mm)
+    centre = _centre(turn.apply(labels.array))
+
+    def cut(axis: int) -> Cut:
+        start, stop = [0, 0, 0], list(shape)
+        start[axis], stop[axis] = centre[axis], centre[axis] + 1
+        plane = turn.undo_box(Box((start[0], start[1], start[2]), (stop[0], stop[1], stop[2])), ct.grid.shape_zyx)
+        hu, shown = (np.squeeze(turn.apply(volume.array[plane.slices]), axis) for volume in (ct, labels))
+        rows_mm, columns_mm = (mm for at, mm in enumerate(spacing_mm) if at != axis)
+        return Cut(hu, shown, (rows_mm, columns_mm))
+
+    return cut(1), cut(0), cut(2)
 
 
 def _centre(labels: NDArray[np.uint8]) -> tuple[int, int, int]:

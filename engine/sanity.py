@@ -36,8 +36,8 @@ def ct_warnings(ct: Volume) -> tuple[str, ...]:
 
 
 def _value_warnings(ct: Volume) -> tuple[str, ...]:
-    lowest, highest = float(ct.array.min()), float(ct.array.max())
-    sample = ct.array[::_STRIDE, ::_STRIDE, ::_STRIDE]
+    lowest, highest = ct.value_range
+    sample = np.stack([ct.array[z : z + 1, :, :][0, ::_STRIDE, ::_STRIDE] for z in range(0, ct.grid.shape_zyx[0], _STRIDE)])
     low, high = _TISSUE_HU
     held = f"values run from {lowest:g} to {highest:g}"
     if lowest >= 0 and highest <= 255:

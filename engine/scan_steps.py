@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from math import prod
+from pathlib import Path
 from typing import Any, Protocol
 
 from flare_trt.engine.atomic_file import atomic_file, write_json
@@ -11,7 +13,8 @@ from flare_trt.engine.batch import Steps
 from flare_trt.engine.grid import Shape, Vector
 from flare_trt.engine.jobs import Job
 from flare_trt.engine.measures import OrganMeasure, measure_organs
-from flare_trt.engine.nifti import NiftiReader, read_ct, write_labels
+from flare_trt.engine.memory import MB
+from flare_trt.engine.nifti import NiftiReader, read_ct, spool_ct, write_labels
 from flare_trt.engine.nifti_header import NiftiHeader
 from flare_trt.engine.preview import preview_png
 from flare_trt.engine.report import RunReport
@@ -20,6 +23,9 @@ from flare_trt.engine.segmenter import Segmentation, StageProgress
 from flare_trt.engine.spec import ModelSpec
 from flare_trt.engine.stopwatch import Stopwatch
 from flare_trt.engine.volume import Volume
+
+#: A scan that takes more than this share of the memory budget stays on disk.
+_SPOOLED_SHARE = 0.25
 
 
 @dataclass(frozen=True)
@@ -58,10 +64,26 @@ class SegmentsScans(Protocol):
     def segment(self, ct: Volume, progress: StageProgress | None = None) -> Segmentation: ...
 
 
+def ct_reader(max_memory_mb: int | None) -> Callable[[Path], Volume]:
+    """How scans are read: into memory, or onto the disk where one would take much of the budget."""
+    if max_memory_mb is None:
+        return read_ct
+
+    def read(path: Path) -> Volume:
+        reader = NiftiReader(path)
+        held = prod(reader.grid.shape_zyx) * reader.dtype.itemsize
+        return (spool_ct if held > max_memory_mb * MB * _SPOOLED_SHARE else read_ct)(path)
+
+    return read
+
+
 def scan_steps(
-    segmenter: SegmentsScans, progress: Callable[[Job], StageProgress | None]
+    segmenter: SegmentsScans, read: Callable[[Path], Volume], progress: Callable[[Job], StageProgress | None]
 ) -> Steps[Job, Scan, Segmentation, ScanReport]:
-    """The steps for engine.batch; `progress(job)` gives what is called as a scan's tiles are done."""
+    """The steps for engine.batch. `read` is a `ct_reader`; `progress(job)` gives what is called at each tile."""
+
+    def read_job(job: Job) -> Scan:
+        return read_scan(job.scan, read)
 
     def segment(job: Job, scan: Scan) -> Segmentation:
         return segmenter.segment(scan.ct, progress(job))
@@ -69,16 +91,17 @@ def scan_steps(
     def write(job: Job, scan: Scan, found: Segmentation) -> ScanReport:
         return write_results(job, scan, found, segmenter.spec)
 
-    return Steps(read_scan, segment, write)
+    return Steps(read_job, segment, write)
 
 
-def read_scan(job: Job) -> Scan:
+def read_scan(path: Path, read: Callable[[Path], Volume]) -> Scan:
     """Read and look over a CT. Raises InputError."""
     watch = Stopwatch()
     with watch.stage("read"):
-        header = NiftiReader(job.scan).header
-        ct = read_ct(job.scan)
-    return Scan(ct, header, header.warnings + ct_warnings(ct), watch.seconds["read"])
+        header = NiftiReader(path).header
+        ct = read(path)
+        warnings = header.warnings + ct_warnings(ct)
+    return Scan(ct, header, warnings, watch.seconds["read"])
 
 
 def write_results(job: Job, scan: Scan, found: Segmentation, spec: ModelSpec) -> ScanReport:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
@@ -12,6 +12,7 @@ from types import TracebackType
 import numpy as np
 
 from flare_trt.engine.backends.session import Session, open_session
+from flare_trt.engine.body import body_box
 from flare_trt.engine.bundle import Bundle, open_bundle
 from flare_trt.engine.cascade import Segmented, StageRun, plan_pass, segment_cascade, segment_whole
 from flare_trt.engine.frame import Frame
@@ -24,7 +25,7 @@ from flare_trt.engine.spec import ModelSpec, StageSpec
 from flare_trt.engine.spool import SpooledArray
 from flare_trt.engine.stopwatch import Stopwatch
 from flare_trt.engine.volume import Volume
-from flare_trt.kernels import Kernels, load
+from flare_trt.kernels import Kernels, limit_threads, load
 
 #: Called with (stage "coarse" or "fine", tiles done, tiles in all).
 StageProgress = Callable[[str, int, int], None]
@@ -58,6 +59,7 @@ class Segmenter:
         options = options or RunOptions()
         placement = place(options)
         kernels = load(placement.kernels)
+        limit_threads(placement.kernels, options.threads)
         bundle = open_bundle(Path(bundle_path))
         return Segmenter(bundle, options, placement, kernels)
 
@@ -109,7 +111,8 @@ class Segmenter:
             progress(name, done, total)
 
         runner = Runner(self._sessions[name], self._kernels, watch, report_tiles)
-        return StageRun(stage_as_run(stage, self.options), runner, self._budget_bytes(ct))
+        run = StageRun(stage_as_run(stage, self.options), runner, self._budget_bytes(ct))
+        return replace(run, search=body_box) if self.options.mode == "fast" else run
 
     def _report(self, watch: Stopwatch, found: Segmented) -> RunReport:
         story = found.roi

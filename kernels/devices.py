@@ -29,6 +29,12 @@ def load(device: str) -> Kernels:
     return kernels
 
 
+def limit_threads(device: str, threads: int) -> None:
+    """Threads of every later call of a CPU device in this process, 0 for all cores. Other devices have none to limit."""
+    if device == "native":
+        import_module(KERNEL_DEVICES[device]).set_threads(threads)
+
+
 def native_problem() -> str | None:
     """Why the native kernels cannot be used, or None where they can."""
     try:
@@ -36,3 +42,12 @@ def native_problem() -> str | None:
     except ImportError as error:
         return f"the native kernels are not built ({error}); install a C++17 compiler (g++), then flare-trt again"
     return None
+
+
+def cuda_problem() -> str | None:
+    """Why CuPy cannot use a GPU here, or None where it can. Touches nothing of CUDA beyond that question."""
+    try:
+        import cupy
+    except ImportError as error:
+        return f"the package cupy cannot be imported ({error}); pip install 'flare-trt[gpu]'"
+    return None if cupy.is_available() else "CuPy finds no NVIDIA GPU with a working driver"

@@ -1,4 +1,4 @@
-"""`flare-trt train`: the table of its steps. Only the chosen step's module is imported."""
+"""`flare-trt train`: the table of its steps. Their modules are light: torch and nnunetv2 load when a step runs."""
 
 from __future__ import annotations
 
@@ -7,6 +7,11 @@ from importlib import import_module
 
 #: Step -> (module with `configure` and `run`, one-line help).
 STEPS = {
+    "prepare": ("flare_trt.training.prepare.command", "a FLARE download becomes nnU-Net raw datasets and a datasheet"),
+    "pseudo-label": ("flare_trt.training.pseudo.command", "a teacher completes partial labels; doubtful voxels are ignored"),
+    "plan": ("flare_trt.training.fit.plan_command", "plans at the paper's spacings, and nnU-Net's preprocessing"),
+    "fit": ("flare_trt.training.fit.train_command", "train the coarse or the fine network with nnunetv2"),
+    "finetune": ("flare_trt.training.fit.finetune_command", "fine-tune on all pseudo-labels at learning rate 1e-4"),
     "distil": ("flare_trt.training.distil.command", "distil a teacher network into a small student (the default weights)"),
 }
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from flare_trt.engine.backends.ov_means import split_means
 from flare_trt.engine.backends.session import Session, SessionOptions, one_channel_shape, require_tile
 from flare_trt.engine.errors import BundleError, DeviceError
 
@@ -48,6 +49,8 @@ class OpenVinoSession:
         self.precision = options.precision
         self.input_shape = one_channel_shape(onnx.name, [_size(d) for d in model.inputs[0].partial_shape], len(model.outputs))
         model.reshape({model.inputs[0].any_name: list(self.input_shape)})
+        if options.precision == "fp32":
+            split_means(model)
         settings: dict[str, Any] = {
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_PRECISION_HINT": _PRECISIONS[options.precision],

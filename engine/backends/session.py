@@ -62,6 +62,15 @@ def open_session(backend: str, onnx: Path, options: SessionOptions) -> Session:
     return session
 
 
+def backend_problem(backend: str) -> str | None:
+    """Why a backend of BACKENDS cannot be used here, or None."""
+    try:
+        problem: str | None = import_module(BACKENDS[backend]).problem()
+    except ModuleNotFoundError as error:
+        return f"the package {error.name!r} is not installed; pip install it"
+    return problem
+
+
 def require_tile(session: Session, tile: Any) -> None:
     """Check an input of `Session.run`. Raises ValueError."""
     if tuple(tile.shape) != session.input_shape or str(tile.dtype) != "float32" or not tile.flags["C_CONTIGUOUS"]:

@@ -12,7 +12,7 @@ from flare_trt.engine.cli.console import Console, organ_table, stage_table, wher
 from flare_trt.engine.cli.values import add_run_options, run_options
 from flare_trt.engine.jobs import Destination, Job, is_finished, make_folders, plan_jobs
 from flare_trt.engine.options import RunOptions
-from flare_trt.engine.scan_steps import ScanReport, SegmentsScans, scan_steps
+from flare_trt.engine.scan_steps import ScanReport, SegmentsScans, ct_reader, scan_steps
 from flare_trt.engine.segmenter import Segmenter, StageProgress
 
 
@@ -42,10 +42,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def segment_jobs(jobs: Sequence[Job], segmenter: SegmentsScans, options: RunOptions, console: Console) -> int:
-    """Run the jobs and tell what became of each. Returns the exit code."""
+    """Run the jobs and tell what became of each; one by one under a memory budget. Returns the exit code."""
     teller = _Teller(console, len(jobs))
     run_jobs = run_overlapped if options.max_memory_mb is None else run_in_turn
-    run_jobs(jobs, scan_steps(segmenter, _progress_of(jobs, console)), teller.tell)
+    run_jobs(jobs, scan_steps(segmenter, ct_reader(options.max_memory_mb), _progress_of(jobs, console)), teller.tell)
     if len(jobs) > 1:
         console.line(f"{len(jobs) - teller.failed} of {len(jobs)} scans segmented, {teller.failed} failed")
     return 1 if teller.failed else 0

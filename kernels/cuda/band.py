@@ -21,18 +21,24 @@ class Band:
     weights: NDArray[np.float32]  # (taps, targets)
 
 
+def taps_of_order(order: int) -> int:
+    """Source samples that make one target sample at a spline order of 0, 1 or 3."""
+    return order + 1 if order < 3 else order + 1 + 2 * PREFILTER_REACH
+
+
 def band_of(span: Span, order: int) -> Band:
     """The band of a spline of order 0, 1 or 3, worked out in float64. An axis that maps each sample to itself is copied."""
     if span.source_size == span.target_size:
-        first = np.arange(span.target_start, span.target_stop) - span.source_start
-        return Band(first.astype(np.int32), np.ones((1, len(first)), np.float32))
+        copied = np.arange(span.target_start, span.target_stop, dtype=np.int32) - np.int32(span.source_start)
+        return Band(copied, np.ones((1, len(copied)), np.float32))
     position = span.coordinates()
     if order == 0:
         return Band(np.floor(position + 0.5).astype(np.int32), np.ones((1, len(position)), np.float32))
-    first, share = np.floor(position).astype(np.int32), position - np.floor(position)
+    below = np.floor(position)
+    share = position - below
     if order == 1:
-        return Band(first, np.stack([1 - share, share]).astype(np.float32))
-    return Band(first - 1 - PREFILTER_REACH, _cardinal_weights(share).astype(np.float32))
+        return Band(below.astype(np.int32), np.stack([1 - share, share]).astype(np.float32))
+    return Band((below - 1 - PREFILTER_REACH).astype(np.int32), _cardinal_weights(share).astype(np.float32))
 
 
 def _cardinal_weights(share: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
+import time
 from collections.abc import Callable
 
 import pytest
@@ -86,7 +89,7 @@ def test_a_fault_of_the_program_and_an_interrupt_stop_the_batch(
     with pytest.raises(error):
         run(list(range(50)), recorder.steps, recorder.tell)
     assert [event for event in recorder.events if event[0] == "segment" and event[1] > 3] == []
-    assert threading.active_count() == 1  # no thread is left behind
+    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith(("read", "write"))]
     assert (0, "labels of 0") in recorder.told  # what was done before is whole
 
 
@@ -113,6 +116,21 @@ def test_reading_and_writing_overlap_with_segmenting() -> None:
 
     run_overlapped(range(4), Steps(read, segment, write), recorder.tell)
     assert [job for job, _ in recorder.told] == [0, 1, 2, 3]
+
+
+def test_an_interrupt_starts_no_further_reading() -> None:
+    """Ctrl-C while the first scan is read: the second one, which waits its turn, is never read."""
+    recorder = Recorder()
+
+    def read(job: int) -> int:
+        time.sleep(0.2)  # the caller is waiting for this scan by now
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.5)  # the interrupt reaches the caller's thread meanwhile
+        return recorder.read(job)
+
+    with pytest.raises(KeyboardInterrupt):
+        run_overlapped(range(9), Steps(read, recorder.segment, recorder.write), recorder.tell)
+    assert recorder.events == [("read", 0)]
 
 
 def test_few_scans_are_held_at_once() -> None:

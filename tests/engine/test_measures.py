@@ -11,6 +11,7 @@ import pytest
 from flare_trt.engine.errors import InputError
 from flare_trt.engine.grid import Grid
 from flare_trt.engine.measures import measure_organs
+from flare_trt.engine.spool import SpooledArray
 from flare_trt.engine.volume import Volume
 
 GRID = Grid((10, 12, 14), (2.5, 1.0, 0.5))
@@ -39,6 +40,12 @@ def test_organs(dtype: str) -> None:
     assert (spleen.voxels, spleen.mean_hu, spleen.std_hu) == (1, float(ct.array[3, 4, 5]), 0.0)
     assert set(aorta.touches_edge) == {"S", "I", "L"}
     assert (tumour.voxels, tumour.volume_ml, tumour.mean_hu, tumour.start_zyx, tumour.touches_edge) == (0, 0.0, None, None, ())
+
+
+def test_a_scan_on_disk_measures_the_same() -> None:
+    ct, labels = volumes()
+    spooled = Volume(SpooledArray(GRID.shape_zyx, ct.array.dtype, [(0, ct.array)]), GRID)
+    assert measure_organs(spooled, labels, NAMES) == measure_organs(ct, labels, NAMES)
 
 
 def test_measures_are_json() -> None:

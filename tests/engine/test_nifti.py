@@ -10,7 +10,7 @@ import pytest
 import SimpleITK as sitk  # noqa: N813 (its usual name)
 
 from flare_trt.engine.errors import InputError
-from flare_trt.engine.nifti import NiftiReader, read_ct, read_labels
+from flare_trt.engine.nifti import NiftiReader, read_ct, read_labels, spool_ct
 from flare_trt.engine.volume import Volume
 from tests.engine.nifti_files import AXIAL, Edit, Forms, affine, random_rotation, write_raw
 from tests.shared_data import shared_file
@@ -72,12 +72,19 @@ def test_slope_and_intercept(tmp_path: Path, slope: float, inter: float, dtype: 
     assert_equals_itk(volume, path)
 
 
-def test_whole_numbers_beyond_int16_become_float32_without_loss(tmp_path: Path) -> None:
+@pytest.mark.parametrize("beyond", [32768, -32769])
+def test_whole_numbers_beyond_int16_become_float32_without_loss(tmp_path: Path, beyond: int) -> None:
     array = scan("<i4", (9, 4, 3))
-    array[7] = 40000
+    array[7] = beyond
     path = write_raw(tmp_path / "ct.nii", array, AXIAL)
     slabs = list(NiftiReader(path).slabs(depth=2))
     assert [slab.dtype.name for _, slab in slabs] == ["int16", "int16", "int16", "float32", "int16"]
+    assert_equals_itk(read_ct(path), path)
+
+
+def test_integers_that_float32_cannot_hold_are_rounded_before_they_are_scaled(tmp_path: Path) -> None:
+    array = (scan("<i4") + 2**24 + 1).astype("<i4")
+    path = write_raw(tmp_path / "ct.nii", array, AXIAL, lambda header: header.__setitem__("scl_inter", -(2**24)))
     assert_equals_itk(read_ct(path), path)
 
 
@@ -222,6 +229,17 @@ def test_slabs_are_the_scan_in_order(tmp_path: Path, depth: int | None) -> None:
         assert [z for z, _ in slabs] == list(range(0, 7, depth or 7))
         np.testing.assert_array_equal(np.concatenate([slab for _, slab in slabs]), array)
         assert all(slab.flags["C_CONTIGUOUS"] and slab.dtype == reader.dtype == np.int16 for _, slab in slabs)
+
+
+@pytest.mark.parametrize(("dtype", "spooled"), [("u1", "int16"), (">i2", "int16"), ("<i4", "float32"), ("<f8", "float32")])
+def test_a_spooled_scan_holds_the_same_numbers(tmp_path: Path, dtype: str, spooled: str) -> None:
+    array = scan(dtype, (7, 4, 3))
+    if dtype == "<i4":
+        array[3] = 40000
+    path = write_raw(tmp_path / "ct.nii.gz", array, AXIAL)
+    volume, whole = spool_ct(path), read_ct(path)
+    assert (volume.array.dtype, volume.grid, volume.value_range) == (spooled, whole.grid, whole.value_range)
+    np.testing.assert_array_equal(volume.array[:, :, :], whole.array)
 
 
 @pytest.mark.parametrize("dtype", ["u1", "<i2", "<f4", ">f8"])

@@ -13,7 +13,8 @@ import SimpleITK as sitk  # noqa: N813 (its usual name)
 from nibabel.openers import ImageOpener
 
 from flare_trt.engine.errors import OutputError
-from flare_trt.engine.nifti import NiftiReader, read_ct, read_labels, write_labels
+from flare_trt.engine.grid import Grid
+from flare_trt.engine.nifti import NiftiReader, read_ct, read_labels, write_ct, write_labels
 from flare_trt.engine.volume import Volume
 from tests.engine.nifti_files import AXIAL, Forms, affine, random_rotation, write_raw
 
@@ -69,6 +70,19 @@ def test_without_a_source_the_grid_makes_the_header(tmp_path: Path) -> None:
         header = nib.load(path).header
         np.testing.assert_allclose(header.get_qform(), header.get_sform(), atol=1e-3)
         assert header.get_xyzt_units()[0] == "mm"
+
+
+@pytest.mark.parametrize("dtype", ["int16", "float32"])
+@pytest.mark.parametrize("ending", [".nii", ".nii.gz"])
+def test_a_ct_comes_back_as_it_was(tmp_path: Path, dtype: str, ending: str) -> None:
+    array = (np.arange(60).reshape(5, 4, 3) * 7 - 200).astype(dtype) + (0.25 if dtype == "float32" else 0)
+    ct = Volume(array.astype(dtype), Grid((5, 4, 3), (2.5, 0.8, 0.7), (-10.0, 20.0, -300.5)))
+    write_ct(tmp_path / f"ct{ending}", ct)
+    read = read_ct(tmp_path / f"ct{ending}")
+    assert read.array.dtype == dtype
+    np.testing.assert_array_equal(read.array, ct.array)
+    assert read.grid.same_place(ct.grid, tolerance_mm=1e-3)
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / f"ct{ending}"))), ct.array)
 
 
 def test_equal_labels_make_equal_bytes(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from flare_trt.engine.errors import InputError
 from flare_trt.engine.grid import Grid, Reorientation
 from flare_trt.engine.preview import cuts, preview_png
 from flare_trt.engine.spec import LabelSpec
+from flare_trt.engine.spool import SpooledArray
 from flare_trt.engine.volume import Volume
 
 COLOURS = (LabelSpec(1, "liver", "#ff0000"), LabelSpec(2, "spleen", "#00ff80"))
@@ -62,6 +63,12 @@ def test_any_orientation_gives_the_same_picture(scan: tuple[Volume, Volume]) -> 
             turn = Reorientation.to(GRID, "".join(letters))
             ct, labels = (Volume(np.ascontiguousarray(turn.apply(v.array)), turn.grid(GRID)) for v in scan)
             np.testing.assert_array_equal(picture(ct, labels), wanted, err_msg="".join(letters))
+
+
+def test_a_scan_on_disk_gives_the_same_picture(scan: tuple[Volume, Volume]) -> None:
+    ct, labels = scan
+    spooled = Volume(SpooledArray(GRID.shape_zyx, ct.array.dtype, [(0, ct.array)]), GRID)
+    np.testing.assert_array_equal(picture(spooled, labels), picture(ct, labels))
 
 
 def test_flat_scans_and_no_labels_still_give_a_picture() -> None:

@@ -8,6 +8,7 @@ import pytest
 from flare_trt.engine.grid import Grid
 from flare_trt.engine.nifti import read_ct
 from flare_trt.engine.sanity import ct_warnings
+from flare_trt.engine.spool import SpooledArray
 from flare_trt.engine.volume import Volume
 from tests.shared_data import shared_file
 
@@ -45,8 +46,10 @@ def test_real_cts_are_let_through_and_their_raised_twins_are_not(name: str) -> N
 
 
 def test_an_offset_of_1024() -> None:
-    (warning,) = warnings(body() + np.int16(1024))
-    assert "HU + 1024" in warning
+    raised = body() + np.int16(1024)
+    for array in (raised, SpooledArray(raised.shape, raised.dtype, [(0, raised)])):
+        (warning,) = warnings(array)
+        assert "HU + 1024" in warning
     padded = body() + np.int16(1024)
     padded[:, 0] = -2000  # padding keeps its value
     assert "HU + 1024" in warnings(padded)[0]

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Sequence
 from typing import Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
-from tests.fakes.device_streams import require_no_capture
+from tests.fakes.device_streams import Stream, get_current_stream, require_no_capture
+
+_LIBC = ctypes.CDLL(None)
 
 #: Alignment of CuPy's pool blocks in bytes.
 ALIGNMENT = 512
@@ -30,19 +34,36 @@ class MemoryPool:
 
 POOL = MemoryPool()
 
+#: Blocks that are allocated now, by address.
+_live: WeakValueDictionary[int, _Block] = WeakValueDictionary()
+
+
+class OutOfMemoryError(MemoryError):
+    """No room on the device."""
+
+
+def require_live(address: int, nbytes: int, what: str) -> None:
+    """Fail for an address that no allocation covers, such as one that was freed."""
+    if not any(start <= address and address + nbytes <= start + block.host.nbytes for start, block in _live.items()):
+        raise RuntimeError(f"illegal memory access: {what} at {address:#x}, {nbytes} bytes")
+
 
 class _Block:
     """One allocation, filled with 0xFF (a NaN, -1 or 255), so that a voxel that no kernel wrote is seen."""
 
     def __init__(self, nbytes: int) -> None:
+        self._place = ctypes.c_void_p()
         self.size = -(-max(nbytes, 1) // ALIGNMENT) * ALIGNMENT
-        require_no_capture("an allocation")
-        raw = np.full(nbytes + ALIGNMENT, 0xFF, np.uint8)
-        start = -raw.ctypes.data % ALIGNMENT
-        self.host = raw[start : start + nbytes]
+        if _LIBC.posix_memalign(ctypes.byref(self._place), ALIGNMENT, max(nbytes, 1)):
+            raise OutOfMemoryError(f"Out of memory allocating {nbytes} bytes")
+        # exactly this long, so that AddressSanitizer sees the first byte past the end
+        self.host = np.frombuffer((ctypes.c_char * nbytes).from_address(self._place.value or 0), np.uint8)
+        self.host.fill(0xFF)
+        _live[self.host.ctypes.data] = self
         POOL._count(self.size)
 
     def __del__(self) -> None:
+        _LIBC.free(self._place)
         POOL._count(-self.size)
 
 
@@ -51,6 +72,14 @@ class MemoryPointer:
 
     def __init__(self, ptr: int) -> None:
         self.ptr = ptr
+
+    def copy_from_device_async(self, src: MemoryPointer, size: int, stream: Stream | None = None) -> None:
+        def copy() -> None:
+            for place, what in ((self.ptr, "the target of a copy"), (src.ptr, "the source of a copy")):
+                require_live(place, size, what)
+            ctypes.memmove(self.ptr, src.ptr, size)
+
+        (stream or get_current_stream())._do(copy)
 
 
 class ndarray:  # noqa: N801  the name is CuPy's
@@ -123,6 +152,7 @@ def _operand(value: ndarray | float) -> Any:
 
 def empty(shape: int | Sequence[int], dtype: DTypeLike = float) -> ndarray:
     """A poisoned array."""
+    require_no_capture("an allocation")
     shape = (shape,) if isinstance(shape, int) else tuple(shape)
     kind = np.dtype(dtype)
     block = _Block(int(np.prod(shape, dtype=np.int64)) * kind.itemsize)

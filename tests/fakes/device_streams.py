@@ -12,6 +12,10 @@ _by_pointer: WeakValueDictionary[int, Stream] = WeakValueDictionary()
 _pointers = count(0x1000)
 
 
+class CUDARuntimeError(RuntimeError):
+    """An error code of the CUDA runtime."""
+
+
 class Graph:
     """Work that was captured instead of run."""
 
@@ -69,12 +73,12 @@ class Stream:
 
     def begin_capture(self) -> None:
         if self.ptr == 0:
-            raise RuntimeError("cannot capture on the default (legacy) stream")
+            raise CUDARuntimeError("cannot capture on the default (legacy) stream")
         self._captured = []
 
     def end_capture(self) -> Graph:
         if self._captured is None:
-            raise RuntimeError("end_capture without begin_capture")
+            raise CUDARuntimeError("end_capture without begin_capture")
         work, self._captured = self._captured, None
         return Graph(work)
 
@@ -98,9 +102,9 @@ def get_current_stream() -> Stream:
 
 
 def require_no_capture(what: str) -> None:
-    """CUDA refuses synchronous work on a stream that is being captured."""
-    if get_current_stream().is_capturing():
-        raise RuntimeError(f"{what} while the stream is being captured")
+    """Refuse what may not happen while any stream is being captured: memory that moves, and synchronous work."""
+    if any(stream.is_capturing() for stream in _by_pointer.values()):
+        raise RuntimeError(f"{what} while a stream is being captured")
 
 
 def stream_at(pointer: int) -> Stream:

@@ -53,7 +53,10 @@ def _module(name: str, **names: Any) -> ModuleType:
 def modules() -> dict[str, ModuleType]:
     """The fake packages as they stand in sys.modules."""
     runtime = SimpleNamespace(
-        driverGetVersion=lambda: 13020, runtimeGetVersion=lambda: 13020, getDeviceProperties=lambda device: {"name": b"Fake GPU"}
+        driverGetVersion=lambda: 13020,
+        getDeviceCount=lambda: 1,
+        getDeviceProperties=lambda device: {"name": b"Fake GPU"},
+        CUDARuntimeError=device_streams.CUDARuntimeError,
     )
     cuda = _module(
         "cupy.cuda",
@@ -63,6 +66,7 @@ def modules() -> dict[str, ModuleType]:
         Graph=device_streams.Graph,
         get_current_stream=device_streams.get_current_stream,
         runtime=runtime,
+        memory=SimpleNamespace(OutOfMemoryError=device_memory.OutOfMemoryError),
     )
     cupy = _module(
         "cupy",
@@ -85,8 +89,8 @@ def modules() -> dict[str, ModuleType]:
 
 
 @contextmanager
-def installed(library: Path, reversed_order: bool = False) -> Iterator[None]:
-    """Put the fake in CuPy's place, over one build of the sources."""
+def installed(library: Path | None = None, reversed_order: bool = False) -> Iterator[None]:
+    """Put the fake in CuPy's place, over one build of the sources where kernels are to run."""
     fakes = modules()
     real = {name: sys.modules.pop(name) for name in [*sys.modules] if name.partition(".")[0] in ("cupy", "cupyx")}
     sys.modules.update(fakes)

@@ -10,14 +10,16 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from tests.fakes.nvrtc import toolkit
+
 from flare_trt.kernels.cuda.loader import source_names
 
 ROOT = Path(__file__).resolve().parents[2]
 SHIM = Path(__file__).with_name("shim")
 KERNELS = ROOT / "kernels" / "cuda"
 
-#: One optimised build, with the rounding of each operation kept as it is written.
-COMMON = ("-std=c++20", "-ffp-contract=off", "-g", "-pthread")
+#: The rounding of each operation is kept as it is written; two builds in one process share no variables.
+COMMON = ("-std=c++20", "-ffp-contract=off", "-fno-gnu-unique", "-g", "-pthread")
 LIBRARY = (*COMMON, "-O2", "-fPIC", "-shared")
 ADDRESS = (*COMMON, "-O1", "-fPIC", "-shared", "-fsanitize=address,undefined", "-fno-sanitize-recover=undefined")
 RACE = (*COMMON, "-O1", "-fsanitize=thread")
@@ -62,4 +64,6 @@ def sanitizer_environment() -> dict[str, str]:
     """The environment in which a Python process can load a library built with the ADDRESS flags."""
     names = ("libasan.so", "libubsan.so", "libstdc++.so.6")
     found = [subprocess.run(["g++", f"-print-file-name={n}"], capture_output=True, text=True).stdout.strip() for n in names]
-    return {**os.environ, "LD_PRELOAD": " ".join(found), "ASAN_OPTIONS": "detect_leaks=0"}
+    # under the sanitizer's dlopen NVRTC no longer finds its own second library by itself
+    libraries = str(toolkit() / "lib")
+    return {**os.environ, "LD_PRELOAD": " ".join(found), "LD_LIBRARY_PATH": libraries, "ASAN_OPTIONS": "detect_leaks=0"}

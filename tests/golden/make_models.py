@@ -2,7 +2,7 @@
 
     python -m tests.golden.make_models --data ../shared/data --work build/golden
 
-takes about 20 minutes on two cores. Only the training loop is ours (patch_training.py): nnU-Net's would take days. The
+takes about 20 minutes on an idle core. Only the training loop is ours (patch_training.py): nnU-Net's would take days. The
 networks are small and coarse so that a test runs them in seconds; see models/README.txt for what they learned from.
 """
 
@@ -60,16 +60,16 @@ def make_folder(raw: Path, name: str, architecture: dict[str, Any], folds: tuple
     destination.mkdir(parents=True)
     _write_json(destination / "plans.json", plans)
     _write_json(destination / "dataset.json", dataset_json)
-    preprocessed = Path(os.environ["nnUNet_preprocessed"]) / raw.name
+    preprocessed = _preprocessed(raw)
     shutil.copy(preprocessed / "dataset_fingerprint.json", destination)
     cases = _preprocessed_cases(raw, plans, dataset_json)
     values = [v if isinstance(v, list) else [v] for v in dataset_json["labels"].values() if v != 0]
-    loss = region_loss(values) if "regions_class_order" in dataset_json else label_loss
+    regions = "regions_class_order" in dataset_json
+    loss = region_loss(cases, values) if regions else label_loss(cases, len(values) + 1)
     for fold in folds:
         trainer = _trainer(plans, dataset_json, fold)
         kept = [case for index, case in enumerate(cases) if index % 5 != fold]
-        trainer.network.decoder.deep_supervision = False
-        train(trainer.network, kept, PATCH, loss, steps=400, seed=fold)
+        train(trainer.network, kept, PATCH, loss, steps=700, seed=fold)
         _save(trainer, destination / f"fold_{fold}" / "checkpoint_final.pth")
 
 
@@ -81,7 +81,7 @@ def _plan(raw: Path, architecture: dict[str, Any]) -> tuple[dict[str, Any], dict
     DatasetFingerprintExtractor(raw.name, 2).run()
     planner = ExperimentPlanner(raw.name, overwrite_target_spacing=SPACING_MM)
     planner.plan_experiment()
-    file = Path(os.environ["nnUNet_preprocessed"]) / raw.name / "nnUNetPlans.json"
+    file = _preprocessed(raw) / "nnUNetPlans.json"
     plans = json.loads(file.read_text())
     fullres = plans["configurations"]["3d_fullres"]
     fullres.update(patch_size=list(PATCH), batch_size=2, architecture=architecture)
@@ -108,8 +108,11 @@ def _trainer(plans: dict[str, Any], dataset_json: dict[str, Any], fold: int) -> 
     from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
     torch.manual_seed(fold)
+    torch.set_num_threads(1)  # layers this small gain nothing from more
     trainer = nnUNetTrainer({**plans, "continue_training": False}, "3d_fullres", fold, dataset_json, torch.device("cpu"))
-    trainer.initialize()
+    heads = trainer.label_manager.num_segmentation_heads
+    trainer.network = trainer.build_network_architecture(trainer.plans_manager, trainer.configuration_manager, 1, heads, False)
+    trainer.optimizer, trainer.lr_scheduler = trainer.configure_optimizers()
     trainer.configure_rotation_dummyDA_mirroring_and_inital_patch_size()
     return trainer
 
@@ -128,6 +131,11 @@ def _save(trainer: Any, file: Path) -> None:
     torch.save(checkpoint, file)
 
 
+def _preprocessed(raw: Path) -> Path:
+    """Where nnU-Net puts what it makes of a raw dataset."""
+    return raw.parents[1] / "preprocessed" / raw.name
+
+
 def _sibling(raw: Path, name: str) -> Path:
     target = raw.with_name(name)
     if not target.exists():
@@ -136,17 +144,17 @@ def _sibling(raw: Path, name: str) -> Path:
 
 
 def _merge_labels(raw: Path) -> None:
-    import SimpleITK as sitk
+    import SimpleITK
 
     for case in CASES:
-        image = sitk.ReadImage(str(raw.with_name("Dataset901_GoldenPlain") / "labelsTr" / f"{case}.nii.gz"))
-        labels = sitk.GetArrayFromImage(image)
+        image = SimpleITK.ReadImage(str(raw.with_name("Dataset901_GoldenPlain") / "labelsTr" / f"{case}.nii.gz"))
+        labels = SimpleITK.GetArrayFromImage(image)
         merged = np.zeros_like(labels)
         for value, old in MERGED.items():
             merged[np.isin(labels, old)] = value
-        result = sitk.GetImageFromArray(merged)
+        result = SimpleITK.GetImageFromArray(merged)
         result.CopyInformation(image)
-        sitk.WriteImage(result, str(raw / "labelsTr" / f"{case}.nii.gz"))
+        SimpleITK.WriteImage(result, str(raw / "labelsTr" / f"{case}.nii.gz"))
 
 
 def _plain_architecture() -> dict[str, Any]:
@@ -155,9 +163,8 @@ def _plain_architecture() -> dict[str, Any]:
 
 
 def _residual_architecture() -> dict[str, Any]:
-    return _architecture(
-        "ResidualEncoderUNet", [8, 12, 16, 16], {"n_blocks_per_stage": [1, 1, 1, 1], "n_conv_per_stage_decoder": [1, 1, 1]}
-    )
+    depth = {"n_blocks_per_stage": [1, 1, 1, 1], "n_conv_per_stage_decoder": [1, 1, 1]}
+    return _architecture("ResidualEncoderUNet", [8, 12, 16, 16], depth)
 
 
 def _architecture(name: str, features: list[int], depth: dict[str, list[int]]) -> dict[str, Any]:

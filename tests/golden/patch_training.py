@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+LEARNING_RATE = 1e-2
 Case = tuple[NDArray[np.float32], NDArray[np.int64]]  # normalised image and labels, both (z, y, x)
 
 
@@ -18,8 +19,8 @@ def train(
     import torch
 
     rng = np.random.default_rng(seed)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=4e-3, weight_decay=1e-4)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=4e-3, total_steps=steps, pct_start=0.1)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE, weight_decay=1e-4)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=LEARNING_RATE, total_steps=steps, pct_start=0.1)
     padded = [_padded(case, patch) for case in cases]
     network.train()
     for step in range(steps):
@@ -35,26 +36,40 @@ def train(
     network.eval()
 
 
-def label_loss(logits: Any, labels: Any) -> Any:
-    """Cross-entropy plus soft Dice over the foreground classes, as nnU-Net's default loss."""
+def label_loss(cases: list[Case], count: int) -> Callable[[Any, Any], Any]:
+    """Cross-entropy, rare classes weighted up, plus soft Dice over the foreground classes."""
     import torch
     from torch.nn import functional
 
-    wanted = functional.one_hot(labels, logits.shape[1]).movedim(-1, 1).float()
-    return functional.cross_entropy(logits, labels) + _dice_loss(torch.softmax(logits, 1)[:, 1:], wanted[:, 1:])
-
-
-def region_loss(regions: list[list[int]]) -> Callable[[Any, Any], Any]:
-    """Binary cross-entropy plus soft Dice of overlapping regions, each a list of label values."""
+    shares = np.array([_share(cases, [value]) for value in range(count)])
+    weights = torch.tensor(shares**-0.5 / (shares**-0.5).mean(), dtype=torch.float32)
 
     def loss(logits: Any, labels: Any) -> Any:
-        import torch
-        from torch.nn import functional
-
-        wanted = torch.stack([torch.isin(labels, torch.tensor(values)) for values in regions], 1).float()
-        return functional.binary_cross_entropy_with_logits(logits, wanted) + _dice_loss(torch.sigmoid(logits), wanted)
+        wanted = functional.one_hot(labels, count).movedim(-1, 1).float()
+        entropy = functional.cross_entropy(logits, labels, weight=weights)
+        return entropy + _dice_loss(torch.softmax(logits, 1)[:, 1:], wanted[:, 1:])
 
     return loss
+
+
+def region_loss(cases: list[Case], regions: list[list[int]]) -> Callable[[Any, Any], Any]:
+    """Binary cross-entropy, rare regions weighted up, plus soft Dice of overlapping regions, each a list of label values."""
+    import torch
+    from torch.nn import functional
+
+    weights = torch.tensor([_share(cases, values) ** -0.5 for values in regions], dtype=torch.float32).reshape(-1, 1, 1, 1)
+
+    def loss(logits: Any, labels: Any) -> Any:
+        wanted = torch.stack([torch.isin(labels, torch.tensor(values)) for values in regions], 1).float()
+        entropy = functional.binary_cross_entropy_with_logits(logits, wanted, pos_weight=weights)
+        return entropy + _dice_loss(torch.sigmoid(logits), wanted)
+
+    return loss
+
+
+def _share(cases: list[Case], values: list[int]) -> float:
+    """Share of all voxels that have one of these labels."""
+    return float(sum(np.isin(labels, values).sum() for _, labels in cases) / sum(labels.size for _, labels in cases))
 
 
 def _dice_loss(found: Any, wanted: Any) -> Any:

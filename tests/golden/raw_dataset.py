@@ -31,17 +31,17 @@ ORGANS = (
 
 def write_raw_dataset(data: Path, folder: Path) -> None:
     """Write imagesTr, labelsTr and dataset.json for all cases, LPS at the teacher's spacing."""
-    import SimpleITK as sitk
+    import SimpleITK
 
     (folder / "imagesTr").mkdir(parents=True)
     (folder / "labelsTr").mkdir()
     teacher = Teacher(data / "teacher_flare25" / "exported_model.onnx")
     for case in CASES:
-        image = _resampled(sitk.DICOMOrient(sitk.ReadImage(str(data / case / "ct.nii.gz")), "LPS"))
-        labels = sitk.GetImageFromArray(teacher.labels(sitk.GetArrayFromImage(image)))
+        image = _resampled(SimpleITK.DICOMOrient(SimpleITK.ReadImage(str(data / case / "ct.nii.gz")), "LPS"))
+        labels = SimpleITK.GetImageFromArray(teacher.labels(SimpleITK.GetArrayFromImage(image)))
         labels.CopyInformation(image)
-        sitk.WriteImage(image, str(folder / "imagesTr" / f"{case}_0000.nii.gz"))
-        sitk.WriteImage(labels, str(folder / "labelsTr" / f"{case}.nii.gz"))
+        SimpleITK.WriteImage(image, str(folder / "imagesTr" / f"{case}_0000.nii.gz"))
+        SimpleITK.WriteImage(labels, str(folder / "labelsTr" / f"{case}.nii.gz"))
     write_dataset_json(folder, {"background": 0, **{name: value for value, name in enumerate(ORGANS, 1)}})
 
 
@@ -87,17 +87,17 @@ class Teacher:
 
 
 def _resampled(image: Any) -> Any:
-    import SimpleITK as sitk
+    import SimpleITK
 
     size = [round(n * s / t) for n, s, t in zip(image.GetSize(), image.GetSpacing(), TEACHER_SPACING_XYZ, strict=True)]
-    return sitk.Resample(
+    return SimpleITK.Resample(
         image,
         size,
-        sitk.Transform(),
-        sitk.sitkLinear,
+        SimpleITK.Transform(),
+        SimpleITK.sitkLinear,
         image.GetOrigin(),
         TEACHER_SPACING_XYZ,
         image.GetDirection(),
         -1024,
-        sitk.sitkInt16,
+        SimpleITK.sitkInt16,
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from flare_trt.engine.grid import Reorientation
+from flare_trt.engine.grid import Reorientation, Shape
 from flare_trt.engine.nifti import read_ct, read_labels
 from flare_trt.engine.volume import Volume
 from flare_trt.kernels import Intensity, Span, load
@@ -36,16 +36,21 @@ def network_image(ct: Volume, spacing_mm: Vector, intensity: Intensity) -> NDArr
     return result
 
 
-def labels_on(shares: NDArray[np.float32], shape_zyx: tuple[int, int, int]) -> NDArray[np.uint8]:
+def labels_on(shares: NDArray[np.float32], shape_zyx: Shape) -> NDArray[np.uint8]:
     """Arg-max of (c, z, y, x) shares, resampled (linear) to a shape: uint8 (z, y, x)."""
-    kernels = load("reference")
     best, labels = np.full(shape_zyx, -1.0, np.float32), np.zeros(shape_zyx, np.uint8)
-    z, y, x = (Span.whole(size, wanted) for size, wanted in zip(shares.shape[1:], shape_zyx, strict=True))
     for label, share in enumerate(shares):
-        here = kernels.resample_spline(np.ascontiguousarray(share), (z, y, x), (1, 1, 1), (0.0, 1.0))
+        here = resampled(share, shape_zyx)
         better = here > best
         best[better], labels[better] = here[better], label
     return labels
+
+
+def resampled(share: NDArray[np.float32], shape_zyx: Shape) -> NDArray[np.float32]:
+    """One (z, y, x) map of shares, linearly resampled to a shape of the same extent."""
+    z, y, x = (Span.whole(size, wanted) for size, wanted in zip(share.shape, shape_zyx, strict=True))
+    result: NDArray[np.float32] = load("reference").resample_spline(np.ascontiguousarray(share), (z, y, x), (1, 1, 1), (0.0, 1.0))
+    return result
 
 
 def _upright(volume: Volume) -> Volume:

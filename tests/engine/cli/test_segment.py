@@ -42,9 +42,10 @@ class FakeSegmenter:
         pass
 
     def segment(self, ct: Volume, progress: Callable[[str, int, int], None] | None = None) -> Segmentation:
-        if ct.array[0, 0, 0] == 666:
+        hu = ct.array[:, :, :]
+        if hu[0, 0, 0] == 666:
             raise BudgetError("this scan needs more")
-        if ct.array[0, 0, 0] == 667:
+        if hu[0, 0, 0] == 667:
             raise KeyboardInterrupt
         assert progress is not None
         progress("fine", 1, 1)
@@ -55,7 +56,7 @@ class FakeSegmenter:
             None,
             ("a warning",),
         )
-        return Segmentation(Volume(bands(ct.array), ct.grid), report)
+        return Segmentation(Volume(bands(hu), ct.grid), report)
 
 
 @pytest.fixture(scope="session")
@@ -166,9 +167,10 @@ def test_refused_before_a_network_is_loaded(scans: Path, tmp_path: Path, capsys:
     assert not (tmp_path / "out").exists()
 
 
-def test_a_real_network(bundle: Path, scans: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("memory", [[], ["--max-memory", "4GB"]])
+def test_a_real_network(bundle: Path, scans: Path, tmp_path: Path, memory: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     scan, out = scans / "case0_0000.nii.gz", tmp_path / "out" / "labels.nii.gz"
-    words = ["--report", str(tmp_path / "out" / "r.json"), "--preview", str(tmp_path / "out" / "p.png"), "--device", "cpu"]
+    words = [*memory, "--report", str(tmp_path / "out" / "r.json"), "--preview", str(tmp_path / "out" / "p.png"), "--device", "cpu"]
     assert main(["segment", str(scan), "-o", str(out), "--model", str(bundle), *words]) == 0
     labels = read_labels(out)
     assert labels.grid == read_ct(scan).grid
@@ -193,9 +195,9 @@ def test_a_real_network(bundle: Path, scans: Path, tmp_path: Path, capsys: pytes
 def test_devices_that_are_not_there(
     bundle: Path, scans: Path, tmp_path: Path, words: list[str], code: int, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from flare_trt.engine.placement import gpu_problem
+    from flare_trt.kernels import cuda_problem
 
-    if words[-1] == "cuda:0" and gpu_problem() is None:
+    if words[-1] == "cuda:0" and cuda_problem() is None:
         pytest.skip("this machine has a GPU")
     assert main(["segment", str(scans), "-o", str(tmp_path / "out"), "--model", str(bundle), *words]) == code
     assert message in capsys.readouterr().err

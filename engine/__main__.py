@@ -1,0 +1,8 @@
+"""`python -m flare_trt.engine ...` is `flare-trt ...`."""
+
+import sys
+
+from flare_trt.engine.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,65 @@
+"""JSON that somebody else wrote: nnU-Net's plans.json and dataset.json, read by key with errors that name the key."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from flare_trt.engine.errors import ExportError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class JsonObject:
+    """A JSON object and where it stands ("plans.json: configurations.3d_fullres")."""
+
+    data: dict[str, Any]
+    where: str
+
+    def get(self, key: str, kind: type[T]) -> T:
+        """The value of a key that must be there with this type. Raises ExportError."""
+        if key not in self.data:
+            raise ExportError(f"{self.where}: the key {key!r} is missing; is this a folder of nnU-Net v2?")
+        value = self.data[key]
+        if not isinstance(value, kind):
+            raise ExportError(f"{self.where}.{key}: got {value!r:.60}, expected {kind.__name__}")
+        return value
+
+    def child(self, key: str) -> JsonObject:
+        """The object of a key."""
+        return JsonObject(self.get(key, dict), f"{self.where}.{key}")
+
+    def numbers(self, key: str) -> tuple[float, ...]:
+        """A list of numbers."""
+        values = self.get(key, list)
+        if not all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in values):
+            raise ExportError(f"{self.where}.{key}: got {values!r:.60}, expected a list of numbers")
+        return tuple(values)
+
+    def triple(self, key: str) -> tuple[float, float, float]:
+        """Three numbers, one a spatial axis."""
+        values = self.numbers(key)
+        if len(values) != 3:
+            raise ExportError(f"{self.where}.{key}: got {len(values)} values, expected 3; only 3-D configurations can be exported")
+        return values[0], values[1], values[2]
+
+    def sizes(self, key: str) -> tuple[int, int, int]:
+        """Three whole numbers, one a spatial axis."""
+        z, y, x = self.triple(key)
+        return int(z), int(y), int(x)
+
+
+def read_object(path: Path) -> JsonObject:
+    """Read a file that holds one JSON object. Raises ExportError."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ExportError(f"{path}: cannot be read ({error.strerror}); expected a trained nnU-Net v2 model folder") from error
+    except (ValueError, RecursionError) as error:
+        raise ExportError(f"{path}: not valid JSON: {error}") from error
+    if not isinstance(data, dict):
+        raise ExportError(f"{path}: got a {type(data).__name__}, expected a JSON object")
+    return JsonObject(data, path.name)

@@ -1,0 +1,46 @@
+"""A trained nnU-Net v2 model folder: plans.json, dataset.json and one checkpoint a fold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from flare_trt.engine.errors import ExportError
+from flare_trt.export.json_file import JsonObject, read_object
+
+CheckpointKind = Literal["final", "best"]
+
+
+@dataclass(frozen=True)
+class ModelFolder:
+    """`checkpoints` are those of the chosen folds, in that order; `folds` are their names ("0", "1" or "all")."""
+
+    plans: JsonObject
+    dataset: JsonObject
+    folds: tuple[str, ...]
+    checkpoints: tuple[Path, ...]
+
+
+def open_model_folder(folder: Path, folds: tuple[str, ...], checkpoint: CheckpointKind) -> ModelFolder:
+    """Find the files of a model folder. No folds means all numbered ones, as in nnUNetPredictor, which ignores fold_all."""
+    if not (folder / "plans.json").is_file():
+        raise ExportError(
+            f"{folder}: holds no plans.json, expected a trained model folder such as "
+            "nnUNet_results/Dataset001_X/nnUNetTrainer__nnUNetPlans__3d_fullres"
+        )
+    name = f"checkpoint_{checkpoint}.pth"
+    chosen = folds or _numbered_folds(folder, name)
+    if not chosen:
+        raise ExportError(f"{folder}: no fold_N holds a {name}; name the fold with --folds (fold_all is --folds all)")
+    files = tuple(folder / f"fold_{fold}" / name for fold in chosen)
+    for file in files:
+        if not file.is_file():
+            raise ExportError(f"{file}: is not there, expected a checkpoint; choose other --folds or --checkpoint")
+    return ModelFolder(read_object(folder / "plans.json"), read_object(folder / "dataset.json"), chosen, files)
+
+
+def _numbered_folds(folder: Path, name: str) -> tuple[str, ...]:
+    """Names of fold folders with a checkpoint, in nnU-Net's (alphabetical) order."""
+    found = (path.parent.name.removeprefix("fold_") for path in sorted(folder.glob(f"fold_*/{name}")))
+    return tuple(fold for fold in found if fold.isdigit())

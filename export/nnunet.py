@@ -1,0 +1,135 @@
+"""From trained nnU-Net v2 folders to a bundle: one folder makes a single stage, two make coarse and fine."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+
+from flare_trt.engine.bundle_writer import require_replaceable, write_bundle
+from flare_trt.engine.errors import ExportError
+from flare_trt.engine.spec import SCHEMA, Check, ModelSpec, NetworkFile, Provenance, StageSpec
+from flare_trt.export.checkpoint import Checkpoint, load_checkpoint
+from flare_trt.export.colours import label_specs
+from flare_trt.export.configuration import architecture_of, configuration_of
+from flare_trt.export.dataset_json import outputs_of, require_one_channel
+from flare_trt.export.model_folder import CheckpointKind, ModelFolder, open_model_folder
+from flare_trt.export.network import build_network
+from flare_trt.export.stage import stage_of
+from flare_trt.export.to_onnx import write_onnx
+from flare_trt.export.verify import torch_reference, verify_graph, verify_logits
+
+#: Called with a line about what is being done.
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A model folder and what of it is wanted. No folds: all numbered ones. No orientation: the one of its image reader."""
+
+    folder: Path
+    folds: tuple[str, ...] = ()
+    checkpoint: CheckpointKind = "final"
+    orientation: str | None = None
+
+
+@dataclass(frozen=True)
+class About:
+    """What the user says about the bundle. No name: the dataset's."""
+
+    licence: str
+    name: str | None = None
+
+
+@dataclass(frozen=True)
+class ExportedStage:
+    """A stage with its network files, the names of its labels, and what was measured."""
+
+    stage: StageSpec
+    files: dict[str, Path]
+    names: dict[int, str]
+    dataset: str
+    source: str
+    checks: tuple[Check, ...]
+
+
+def export_nnunet(fine: TrainedModel, coarse: TrainedModel | None, about: About, destination: Path, tell: Tell) -> ModelSpec:
+    """Export, verify and write a bundle; nothing is written where a check fails. Raises ExportError, OutputError."""
+    require_replaceable(destination)
+    with tempfile.TemporaryDirectory(prefix="flare-trt-") as temporary:
+        found = export_stage(fine, "fine", Path(temporary), tell)
+        first = None if coarse is None else export_stage(coarse, "coarse", Path(temporary), tell)
+        stages = [found] if first is None else [first, found]
+        spec = ModelSpec(
+            schema=SCHEMA,
+            name=about.name or found.dataset,
+            labels=label_specs(found.names),
+            fine=found.stage,
+            coarse=None if first is None else _with_values_of(first, found.names),
+            provenance=Provenance(
+                source="nnU-Net v2: " + "; ".join(stage.source for stage in stages),
+                licence=about.licence,
+                exported_by=f"flare-trt {version('flare-trt')}",
+                checks=tuple(check for stage in stages for check in stage.checks),
+            ),
+        )
+        return write_bundle(spec, {name: path for stage in stages for name, path in stage.files.items()}, destination)
+
+
+def export_stage(model: TrainedModel, stage_name: str, folder: Path, tell: Tell) -> ExportedStage:
+    """Write the ONNX files of one model folder's folds into `folder` and verify each. Raises ExportError."""
+    trained = open_model_folder(model.folder, model.folds, model.checkpoint)
+    first = load_checkpoint(trained.checkpoints[0])
+    require_one_channel(trained.dataset)
+    outputs = outputs_of(trained.dataset)
+    configuration = configuration_of(trained.plans, first.configuration)
+    single = len(trained.folds) == 1
+    networks = tuple(NetworkFile(f"{stage_name}.onnx" if single else f"{stage_name}_fold_{fold}.onnx") for fold in trained.folds)
+    stage = stage_of(trained.plans, configuration, outputs, networks, model.orientation)
+    architecture = architecture_of(configuration)
+    checks: tuple[Check, ...] = ()
+    for file, network_file in zip(trained.checkpoints, networks, strict=True):
+        checkpoint = load_checkpoint(file)
+        _require_alike(checkpoint, first, file)
+        path = folder / network_file.file
+        tell(f"{stage_name}: {file.parent.name}: exporting and comparing with torch")
+        network = build_network(architecture, len(outputs.channel_values), checkpoint.weights)
+        write_onnx(network, stage.patch_zyx, path)
+        verify_graph(path, stage)
+        checks += verify_logits(path, stage, torch_reference(network))
+    return ExportedStage(
+        stage=replace(stage, mirror_axes=first.mirror_axes),
+        files={network.file: folder / network.file for network in networks},
+        names=outputs.names,
+        dataset=trained.plans.get("dataset_name", str),
+        source=_source(trained, first, model),
+        checks=checks,
+    )
+
+
+def _require_alike(checkpoint: Checkpoint, first: Checkpoint, file: Path) -> None:
+    if checkpoint.configuration != first.configuration:
+        raise ExportError(
+            f"{file}: got the configuration {checkpoint.configuration!r}, expected the first fold's {first.configuration!r}"
+        )
+
+
+def _source(trained: ModelFolder, checkpoint: Checkpoint, model: TrainedModel) -> str:
+    dataset, plans = trained.plans.get("dataset_name", str), trained.plans.get("plans_name", str)
+    folds = " ".join(trained.folds)
+    return f"{dataset}, {checkpoint.trainer}, {plans}, {checkpoint.configuration}, fold {folds}, checkpoint {model.checkpoint}"
+
+
+def _with_values_of(coarse: ExportedStage, names: dict[int, str]) -> StageSpec:
+    """The coarse stage with the fine stage's label values: both nets have to mean the same by a name, not by a number."""
+    values = {name: value for value, name in names.items()}
+    unknown = sorted(set(coarse.names.values()) - set(values))
+    if unknown:
+        raise ExportError(
+            f"coarse: got the labels {', '.join(unknown)}, expected labels of the fine model: {', '.join(values)}; "
+            "name the same organ alike in both dataset.json"
+        )
+    channel_values = tuple(values[coarse.names[value]] if value else 0 for value in coarse.stage.channel_values)
+    return replace(coarse.stage, channel_values=channel_values)

@@ -1,0 +1,30 @@
+"""Which array orientation a network was trained on, from the image reader that plans.json names.
+
+nnUNetPredictor reads scans with plans.json's `image_reader_writer`; dataset.json's `overwrite_image_reader_writer` only chose it
+when the plans were made. Source: nnunetv2/imageio/.
+"""
+
+from __future__ import annotations
+
+from flare_trt.engine.errors import ExportError
+from flare_trt.export.json_file import JsonObject
+
+#: Reader -> orientation of its (z, y, x) arrays. Both "Reorient" readers turn the image to RAS, that is x to the Right, y to
+#: Anterior and z to Superior, and hand out (z, y, x). NibabelIO transposes to the very array that SimpleITK gives.
+_ORIENTATIONS = {
+    "SimpleITKIO": "as-stored",
+    "NibabelIO": "as-stored",
+    "NibabelIOWithReorient": "SAR",
+    "SimpleITKIOWithReorient": "SAR",
+}
+
+
+def orientation_of(plans: JsonObject) -> str:
+    """Orientation for StageSpec. Raises ExportError for a reader of other files than CT volumes."""
+    reader = plans.get("image_reader_writer", str)
+    if reader not in _ORIENTATIONS:
+        raise ExportError(
+            f"plans.json: image_reader_writer: got {reader!r}, expected one of {', '.join(_ORIENTATIONS)}; "
+            "where its arrays' orientation is known, give it with --orientation"
+        )
+    return _ORIENTATIONS[reader]

@@ -1,0 +1,79 @@
+"""A StageSpec out of nnU-Net's plans: the same numbers that nnUNetPredictor works with, or a refusal that says why not.
+
+Source: nnunetv2/utilities/plans_handling/plans_handler.py, nnunetv2/preprocessing/preprocessors/default_preprocessor.py.
+"""
+
+from __future__ import annotations
+
+from flare_trt.engine.errors import BundleError, ExportError
+from flare_trt.engine.spec import NetworkFile, StageSpec
+from flare_trt.export.dataset_json import Outputs
+from flare_trt.export.json_file import JsonObject
+from flare_trt.export.readers import orientation_of
+from flare_trt.export.resampling import orders_of
+from flare_trt.kernels import Intensity
+
+#: Key of the configuration -> the only value that flare-trt follows, and what another one means.
+_FOLLOWED = {
+    "preprocessor_name": ("DefaultPreprocessor", "another preprocessor changes the image in its own way"),
+    "normalization_schemes": (["CTNormalization"], "flare-trt segments CT with dataset-wide intensities only"),
+    "previous_stage": (None, "a cascaded configuration needs labels as input; use --coarse and --fine with two plain ones"),
+}
+
+
+def stage_of(
+    plans: JsonObject, configuration: JsonObject, outputs: Outputs, networks: tuple[NetworkFile, ...], orientation: str | None
+) -> StageSpec:
+    """The stage of a configuration; `orientation` None takes the image reader's. Raises ExportError. Mirror axes are left empty."""
+    _require_followed(plans, configuration)
+    image, logits = orders_of(configuration, "data"), orders_of(configuration, "probabilities")
+    if image.separate_z != logits.separate_z:
+        raise ExportError(
+            f"{configuration.where}: got force_separate_z {image.separate_z} for data and {logits.separate_z} for probabilities, "
+            "expected the same"
+        )
+    try:
+        return StageSpec(
+            networks=networks,
+            spacing_mm=configuration.triple("spacing"),
+            patch_zyx=configuration.sizes("patch_size"),
+            intensity=_intensity(plans),
+            channel_values=outputs.channel_values,
+            activation=outputs.activation,
+            orientation=orientation or orientation_of(plans),
+            transpose_forward=_transpose(plans),
+            image_order=image.order,
+            image_order_z=image.order_z,
+            logits_order=logits.order,
+            logits_order_z=logits.order_z,
+            separate_z=image.separate_z,
+        )
+    except BundleError as error:
+        raise ExportError(f"{configuration.where}: cannot be followed: {error}") from error
+
+
+def _require_followed(plans: JsonObject, configuration: JsonObject) -> None:
+    for key, (expected, why) in _FOLLOWED.items():
+        got = configuration.data.get(key)
+        if got != expected:
+            raise ExportError(f"{configuration.where}.{key}: got {got!r}, expected {expected!r}: {why}")
+    manager = plans.data.get("label_manager", "LabelManager")
+    if manager != "LabelManager":
+        raise ExportError(f"plans.json: label_manager: got {manager!r}, expected 'LabelManager'")
+
+
+def _intensity(plans: JsonObject) -> Intensity:
+    """Dataset-wide foreground statistics of channel 0; plans of 2022 called the key _by_modality."""
+    key = "foreground_intensity_properties_per_channel"
+    if key not in plans.data:
+        key = "foreground_intensity_properties_by_modality"
+    values = plans.child(key).child("0")
+    low, high, mean, std = (float(values.get(k, (int, float))) for k in ("percentile_00_5", "percentile_99_5", "mean", "std"))  # type: ignore[arg-type]
+    return Intensity(low, high, mean, std)
+
+
+def _transpose(plans: JsonObject) -> tuple[int, int, int]:
+    forward, backward = plans.sizes("transpose_forward"), plans.sizes("transpose_backward")
+    if sorted(forward) != [0, 1, 2] or any(backward[axis] != place for place, axis in enumerate(forward)):
+        raise ExportError(f"plans.json: got transpose_forward {forward} and transpose_backward {backward}, expected inverses")
+    return forward

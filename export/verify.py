@@ -1,0 +1,119 @@
+"""What an exported network is held to before a bundle is written: a valid graph, static shapes, the same logits on each backend."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flare_trt.engine.backends.session import SessionOptions, open_session
+from flare_trt.engine.errors import BundleError, ExportError
+from flare_trt.engine.spec import Check, StageSpec
+from flare_trt.export.sample_patch import ct_patch, noise_patch
+
+Logits = NDArray[np.float32]
+
+#: Backend -> largest difference to the reference, in standard deviations of its logits. ONNX Runtime sums a channel's voxels
+#: in one float32 number where it normalises, so a large patch with much air costs it most: 4.4e-2 at 96 x 160 x 160, where
+#: OpenVINO is 1.5e-5 off torch. What binds there is the share of labels.
+DIFFERENCE_LIMITS = {"openvino": 1e-3, "onnxruntime": 1e-1}
+#: Share of voxels whose label may differ: promise 1 leaves 1e-4 for everything.
+LABEL_LIMIT = 1e-4
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Where the true logits (c, z, y, x) of an input (1, 1, z, y, x) come from."""
+
+    name: str
+    run: Callable[[NDArray[np.float32]], Logits]
+
+
+def verify_graph(path: Path, stage: StageSpec) -> None:
+    """Check the ONNX file itself: valid, standard operators, the stage's static shapes. Raises ExportError."""
+    import onnx
+
+    try:
+        onnx.checker.check_model(str(path), full_check=True)
+        model = onnx.load(str(path))
+    except Exception as error:  # onnx raises its own classes and protobuf's
+        raise ExportError(f"{path.name}: is not a valid ONNX file: {error}") from error
+    domains = {node.domain for node in model.graph.node} - {"", "ai.onnx"}
+    if domains:
+        raise ExportError(f"{path.name}: got operators of {', '.join(sorted(domains))}, expected standard ones only")
+    weights = {tensor.name for tensor in model.graph.initializer}
+    inputs = [_shape(value) for value in model.graph.input if value.name not in weights]
+    outputs = [_shape(value) for value in model.graph.output]
+    expected = [(1, 1, *stage.patch_zyx)], [(1, len(stage.channel_values), *stage.patch_zyx)]
+    if (inputs, outputs) != expected:
+        raise ExportError(f"{path.name}: got inputs {inputs} and outputs {outputs}, expected {expected[0]} and {expected[1]}")
+
+
+def torch_reference(network: Any) -> Reference:
+    """The torch network that was exported."""
+
+    def run(image: NDArray[np.float32]) -> Logits:
+        import torch
+
+        with torch.inference_mode():
+            return np.asarray(network(torch.from_numpy(image))[0].numpy())
+
+    return Reference("torch", run)
+
+
+def session_reference(path: Path, backend: str) -> Reference:
+    """A backend on the file itself, where there is no torch network to compare with."""
+
+    def run(image: NDArray[np.float32]) -> Logits:
+        session = _open(backend, path)
+        try:
+            return np.array(session.run(image))
+        finally:
+            session.close()
+
+    return Reference(backend, run)
+
+
+def verify_logits(path: Path, stage: StageSpec, reference: Reference) -> tuple[Check, ...]:
+    """Compare every other CPU backend with the reference. Raises ExportError where one is farther off than its limit."""
+    images = {"CT-like patch": ct_patch(stage.patch_zyx, stage.intensity), "noise": noise_patch(stage.patch_zyx)}
+    wanted = {name: reference.run(image) for name, image in images.items()}
+    checks: list[Check] = []
+    for backend, limit in DIFFERENCE_LIMITS.items():
+        if backend == reference.name:
+            continue
+        session = _open(backend, path)
+        for name, image in images.items():
+            difference, labels = _compare(wanted[name], np.asarray(session.run(image)), stage)
+            about = f"{path.name}, {name}, {backend} against {reference.name}"
+            checks.append(Check(f"{about}: largest difference / standard deviation", difference, limit))
+            checks.append(Check(f"{about}: share of voxels with another label", labels, LABEL_LIMIT))
+        session.close()
+    for check in checks:
+        if not check.measured <= check.limit:
+            raise ExportError(f"{check.name}: got {check.measured:.3g}, expected at most {check.limit:g}; nothing was written")
+    return tuple(checks)
+
+
+def _open(backend: str, path: Path) -> Any:
+    try:
+        return open_session(backend, path, SessionOptions())
+    except BundleError as error:
+        raise ExportError(f"{path.name}: {backend} cannot open what was exported: {error}") from error
+
+
+def _compare(wanted: Logits, got: Logits, stage: StageSpec) -> tuple[float, float]:
+    if wanted.shape != got.shape:
+        return np.inf, 1.0
+    difference = float(np.abs(got - wanted).max() / max(float(wanted.std()), 1e-12))
+    regions = stage.activation == "regions"
+    other = ((wanted > 0) != (got > 0)).any(axis=0) if regions else wanted.argmax(0) != got.argmax(0)
+    return difference, float(other.mean())
+
+
+def _shape(value: Any) -> tuple[int | str, ...]:
+    return tuple(d.dim_value if d.HasField("dim_value") else d.dim_param or "?" for d in value.type.tensor_type.shape.dim)

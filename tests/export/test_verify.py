@@ -1,0 +1,121 @@
+"""An export that is off by a little is caught before anything is written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.engine.tiny_bundle import PATCH_ZYX, write_network
+
+from flare_trt.engine.errors import ExportError
+from flare_trt.engine.spec import NetworkFile, StageSpec
+from flare_trt.export import nnunet
+from flare_trt.export.nnunet import About, TrainedModel, export_nnunet
+from flare_trt.export.sample_patch import ct_patch, noise_patch
+from flare_trt.export.verify import Reference, session_reference, verify_graph, verify_logits
+from flare_trt.kernels import Intensity
+
+onnx = pytest.importorskip("onnx")
+
+STAGE = StageSpec((NetworkFile("fine.onnx"),), (3.0, 2.0, 2.0), PATCH_ZYX, Intensity(-200.0, 300.0, 40.0, 120.0), (0, 1, 2, 3))
+
+
+@pytest.fixture
+def network(tmp_path: Path) -> Path:
+    return write_network(tmp_path / "fine.onnx")
+
+
+def changed(network: Path, change: Callable[[Any], None]) -> Path:
+    model = onnx.load(str(network))
+    change(model)
+    onnx.save(model, str(network))
+    return network
+
+
+def test_a_sound_network_passes(network: Path) -> None:
+    verify_graph(network, STAGE)
+    checks = verify_logits(network, STAGE, session_reference(network, "onnxruntime"))
+    assert [check.limit for check in checks] == [1e-3, 1e-4] * 2
+    assert max(check.measured for check in checks) < 1e-5
+
+
+def test_logits_that_are_off_are_caught(network: Path) -> None:
+    truth = session_reference(network, "onnxruntime")
+    with pytest.raises(
+        ExportError, match=r"fine.onnx, CT-like patch, openvino.*largest difference.*expected at most 0.001; nothing"
+    ):
+        verify_logits(network, STAGE, Reference("torch", lambda image: truth.run(image) * np.float32(1.002)))
+    with pytest.raises(ExportError, match=r"largest difference.*got nan"):
+        verify_logits(network, STAGE, Reference("torch", lambda image: truth.run(image) * np.float32(np.nan)))
+    with pytest.raises(ExportError, match=r"largest difference.*got inf"):
+        verify_logits(network, STAGE, Reference("torch", lambda image: truth.run(image)[:3]))
+
+
+def test_labels_that_differ_are_caught_though_logits_are_near(network: Path) -> None:
+    """Two channels a hair apart everywhere, and the hair has the other sign."""
+    truth = session_reference(network, "onnxruntime")
+
+    def twisted(image: np.ndarray) -> np.ndarray:
+        logits = truth.run(image).copy()
+        logits[..., :4] = logits[..., :4].mean(axis=0) + np.array([1e-5, 0, 0, 0], np.float32)[:, None, None, None]
+        return logits
+
+    with pytest.raises(ExportError, match=r"(largest difference|another label)"):
+        verify_logits(network, STAGE, Reference("torch", twisted))
+
+
+def test_a_change_after_the_export_is_caught_and_nothing_is_written(
+    golden: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = nnunet.write_onnx
+
+    def damaged(module: Any, patch: tuple[int, int, int], path: Path) -> None:
+        import torch
+
+        written(module, patch, path)
+        with torch.no_grad():
+            module.decoder.seg_layers[-1].bias[3] += 0.05
+
+    monkeypatch.setattr(nnunet, "write_onnx", damaged)
+    with pytest.raises(ExportError, match=r"largest difference"):
+        export_nnunet(TrainedModel(golden("plain"), ("0",)), None, About("x"), tmp_path / "bundle", lambda line: None)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_graphs_that_are_not_of_the_stage_are_refused(network: Path) -> None:
+    with pytest.raises(ExportError, match=r"outputs \[\(1, 4, 16, 24, 20\)\], expected .* and \[\(1, 4, 16, 24, 21\)\]"):
+        verify_graph(network, StageSpec(STAGE.networks, (3.0, 2.0, 2.0), (16, 24, 21), STAGE.intensity, (0, 1, 2, 3)))
+    with pytest.raises(ExportError, match=r"expected .*\(1, 3, 16, 24, 20\)"):
+        verify_graph(network, StageSpec(STAGE.networks, (3.0, 2.0, 2.0), PATCH_ZYX, STAGE.intensity, (0, 1, 2)))
+    changed(network, lambda model: model.graph.input[0].type.tensor_type.shape.dim[2].__setattr__("dim_param", "z"))
+    with pytest.raises(ExportError, match=r"inputs \[\(1, 1, 'z', 24, 20\)\]|not a valid ONNX"):
+        verify_graph(network, STAGE)
+
+
+def test_operators_from_elsewhere_are_refused(network: Path) -> None:
+    def add(model: Any) -> None:
+        model.opset_import.append(onnx.helper.make_opsetid("com.evil", 1))
+        model.graph.node[0].output[0] = "hidden"
+        model.graph.node.append(onnx.helper.make_node("Run", ["hidden"], ["y"], domain="com.evil"))
+
+    changed(network, add)
+    with pytest.raises(ExportError, match=r"got operators of com.evil, expected standard ones only"):
+        verify_graph(network, STAGE)
+    network.write_bytes(b"not a graph")
+    with pytest.raises(ExportError, match=r"is not a valid ONNX file"):
+        verify_graph(network, STAGE)
+
+
+def test_sample_patches() -> None:
+    intensity = Intensity(-200.0, 300.0, 40.0, 120.0)
+    patch = ct_patch((17, 23, 31), intensity)
+    assert patch.shape == (1, 1, 17, 23, 31)
+    assert patch.dtype == noise_patch((17, 23, 31)).dtype == np.float32
+    np.testing.assert_array_equal(patch, ct_patch((17, 23, 31), intensity))
+    np.testing.assert_array_equal(noise_patch((4, 5, 6)), noise_patch((4, 5, 6)))
+    assert patch.min() == np.float32(-2.0), "air is clipped to low_hu"
+    assert patch.max() <= np.float32((300 - 40) / 120)
+    assert 0.3 < (patch > -2).mean() < 0.7

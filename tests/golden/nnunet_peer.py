@@ -1,0 +1,57 @@
+"""The peer: the real nnUNetPredictor on a scan, on the CPU."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def nnunet_predictor(model_folder: Path, folds: Sequence[int | str] = (0,), mirroring: bool = False) -> Any:
+    """An nnUNetPredictor with the folder's folds loaded."""
+    import torch
+    from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
+
+    with contextlib.redirect_stdout(io.StringIO()):
+        predictor = nnUNetPredictor(
+            tile_step_size=0.5,
+            use_gaussian=True,
+            use_mirroring=mirroring,
+            perform_everything_on_device=False,
+            device=torch.device("cpu"),
+            allow_tqdm=False,
+        )
+        predictor.initialize_from_trained_model_folder(str(model_folder), tuple(folds), "checkpoint_final.pth")
+    return predictor
+
+
+def predict_with_nnunet(
+    model_folder: Path, image_file: Path, folds: Sequence[int | str] = (0,), mirroring: bool = False
+) -> NDArray[np.uint8]:
+    """Labels of a NIfTI scan, (z, y, x) as the file stores it, read and written by the folder's own reader."""
+    import SimpleITK
+
+    predictor = nnunet_predictor(model_folder, folds, mirroring)
+    reader = predictor.plans_manager.image_reader_writer_class()
+    with contextlib.redirect_stdout(io.StringIO()), tempfile.TemporaryDirectory() as folder:
+        image, properties = reader.read_images((str(image_file),))
+        labels = predictor.predict_single_npy_array(image, properties)
+        written = Path(folder) / "labels.nii.gz"
+        reader.write_seg(labels, str(written), properties)
+        return np.asarray(SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(written))).astype(np.uint8))
+
+
+def network_logits(predictor: Any, fold: int, image: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Logits (c, z, y, x) of the predictor's own torch network for an input (1, 1, z, y, x); `fold` counts the loaded ones."""
+    import torch
+
+    predictor.network.load_state_dict(predictor.list_of_parameters[fold])
+    predictor.network.eval()
+    with torch.inference_mode():
+        return np.asarray(predictor.network(torch.from_numpy(image))[0].numpy())
