@@ -9,6 +9,7 @@ from importlib import import_module
 COMMANDS = {
     "measure": ("flare_trt.benchmarks.measure_cli", "run any command and measure its time, memory and memory-time areas"),
     "metrics": ("flare_trt.benchmarks.metrics_cli", "compare the speed of the surface Dice with surface-distance"),
+    "kernels": ("flare_trt.benchmarks.kernels_cli", "compare the CPU kernels with NumPy, SciPy and scikit-image"),
     "peers": ("flare_trt.benchmarks.peers_cli", "compare with nnU-Net and MONAI on one CT with the same weights"),
     "nnunet": ("flare_trt.benchmarks.nnunet_cli", "compare mode=exact with nnU-Net alone, as ratios"),
     "scaling": ("flare_trt.benchmarks.scaling_cli", "time and memory against slices, classes, cores and size of the region"),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from flare_trt.benchmarks.cascade_cli import cascade_table
 from flare_trt.benchmarks.floor_cli import floor_table
+from flare_trt.benchmarks.kernels_cli import kernel_table
 from flare_trt.benchmarks.peers import EXACT, NNUNET, NOT_COMPARED
 from flare_trt.benchmarks.peers_report import peer_table, ratio_lines, stage_table
 from flare_trt.benchmarks.result_file import Result
@@ -79,6 +80,11 @@ def _metrics(result: Result, image: Path) -> str:
     return _parts(words, markdown_table(("surface Dice by", "CPU (s)"), rows))
 
 
+def _kernels(result: Result, image: Path) -> str:
+    threads = result.data["threads"] or result.machine["cores"]
+    return _parts(f"Threads of ours: {threads}; the peers run on one.", kernel_table(result.data["rows"]))
+
+
 def _scan(result: Result) -> str:
     scan = result.data["scan"]
     size = " x ".join(map(str, scan["shape_zyx"][::-1]))
@@ -116,5 +122,11 @@ SECTIONS = {
     "floor": Section("The network's floor", "Operations of a forward pass over the measured rate for convolutions.", _floor),
     "metrics": Section(
         "Metrics", "NSD of a shifted label map, by us and by DeepMind's surface-distance in the same run.", _metrics
+    ),
+    "kernels": Section(
+        "Kernels",
+        "The CPU kernels at the sizes of an abdominal CT. A kernel whose result is wrong is not timed. The difference is the "
+        "share of unequal values, for resample_spline the largest error as a share of the range.",
+        _kernels,
     ),
 }

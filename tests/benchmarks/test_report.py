@@ -69,6 +69,13 @@ DATA: dict[str, dict[str, Any]] = {
         "rows": [{"network": "fine", "gflop": 1103.3, "floor_s": 5.1, "measured_s": 5.4}],
     },
     "metrics": {"structures": 12, "shape_zyx": [133, 512, 512], "ratio": 11.4, "ours_s": [0.3], "theirs_s": [3.4]},
+    "kernels": {
+        "threads": 0,
+        "rows": [
+            {"name": "blend", "peer": "NumPy", "wall_s": 0.02, "cpu_s": 0.04, "peer_s": 0.3, "peer_cpu_s": 0.3, "gb_s": 13.0}
+            | {"difference": 0.0, "limit": 0.0}
+        ],
+    },
 }
 
 
@@ -99,6 +106,8 @@ def test_every_kind_has_its_section_with_numbers_and_origin(tmp_path: Path) -> N
     assert "wall time: 8.00 / 20.00 = 0.400" in text
     assert "stages: exponent 1.00" in text
     assert "11.4 times faster" in text
+    assert "Threads of ours: 2" in text
+    assert "| blend  | 20.0      | NumPy | 300 " in text
     images = {path.name for path in (tmp_path / "img").iterdir()}
     assert images == {f"{name}-case.svg" for name in ("peers", "nnunet", "cascade", "scaling")}
     assert all(f"(img/{name})" in text for name in images)
