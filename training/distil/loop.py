@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import math
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,9 +79,16 @@ def train(config: DistilConfig, views: Sequence[View], folder: Path, stop_at: fl
     """
     if not views and config.mix.phantom < 1:
         raise InputError("distil: there are no teacher views; make them first with 'flare-trt train distil views'")
-    state = new_state(config)
-    if (folder / "last.pt").exists():
-        state.load(folder / "last.pt")
+    with _only_run_in(folder):
+        state = new_state(config)
+        if (folder / "last.pt").exists():
+            state.load(folder / "last.pt")
+        _run(state, config, views, folder, stop_at)
+        state.save(folder / "last.pt")
+    return state
+
+
+def _run(state: TrainState, config: DistilConfig, views: Sequence[View], folder: Path, stop_at: float) -> None:
     schedule, losses = config.schedule, list[float]()
     while state.step < schedule.steps and time.monotonic() < stop_at:
         started = time.monotonic()
@@ -91,8 +100,17 @@ def train(config: DistilConfig, views: Sequence[View], folder: Path, stop_at: fl
             state.save(folder / "last.pt")
         if state.step % schedule.validate_every == 0:
             _validate(state, config, folder)
-    state.save(folder / "last.pt")
-    return state
+
+
+@contextmanager
+def _only_run_in(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock. Raises InputError where another process trains there; the lock goes with its process."""
+    with (folder / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise InputError(f"{folder}: another process trains here; wait for it, or name another folder") from error
+        yield
 
 
 def train_step(state: TrainState, views: Sequence[View], config: DistilConfig) -> float:

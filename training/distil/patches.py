@@ -21,6 +21,9 @@ from flare_trt.training.distil.warp import Lattice, Vector, draw_warp, sample
 #: Voxels around a patch that are read from a view, so that a turned patch finds its corners.
 HALO_MM = 40.0
 
+#: Where the middle of a phantom patch lies, mm above L1: abdomens to find, heads to leave alone, everything.
+PHANTOM_SPANS_MM = ((-150.0, 200.0), (380.0, TOP_MM), (BOTTOM_MM, TOP_MM))
+
 
 @dataclass(frozen=True)
 class Patch:
@@ -88,8 +91,8 @@ def _phantom(config: DistilConfig, rng: np.random.Generator, centre_mm: float) -
 
 
 def _phantom_patch(config: DistilConfig, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-    """A phantom at a random height, half of the time about its abdomen."""
-    span = (-150.0, 200.0) if rng.random() < 0.5 else (BOTTOM_MM, TOP_MM)
+    """A phantom about its abdomen, about its head, or at any height."""
+    span = PHANTOM_SPANS_MM[int(rng.integers(len(PHANTOM_SPANS_MM)))]
     return _phantom(config, rng, float(rng.uniform(*span)))
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import fcntl
 import json
 import time
 from dataclasses import replace
@@ -63,6 +64,14 @@ def test_validation_is_logged_and_the_best_kept(tmp_path: Path) -> None:
 def test_nothing_to_learn_from_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no teacher views"):
         train(tiny_config(), [], tmp_path)
+
+
+def test_two_processes_never_train_in_one_folder(tmp_path: Path) -> None:
+    with (tmp_path / "lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(InputError, match="another process trains here"):
+            train(tiny_config(), [phantom_view()], tmp_path)
+    assert train(tiny_config(), [phantom_view()], tmp_path).step == 4
 
 
 def test_the_learning_rate_rises_then_falls() -> None:
