@@ -22,9 +22,7 @@ def build_network(architecture: Architecture, heads: int, weights: Mapping[str, 
 
     name = architecture.class_name.rpartition(".")[2]
     if name not in _NETWORKS:
-        raise ExportError(
-            f"plans.json: architecture: got the network {architecture.class_name!r}, expected {' or '.join(_NETWORKS)}"
-        )
+        raise ExportError(f"plans.json: architecture: got {architecture.class_name!r}, expected {' or '.join(_NETWORKS)}")
     kwargs = {key: _layer(key, value) if key in architecture.imported else value for key, value in architecture.kwargs.items()}
     try:
         network = getattr(unet, name)(input_channels=1, num_classes=heads, **{**kwargs, "deep_supervision": False})
@@ -68,10 +66,10 @@ def _load(network: Any, weights: Mapping[str, Any]) -> None:
         found = [weights[name] for name in group if name in weights]
         if any(value.shape != state[group[0]].shape for value in found):
             raise ExportError(f"checkpoint: {group[0]}: got {tuple(found[0].shape)}, expected {tuple(state[group[0]].shape)}")
-        if not all(torch.equal(value, found[0]) for value in found):
-            raise ExportError(f"checkpoint: {', '.join(group)} are one parameter but hold different weights; the file is damaged")
         if not torch.isfinite(found[0]).all():
             raise ExportError(f"checkpoint: {group[0]}: holds NaN or infinite weights; the training failed")
+        if not all(torch.equal(value, found[0]) for value in found):
+            raise ExportError(f"checkpoint: {', '.join(group)} are one parameter but hold different weights; the file is damaged")
         with torch.no_grad():
             state[group[0]].copy_(found[0])
 

@@ -112,7 +112,7 @@ def export_stage(model: TrainedModel, stage_name: str, folder: Path, tell: Tell)
 def _require_alike(checkpoint: Checkpoint, first: Checkpoint, file: Path) -> None:
     if checkpoint.configuration != first.configuration:
         raise ExportError(
-            f"{file}: got the configuration {checkpoint.configuration!r}, expected {first.configuration!r} as in fold 0"
+            f"{file}: got the configuration {checkpoint.configuration!r}, expected the first fold's {first.configuration!r}"
         )
 
 
