@@ -2,20 +2,29 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/pip install --quiet --disable-pip-version-check
+# Twice quiet: errors alone.
+PIP := $(BIN)/pip install --quiet --quiet --disable-pip-version-check
 PACKAGES := kernels engine export benchmarks training
+REQUIREMENTS := --requirement tests/requirements.txt --requirement tests/requirements-gpu-gates.txt
+# Both majors of TensorRT's bindings, unpacked side by side: one environment cannot hold two, and none is ever run.
+BINDINGS := $(patsubst %,build/tensorrt-bindings/%,11.4.0.106 10.16.1.11)
 NATIVE := setup.py $(wildcard kernels/native/*.cpp kernels/native/*.h)
 
-.PHONY: demo test check lint types typing bench clean
+.PHONY: demo test gates check lint types typing bench gpu clean
 
 # Segment an example CT with the small runtime: no torch, no nnunetv2.
 demo: $(VENV)/runtime.stamp
 	$(BIN)/flare-trt demo --output out/demo
 
-test: $(VENV)/dev.stamp typing
+test: $(VENV)/dev.stamp $(BINDINGS) typing
 	$(BIN)/python -m pytest
 
-check: lint types
+# What of the GPU path can be checked without a GPU.
+gates: $(VENV)/dev.stamp $(BINDINGS) typing
+	$(BIN)/python -m pytest tests/fakes tests/kernels tests/engine/backends
+
+# Everything that continuous integration holds a change to; the gates are among the tests.
+check: lint types test
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .
@@ -24,8 +33,14 @@ lint: $(VENV)/dev.stamp
 types: $(VENV)/dev.stamp typing
 	MYPYPATH=build/typing $(BIN)/mypy $(PACKAGES:%=-p flare_trt.%)
 
+# The sub-commands of the benchmarks; each needs its own scans and models.
 bench: $(VENV)/dev.stamp
-	$(BIN)/flare-trt bench
+	$(BIN)/flare-trt bench --help
+
+# Needs a real NVIDIA GPU; says so and exits 3 where there is none.
+gpu: $(VENV)/dev.stamp
+	$(PIP) --constraint tests/constraints.txt --editable '.[gpu]'
+	$(BIN)/python -m tests.gpu_gate out/gpu.json
 
 # mypy does not follow an editable install; it finds the packages through this link.
 typing:
@@ -43,7 +58,11 @@ $(VENV)/runtime.stamp: $(BIN)/python pyproject.toml $(NATIVE)
 	@touch $@
 
 # torch comes first and alone; the constraints then keep everything else from pulling another one.
-$(VENV)/dev.stamp: $(BIN)/python pyproject.toml $(NATIVE) tests/constraints.txt tests/requirements.txt
+$(VENV)/dev.stamp: $(BIN)/python pyproject.toml $(NATIVE) $(wildcard tests/*.txt)
 	$(PIP) torch==2.13.0
-	$(PIP) --constraint tests/constraints.txt --requirement tests/requirements.txt --editable '.[export,bench,dev]'
+	$(PIP) --constraint tests/constraints.txt $(REQUIREMENTS) --editable '.[export,bench,dev]'
 	@touch $@ $(VENV)/runtime.stamp
+
+build/tensorrt-bindings/%: | $(BIN)/python
+	$(PIP) --no-deps --target $@.part tensorrt-cu13-bindings==$*
+	@mv $@.part $@

@@ -8,8 +8,15 @@ from importlib import import_module
 #: Sub-command -> (module with `configure` and `run`, one-line help). The modules load their heavy parts when they run.
 COMMANDS = {
     "measure": ("flare_trt.benchmarks.measure_cli", "run any command and measure its time, memory and memory-time areas"),
+    "metrics": ("flare_trt.benchmarks.metrics_cli", "compare the speed of the surface Dice with surface-distance"),
     "peers": ("flare_trt.benchmarks.peers_cli", "compare with nnU-Net and MONAI on one CT with the same weights"),
     "nnunet": ("flare_trt.benchmarks.nnunet_cli", "compare mode=exact with nnU-Net alone, as ratios"),
+    "scaling": ("flare_trt.benchmarks.scaling_cli", "time and memory against slices, classes, cores and size of the region"),
+    "floor": ("flare_trt.benchmarks.floor_cli", "how near a bundle's networks come to what this CPU can do"),
+    "budget": ("flare_trt.benchmarks.budget_cli", "is --max-memory kept, for long scans and for many classes?"),
+    "body": ("flare_trt.benchmarks.body_cli", "write a whole-body scan: a real torso between phantom legs and head"),
+    "cascade": ("flare_trt.benchmarks.cascade_cli", "the paper's Table 6: nnU-Net, without coarse, cascade exact and fast"),
+    "report": ("flare_trt.benchmarks.report_cli", "write docs/benchmarks.md and its plots from the result files"),
 }
 
 

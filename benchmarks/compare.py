@@ -70,8 +70,7 @@ def _run_once(before: Compared, task: Task, folder: Path) -> Compared:
     log = folder / "log.txt"
     measurement = measure(before.peer.command(task, folder), MeasureOptions(log=log))
     if measurement.exit_code != 0 or not (folder / LABELS).exists():
-        last = log.read_text(errors="replace").strip().splitlines()[-1:]
-        return Compared(before.peer, problem=f"failed with exit code {measurement.exit_code}: {' '.join(last)[:200]}")
+        return Compared(before.peer, problem=f"failed with exit code {measurement.exit_code}: {last_line(log)}")
     labels = read_labels(folder / LABELS).array
     if before.labels is not None and not np.array_equal(before.labels, labels):
         raise FlareError(f"{before.peer.name}: two runs gave different labels; a comparison of times would mean nothing")
@@ -84,6 +83,11 @@ def _stages(measurement: Measurement, report: Path) -> dict[str, float]:
         seconds: dict[str, float] = json.loads(report.read_text())["run"]["stages"]
         return seconds
     return stage_seconds(measurement.stages)
+
+
+def last_line(log: Path) -> str:
+    """The last words of a command, which mostly say what went wrong."""
+    return "".join(log.read_text(errors="replace").strip().splitlines()[-1:])[:200]
 
 
 def agreement(labels: Labels, other: Labels) -> Agreement:

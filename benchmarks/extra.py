@@ -1,4 +1,4 @@
-"""The packages of the extra `bench`, which the runtime does without."""
+"""Packages of the extra `bench` and of the tests, which the runtime does without."""
 
 from __future__ import annotations
 

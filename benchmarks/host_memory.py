@@ -1,4 +1,4 @@
-"""Memory of a process and all its descendants on the host."""
+"""Memory of a process and all its descendants on the host, and the CPU time of the whole machine."""
 
 from __future__ import annotations
 
@@ -55,6 +55,12 @@ def descendants() -> list[psutil.Process]:
         return [child for child in psutil.Process().children(recursive=True) if _alive(child)]
     except psutil.Error:
         return []
+
+
+def machine_cpu_s() -> float:
+    """CPU seconds that all programs have used since the machine started, those of the kernel included."""
+    times = psutil.cpu_times()
+    return float(sum(times) - times.idle - times.iowait - times.guest - times.guest_nice)  # guests are in user and nice too
 
 
 def _alive(process: psutil.Process) -> bool:

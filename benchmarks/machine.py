@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -20,7 +20,8 @@ PACKAGES = (
 
 @dataclass(frozen=True)
 class Machine:
-    """`cores` are those that this process may use; `load` is the average of the last minute, other programs included."""
+    """`cores` are those that this process may use; `load` is the load average of the
+    last minute when the result was made, the benchmark's own work included."""
 
     cpu: str
     cores: int
@@ -58,7 +59,7 @@ def commit() -> str:
         return "unknown"
 
 
-def without_places(words: Sequence[str]) -> list[str]:
+def without_places(words: Iterable[str]) -> list[str]:
     """A command line in which each absolute path is cut to its name: results are published, places of a machine are not."""
     return [Path(word).name if word.startswith("/") else word for word in words]
 

@@ -28,11 +28,14 @@ Triangle = tuple[Cut, Cut, Cut]
 CORNERS: tuple[Corner, ...] = tuple(product((0, 1), repeat=3))  # type: ignore[arg-type]  # three each
 
 
+@cache
 def surfel_areas(spacing_mm: tuple[float, float, float]) -> NDArray[np.float64]:
-    """Surface in mm^2 of each of the 256 neighbour codes; `spacing_mm` in the axis order of the codes' corners."""
+    """Surface in mm^2 of each of the 256 neighbour codes (read-only); `spacing_mm` in the axis order of the codes' corners."""
     a, b, c = spacing_mm
     scale = np.array([b * c, a * c, a * b])
-    return np.array([np.linalg.norm(normals * scale, axis=1).sum() for normals in _normals()])
+    areas = np.array([np.linalg.norm(normals * scale, axis=1).sum() for normals in _normals()])
+    areas.flags.writeable = False
+    return areas
 
 
 @cache

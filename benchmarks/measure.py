@@ -41,12 +41,14 @@ class MeasureOptions:
 @dataclass(frozen=True)
 class Measurement:
     """One run of one command. `samples` has a column for the times and one for each curve; `memory` holds the curves that
-    could be read. `problems` says what could not be measured and why."""
+    could be read. `others_share` is the share of all CPUs that other programs took meanwhile: where it is not near 0, the
+    wall time is not that of a free machine. `problems` says what could not be measured and why."""
 
     command: tuple[str, ...]
     exit_code: int
     wall_s: float
     cpu_s: float
+    others_share: float
     interval_s: float
     query_s: float
     left_running: int
@@ -104,6 +106,7 @@ def _measurement(command: tuple[str, ...], recording: dict[str, Any], stages_fil
         exit_code=recording["ending"]["exit_code"],
         wall_s=recording["wall_s"],
         cpu_s=recording["ending"]["cpu_s"],
+        others_share=_others_share(recording),
         interval_s=recording["interval_s"],
         query_s=recording["query_s"],
         left_running=recording["ending"]["left_running"],
@@ -113,6 +116,11 @@ def _measurement(command: tuple[str, ...], recording: dict[str, Any], stages_fil
         stages=tuple(stages),
         samples=samples,
     )
+
+
+def _others_share(recording: dict[str, Any]) -> float:
+    others_s = recording["machine_cpu_s"] - recording["ending"]["cpu_s"]
+    return float(max(0.0, others_s) / (recording["wall_s"] * (os.cpu_count() or 1)))
 
 
 def _curve(name: str, recording: dict[str, Any]) -> Curve:

@@ -45,6 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
     for name, seconds in stage_seconds(measurement.stages).items():
         print(f"  {name}: {seconds:.2f} s")
     print(f"exit code {measurement.exit_code}, {measurement.cpu_s:.2f} s of CPU, {len(measurement.samples['time_s'])} samples")
+    print(f"other programs took {100 * measurement.others_share:.0f} % of the CPUs meanwhile")
     for problem in measurement.problems:
         print(f"not measured: {problem}")
     if measurement.left_running:

@@ -45,12 +45,14 @@ def _runner(module: str, *extra: str) -> Callable[[Task, Path], list[str]]:
     return command
 
 
-def _ours(mode: str) -> Callable[[Task, Path], list[str]]:
-    def command(task: Task, folder: Path) -> list[str]:
-        what = [str(task.ct), "-o", str(folder / LABELS), "--model", str(task.bundle), "--report", str(folder / REPORT)]
-        return [sys.executable, "-m", "flare_trt.engine", "segment", *what, "--mode", mode, "--device", task.device]
+def segment_command(task: Task, folder: Path, bundle: Path, mode: str) -> list[str]:
+    """`flare-trt segment` as a fresh process, with a bundle that need not be the task's."""
+    what = [str(task.ct), "-o", str(folder / LABELS), "--model", str(bundle), "--report", str(folder / REPORT)]
+    return [sys.executable, "-m", "flare_trt.engine", "segment", *what, "--mode", mode, "--device", task.device]
 
-    return command
+
+def _ours(mode: str) -> Callable[[Task, Path], list[str]]:
+    return lambda task, folder: segment_command(task, folder, task.bundle, mode)
 
 
 def _needs(*packages: str) -> Callable[[], str | None]:

@@ -9,12 +9,12 @@ from typing import Any
 
 from flare_trt.benchmarks.compare import Agreement, Compared, Labels, Run, agreement, mean_dice
 from flare_trt.benchmarks.peers import EXACT, NNUNET
-from flare_trt.benchmarks.tables import markdown_table
+from flare_trt.benchmarks.tables import markdown_table, percent
 from flare_trt.engine.spec import Check
 
 COLUMNS = (
     *("peer", "wall (s)", "CPU (s)", "peak (MB)", "area (MB s)", "GPU peak (MB)", "GPU area (MB s)"),
-    *("DSC", "equal voxels (%)", "least DSC to nnU-Net"),
+    *("DSC", "equal voxels (%)", "least DSC to nnU-Net", "CPUs taken by others (%)"),
 )
 
 #: mode=exact: at least 99.99 % of voxels equal, DSC at least 0.999 for every class.
@@ -49,12 +49,14 @@ def _row(compared: Compared, reference: Labels | None, nnunet: Labels | None) ->
     return row | {
         "wall_s": compared.median_of(lambda run: run.measurement.wall_s),
         "cpu_s": compared.median_of(lambda run: run.measurement.cpu_s),
+        "others_share": compared.median_of(lambda run: run.measurement.others_share),
         "memory": {name: _memory(runs, name) for name in runs[0].measurement.memory},
         "dice": None if reference is None else mean_dice(labels, reference),
         "differing": None if nnunet is None else between.differing,
         "least_dice": None if nnunet is None else between.least_dice,
         "stages": {name: median(run.stages.get(name, 0.0) for run in runs) for name in runs[0].stages},
         "runs": [_raw(run) for run in runs],
+        "samples": _samples(runs),
     }
 
 
@@ -66,22 +68,37 @@ def _memory(runs: Sequence[Run], name: str) -> dict[str, float]:
 def _raw(run: Run) -> dict[str, Any]:
     measurement = run.measurement
     memory = {name: asdict(found) for name, found in measurement.memory.items()}
-    return {"wall_s": measurement.wall_s, "cpu_s": measurement.cpu_s, "memory": memory, "stages": run.stages}
+    return {
+        "wall_s": measurement.wall_s,
+        "cpu_s": measurement.cpu_s,
+        "others_share": measurement.others_share,
+        "memory": memory,
+        "stages": run.stages,
+    }
+
+
+def _samples(runs: Sequence[Run]) -> dict[str, list[float | None]]:
+    """The samples of the run whose wall time is the median, to 0.1 MB and 1 ms."""
+    middle = sorted(runs, key=lambda run: run.measurement.wall_s)[len(runs) // 2].measurement
+    columns = ["time_s", *(f"{name}_mb" for name in middle.memory)]
+    digits = {"time_s": 3}
+    return {name: [None if v is None else round(v, digits.get(name, 1)) for v in middle.samples[name]] for name in columns}
 
 
 def peer_table(rows: Sequence[dict[str, Any]]) -> str:
-    """The comparison as a table; host memory is PSS, which counts shared pages once."""
+    """The comparison as a table; host memory is RSS: read at each sample, unlike PSS, so no peak is missed."""
     cells = []
     for row in rows:
         if row["problem"] is not None:
             cells.append((row["name"], *[None] * (len(COLUMNS) - 1)))
             continue
-        host, gpu = row["memory"]["tree_pss"], row["memory"].get("gpu_tree", {})
+        host, gpu = row["memory"]["tree_rss"], row["memory"].get("gpu_tree", {})
         equal = None if row["differing"] is None else f"{100 * (1 - row['differing']):.4f}"
         least = None if row["least_dice"] is None else f"{row['least_dice']:.4f}"
         dice = None if row["dice"] is None else f"{row['dice']:.4f}"
         times = f"{row['wall_s']:.2f}", f"{row['cpu_s']:.2f}", round(host["peak_mb"]), round(host["true_mb_s"])
-        cells.append((row["name"], *times, gpu.get("peak_mb"), gpu.get("true_mb_s"), dice, equal, least))
+        memory = gpu.get("peak_mb"), gpu.get("true_mb_s")
+        cells.append((row["name"], *times, *memory, dice, equal, least, percent(row.get("others_share"))))
     return markdown_table(COLUMNS, cells)
 
 

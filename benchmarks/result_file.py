@@ -47,7 +47,7 @@ def new_result(benchmark: str, checks: Sequence[Check], data: dict[str, Any]) ->
         machine=asdict(this_machine()),
         versions=installed_versions(),
         commit=commit(),
-        command=["flare-trt", *without_places(sys.argv[1:])],
+        command=["flare-trt", "bench", *without_places(word for word in sys.argv[1:] if word != "bench")],
         checks=[asdict(check) for check in checks],
         data=data,
     )

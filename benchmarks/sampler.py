@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Protocol
 
 from flare_trt.benchmarks.gpu_memory import GpuMemory
-from flare_trt.benchmarks.host_memory import HostMemory, descendants
+from flare_trt.benchmarks.host_memory import HostMemory, descendants, machine_cpu_s
 from flare_trt.benchmarks.watched import Ending, Watched, join_family
 
 
@@ -37,7 +37,8 @@ class Sample:
 @dataclass(frozen=True)
 class Recording:
     """All samples of one run. Times count from the start on a monotonic clock; `started_at` is the wall clock then, and
-    `clock_step_s` how far the wall clock has been moved against the monotonic one until the end."""
+    `clock_step_s` how far the wall clock has been moved against the monotonic one until the end. `machine_cpu_s` are the CPU
+    seconds that all programs of the machine used meanwhile."""
 
     ending: Ending
     wall_s: float
@@ -45,6 +46,7 @@ class Recording:
     clock_step_s: float
     interval_s: float
     query_s: float  # the longest reading
+    machine_cpu_s: float
     gpu_name: str | None
     gpu_problem: str | None
     baseline: Sample
@@ -64,11 +66,13 @@ class Probe(Protocol):
 
 
 class Clock(Protocol):
-    """Seconds on a clock that nobody moves, and on the one that stage marks use."""
+    """Seconds on a clock that nobody moves, on the one that stage marks use, and of CPU that all programs have used."""
 
     def monotonic(self) -> float: ...
 
     def wall(self) -> float: ...
+
+    def machine_cpu(self) -> float: ...
 
 
 class Running(Protocol):
@@ -102,6 +106,7 @@ class SystemClock:
 
     monotonic = staticmethod(time.monotonic)
     wall = staticmethod(time.time)
+    machine_cpu = staticmethod(machine_cpu_s)
 
 
 def record(launch: Callable[[], Running], probe: Probe, clock: Clock, interval_s: float) -> Recording:
@@ -110,7 +115,7 @@ def record(launch: Callable[[], Running], probe: Probe, clock: Clock, interval_s
     The baseline is read before the start. There is at least one sample, taken right after it.
     """
     baseline = probe.read(0.0)
-    start, started_at = clock.monotonic(), clock.wall()
+    start, started_at, used_s = clock.monotonic(), clock.wall(), clock.machine_cpu()
     running = launch()
     samples, query_s, ending = [], 0.0, None
     while ending is None:
@@ -120,8 +125,9 @@ def record(launch: Callable[[], Running], probe: Probe, clock: Clock, interval_s
         ending = running.wait(interval_s)
     wall_s = clock.monotonic() - start
     step = clock.wall() - started_at - wall_s
+    measuring = interval_s, query_s, clock.machine_cpu() - used_s
     about_gpu = probe.gpu_name, probe.gpu_problem
-    return Recording(ending, wall_s, started_at, step, interval_s, query_s, *about_gpu, baseline, tuple(samples))
+    return Recording(ending, wall_s, started_at, step, *measuring, *about_gpu, baseline, tuple(samples))
 
 
 def main(argv: list[str]) -> None:

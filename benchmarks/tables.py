@@ -18,6 +18,11 @@ def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> 
     return "\n".join([lines[0], "|" + "|".join("-" * (width + 2) for width in widths) + "|", *lines[1:]])
 
 
+def percent(share: float | None) -> str | None:
+    """A share in whole per cent; None stays None."""
+    return None if share is None else f"{100 * share:.0f}"
+
+
 def measured_rows(case: str, shape_zyx: tuple[int, int, int] | None, measurement: Measurement) -> list[tuple[object, ...]]:
     """One row for each curve that was read."""
     size = None if shape_zyx is None else " x ".join(map(str, shape_zyx[::-1]))

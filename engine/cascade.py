@@ -1,7 +1,7 @@
 """Coarse to fine: find the abdomen, segment only there, and never cut an organ without saying so.
 
 Both passes are the same `predict`. After the fine pass its labels are looked at: an organ that reaches an inner face of the
-box was probably cut, so the box is enlarged once and then given up for the whole scan.
+box was probably cut, so the box grows on that side, and is given up for the whole scan where that does not help.
 """
 
 from __future__ import annotations
@@ -20,11 +20,14 @@ from flare_trt.engine.pieces import Piece, find_pieces, keep_abdomen
 from flare_trt.engine.planes import ImageSource
 from flare_trt.engine.predict import LabelSink, Pass, Runner, predict
 from flare_trt.engine.report import RoiStory
-from flare_trt.engine.roi import OPPOSITE, Located, enlarged, locate, retold, whole_scan
+from flare_trt.engine.roi import OPPOSITE, Located, extended, locate, retold, whole_scan
 from flare_trt.engine.spec import ModelSpec, StageSpec
 from flare_trt.engine.stage_plan import StagePlan, plan_stage
 from flare_trt.engine.volume import Volume
 from flare_trt.kernels import Box, Kernels
+
+#: How often a box is enlarged for vessels and gullet that it cuts.
+MOST_EXTENSIONS = 5
 
 #: An organ with less than this on a face of the box only grazes it.
 CUT_AREA_MM2 = 40.0
@@ -78,20 +81,31 @@ def find_roi(run: StageRun, ct: Volume, spec: ModelSpec) -> tuple[Located, int]:
 
 
 def segment_roi(run: StageRun, ct: Volume, located: Located, names: dict[int, str]) -> Segmented:
-    """Run the fine stage in the ROI; enlarge once, then take the whole scan, where an organ reaches the box's inner faces."""
-    story, box, tiles = located.story, located.box, 0
-    labels = np.zeros(ct.grid.shape_zyx, np.uint8)
-    while box is not None:
-        labels, more = _segment_box(run, ct, box)
-        tiles += more
+    """Run the fine stage in the ROI, and follow what the box cuts.
+
+    A cut side is enlarged by a slab that is segmented on its own. Where a solid organ is cut a second time the whole scan is
+    taken; vessels and gullet, which run on beyond any box, are followed a few slabs and then told.
+    """
+    story, box = located.story, located.box
+    if box is None:
+        return Segmented(np.zeros(ct.grid.shape_zyx, np.uint8), story, {"fine": 0})
+    labels, tiles = _segment_box(run, ct, box)
+    for extension in range(MOST_EXTENSIONS + 1):
         with run.runner.watch.stage("roi"):
             cut = cut_organs(labels, box, ct.grid, names)
-        retry = _retry(story, box, cut, ct.grid)
         story = replace(story, findings=story.findings + tuple(f"{name} reaches the box's {side} face" for name, side in cut))
-        if retry is None:
+        if not cut or extension == MOST_EXTENSIONS:
             break
-        decision, box = retry
-        story = retold(story, decision, box, ct.grid)
+        if extension and any(canonical(name) not in REACH_MM for name, _ in cut):
+            box = whole_scan(ct.grid)
+            labels, more = _segment_box(run, ct, box)
+            return Segmented(labels, retold(story, "whole", box, ct.grid), {"fine": tiles + more})
+        for side in sorted({side for _, side in cut}):
+            slab, box = extended(box, ct.grid, side)
+            found, more = _segment_box(run, ct, slab)
+            labels[slab.slices] = found[slab.slices]
+            tiles += more
+        story = retold(story, "enlarged", box, ct.grid)
     return Segmented(labels, story, {"fine": tiles})
 
 
@@ -115,19 +129,6 @@ def plan_pass(run: StageRun, frame: Frame, roi: Box | None = None) -> Pass:
     footprint = Footprint(len(sessions), sessions[0].channels, frame.ct.array.dtype.itemsize)
     layout = choose_layout(plan, footprint, run.budget_bytes).layout
     return Pass(run.stage, ImageSource.of(frame, run.stage.intensity), plan, layout)
-
-
-def _retry(story: RoiStory, box: Box, cut: list[tuple[str, str]], scan: Grid) -> tuple[str, Box] | None:
-    """The next decision and its larger box, or None where this one will do.
-
-    Vessels and gullet run on beyond any box: they are enlarged for once, and never cost the whole scan.
-    """
-    solid = [name for name, _ in cut if canonical(name) not in REACH_MM]
-    if not cut or box == whole_scan(scan):
-        return None
-    if story.decision == "roi":
-        return "enlarged", enlarged(box, scan)
-    return ("whole", whole_scan(scan)) if solid else None
 
 
 def cut_organs(labels: NDArray[np.uint8], box: Box, scan: Grid, names: dict[int, str]) -> list[tuple[str, str]]:

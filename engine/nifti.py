@@ -72,7 +72,7 @@ class NiftiReader:
                 raw = np.empty((min(step, nz - start), ny, nx), stored)
                 _fill(stream, raw)
                 if start + step >= nz and self._gzipped:
-                    stream.read(1)  # at the stream's end this is what checks the CRC
+                    stream.read(1)  # checks that the stream ends well: its trailer may still be unread
                 yield start, self._values(raw)
 
     def _values(self, raw: NDArray[Any]) -> NDArray[Any]:

@@ -18,8 +18,10 @@ from flare_trt.engine.report import RoiStory
 from flare_trt.engine.spec import RoiSpec
 from flare_trt.kernels import Box
 
-#: What an enlargement adds to every side.
+#: What an enlargement adds to a side.
 ENLARGE_MM = 40.0
+#: How far a slab that enlarges a box reaches back into it.
+OVERLAP_MM = 20.0
 
 #: Where a world direction lies in MAX_EXTENT_MM and RoiSpec's margins: head-foot, front-back, left-right.
 OPPOSITE = dict(zip("SIPALR", "ISAPRL", strict=True))
@@ -63,6 +65,25 @@ def enlarged(box: Box, scan: Grid) -> Box:
     """The box, ENLARGE_MM larger on every side, cut to the scan."""
     sides = (ENLARGE_MM, ENLARGE_MM, ENLARGE_MM)
     return grow(box, scan, sides, sides)
+
+
+def extended(box: Box, scan: Grid, side: str) -> tuple[Box, Box]:
+    """The slab that an enlargement on one side (S, I, P, ...) adds, and the enlarged box.
+
+    The slab reaches OVERLAP_MM back into the box, where the network saw too little beyond the face.
+    """
+    axis = next(i for i, letter in enumerate(scan.orientation) if side in (letter, OPPOSITE[letter]))
+    mm, size = scan.spacing_mm[axis], scan.shape_zyx[axis]
+    more, back = int(np.ceil(ENLARGE_MM / mm)), int(np.ceil(OVERLAP_MM / mm))
+    start, stop = list(box.start_zyx), list(box.stop_zyx)
+    slab_start, slab_stop = list(box.start_zyx), list(box.stop_zyx)
+    if scan.orientation[axis] == side:
+        slab_start[axis] = max(start[axis], stop[axis] - back)
+        stop[axis] = slab_stop[axis] = min(size, stop[axis] + more)
+    else:
+        slab_stop[axis] = min(stop[axis], start[axis] + back)
+        start[axis] = slab_start[axis] = max(0, start[axis] - more)
+    return Box(_triple(slab_start), _triple(slab_stop)), Box(_triple(start), _triple(stop))
 
 
 def grow(box: Box, scan: Grid, low_mm: Vector, high_mm: Vector) -> Box:

@@ -25,7 +25,7 @@ from flare_trt.engine.spec import ModelSpec, StageSpec
 from flare_trt.engine.spool import SpooledArray
 from flare_trt.engine.stopwatch import Stopwatch
 from flare_trt.engine.volume import Volume
-from flare_trt.kernels import Kernels, load
+from flare_trt.kernels import Kernels, limit_threads, load
 
 #: Called with (stage "coarse" or "fine", tiles done, tiles in all).
 StageProgress = Callable[[str, int, int], None]
@@ -59,6 +59,7 @@ class Segmenter:
         options = options or RunOptions()
         placement = place(options)
         kernels = load(placement.kernels)
+        limit_threads(placement.kernels, options.threads)
         bundle = open_bundle(Path(bundle_path))
         return Segmenter(bundle, options, placement, kernels)
 

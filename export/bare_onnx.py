@@ -20,7 +20,7 @@ def export_onnx(networks: Sequence[Path], spec_file: Path, destination: Path) ->
     """Verify ONNX files and bundle them. Raises ExportError, BundleError, OutputError.
 
     `spec_file` is a bundle.json without checksums; it names the files by their last part. There is no torch network to compare
-    with, so OpenVINO is held to ONNX Runtime.
+    with, so ONNX Runtime is held to OpenVINO, the more exact one.
     """
     require_replaceable(destination)
     try:
@@ -39,7 +39,7 @@ def export_onnx(networks: Sequence[Path], spec_file: Path, destination: Path) ->
                 files[network.file] = Path(temporary) / network.file
                 _write_self_contained(given[network.file], files[network.file])
                 verify_graph(files[network.file], stage)
-                checks += verify_logits(files[network.file], stage, session_reference(files[network.file], "onnxruntime"))
+                checks += verify_logits(files[network.file], stage, session_reference(files[network.file], "openvino"))
         provenance = replace(spec.provenance, exported_by=f"flare-trt {version('flare-trt')}", checks=checks)
         return write_bundle(replace(spec, provenance=provenance), files, destination)
 

@@ -8,7 +8,7 @@ if __name__ != "flare_trt.kernels":
     raise ImportError("import flare_trt.kernels, not kernels: run 'pip install -e .' in the checkout first")
 
 from flare_trt.kernels.contract import Box, Intensity, Kernels, Span
-from flare_trt.kernels.devices import KERNEL_DEVICES, KernelsUnavailableError, cuda_problem, load, native_problem
+from flare_trt.kernels.devices import KERNEL_DEVICES, KernelsUnavailableError, cuda_problem, limit_threads, load, native_problem
 
 __all__ = [
     "KERNEL_DEVICES",
@@ -18,6 +18,7 @@ __all__ = [
     "KernelsUnavailableError",
     "Span",
     "cuda_problem",
+    "limit_threads",
     "load",
     "native_problem",
 ]

@@ -29,6 +29,12 @@ def load(device: str) -> Kernels:
     return kernels
 
 
+def limit_threads(device: str, threads: int) -> None:
+    """Threads of every later call of a CPU device in this process, 0 for all cores. Other devices have none to limit."""
+    if device == "native":
+        import_module(KERNEL_DEVICES[device]).set_threads(threads)
+
+
 def native_problem() -> str | None:
     """Why the native kernels cannot be used, or None where they can."""
     try:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
 from flare_trt.kernels.checks import (
     IMAGE_DTYPES,
@@ -19,6 +18,7 @@ from flare_trt.kernels.checks import (
     require_values,
 )
 from flare_trt.kernels.contract import Array, Box, Intensity, Kernels, Span, Taps
+from flare_trt.kernels.host_memory import HostMemory
 
 
 def create() -> Kernels:
@@ -26,22 +26,10 @@ def create() -> Kernels:
     return ReferenceKernels()
 
 
-class ReferenceKernels:
+class ReferenceKernels(HostMemory):
     """See contract.Kernels for what each method does."""
 
     name = "reference"
-
-    def upload(self, host: NDArray[Any]) -> Array:
-        return np.ascontiguousarray(host)
-
-    def download(self, array: Array) -> NDArray[Any]:
-        return np.asarray(array)
-
-    def empty(self, shape: Sequence[int], dtype: DTypeLike) -> Array:
-        return np.empty(shape, dtype)
-
-    def zeros(self, shape: Sequence[int], dtype: DTypeLike) -> Array:
-        return np.zeros(shape, dtype)
 
     def normalise(self, image: Array, intensity: Intensity) -> Array:
         require_array("image", image, IMAGE_DTYPES, 3)

@@ -1,4 +1,4 @@
-"""`flare-trt train`: the table of its steps. Only the chosen step's module is imported."""
+"""`flare-trt train`: the table of its steps. Their modules are light: torch and nnunetv2 load when a step runs."""
 
 from __future__ import annotations
 

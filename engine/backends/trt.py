@@ -41,6 +41,20 @@ def problem() -> str | None:
 
 def open_session(onnx: Path, options: SessionOptions) -> Session:
     """Open the engine of an ONNX file on a GPU. The first time for a network and a GPU this builds it, which takes minutes."""
+    _require_usable(options)
+    return TensorRtSession(onnx, options)
+
+
+def build_ahead(onnx: Path, options: SessionOptions) -> bool:
+    """Make sure that the cache holds the engine of an ONNX file; whether it had to be built."""
+    _require_usable(options)
+    import cupy
+
+    with cupy.cuda.Device(_ordinal(options)):
+        return not load_engine(onnx, options.precision, _ordinal(options)).was_cached
+
+
+def _require_usable(options: SessionOptions) -> None:
     if not options.device.startswith("cuda:"):
         raise DeviceError(f"backend tensorrt: got device {options.device}, expected cuda:N")
     if options.precision not in ("fp32", "fp16"):
@@ -48,7 +62,16 @@ def open_session(onnx: Path, options: SessionOptions) -> Session:
     missing = problem()
     if missing:
         raise DeviceError(f"backend tensorrt: {missing}")
-    return TensorRtSession(onnx, options)
+    import cupy
+
+    count = cupy.cuda.runtime.getDeviceCount()
+    if _ordinal(options) >= count:
+        raise DeviceError(f"backend tensorrt: got device {options.device}, expected cuda:0 to cuda:{count - 1}")
+
+
+def _ordinal(options: SessionOptions) -> int:
+    """The N of cuda:N."""
+    return int(options.device.partition(":")[2])
 
 
 class TensorRtSession:
@@ -60,7 +83,7 @@ class TensorRtSession:
         import cupy
 
         self.device, self.precision = options.device, options.precision
-        self._gpu: Any = cupy.cuda.Device(int(options.device.partition(":")[2]))
+        self._gpu: Any = cupy.cuda.Device(_ordinal(options))
         with self._gpu:
             self._network: _Network | None = _Network(onnx, options.precision, self._gpu.id)
             self._workspace = Workspace.of(self._gpu.id)

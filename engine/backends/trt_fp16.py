@@ -51,6 +51,9 @@ class _Converter:
         for name in inputs:
             self._cast(name, renamed[name], "FLOAT16")
         for node in list(self._graph.node):
+            if node.op_type == "Identity" and node.input[0] in self._weights:  # how torch's exporter shares one weight
+                self._weights[node.output[0]] = self._weights[node.input[0]]
+                continue
             keeps = node.op_type in FP32_OPERATORS
             node.input[:] = [self._read(renamed.get(source, source), keeps) for source in node.input]
             results = [renamed.get(result, result) for result in node.output]
@@ -77,13 +80,16 @@ class _Converter:
     def _weight(self, source: str, keeps_fp32: bool) -> str:
         from onnx import numpy_helper
 
-        values = numpy_helper.to_array(self._weights[source])
+        tensor = self._weights[source]
+        values = numpy_helper.to_array(tensor)
         if keeps_fp32 or values.dtype != np.float32:
-            self._new_weights[source] = self._weights[source]
-            return source
+            self._new_weights[tensor.name] = tensor
+            return str(tensor.name)
         if np.abs(values).max(initial=0) > np.finfo(np.float16).max:
-            raise BundleError(f"{self._name}: the weight {source} holds values past 65504, too large for fp16; use --mode exact")
-        target = f"{source}.fp16"
+            raise BundleError(
+                f"{self._name}: the weight {tensor.name} holds values past 65504, too large for fp16; use --mode exact"
+            )
+        target = f"{tensor.name}.fp16"
         self._new_weights[target] = numpy_helper.from_array(values.astype(np.float16), target)
         return target
 

@@ -1,7 +1,7 @@
 """How kernels are launched: grid and block for a volume or a flat array, and arguments of exactly the declared width.
 
-CuPy hands a Python int over as 64 bits and a float as double, and checks neither against the kernel's parameters. Here an
-int is int32 and a float is float32; a size_t is passed as numpy.uint64 by the caller.
+CuPy hands a Python int over as 64 bits and a float as double, and checks neither against the kernel's parameters. Here a
+signed whole number is int32 and a float is float32; a size_t is passed as numpy.uint64 by the caller.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ def _packed(argument: Any) -> Any:
         raise TypeError("kernel argument: got a host array, expected an array of the device (upload it first)")
     if isinstance(argument, bool):
         raise TypeError("kernel argument: got a bool, expected an int, a float, a numpy scalar or a device array")
-    if isinstance(argument, int):
-        return np.int32(argument)
+    if isinstance(argument, (int, np.signedinteger)):
+        return np.int32(int(argument))  # from a Python int NumPy checks the range
     if isinstance(argument, float):
         return np.float32(argument)
     return argument

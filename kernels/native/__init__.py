@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
 from flare_trt.kernels.checks import (
     IMAGE_DTYPES,
@@ -21,6 +21,7 @@ from flare_trt.kernels.checks import (
 )
 from flare_trt.kernels.contract import Array, Box, Intensity, Kernels, Span, Taps
 from flare_trt.kernels.devices import KernelsUnavailableError, native_problem
+from flare_trt.kernels.host_memory import HostMemory
 
 COMPILED = "flare_trt.kernels.native._native"
 
@@ -40,25 +41,13 @@ def set_threads(threads: int) -> None:
     import_module(COMPILED).set_threads(threads)
 
 
-class NativeKernels:
+class NativeKernels(HostMemory):
     """See contract.Kernels for what each method does. Results do not depend on the number of threads or the processor."""
 
     name = "native"
 
     def __init__(self, compiled: Any) -> None:
         self._compiled = compiled
-
-    def upload(self, host: NDArray[Any]) -> Array:
-        return np.ascontiguousarray(host)
-
-    def download(self, array: Array) -> NDArray[Any]:
-        return np.asarray(array)
-
-    def empty(self, shape: Sequence[int], dtype: DTypeLike) -> Array:
-        return np.empty(shape, dtype)
-
-    def zeros(self, shape: Sequence[int], dtype: DTypeLike) -> Array:
-        return np.zeros(shape, dtype)
 
     def normalise(self, image: Array, intensity: Intensity) -> Array:
         require_array("image", image, IMAGE_DTYPES, 3)

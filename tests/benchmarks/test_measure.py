@@ -48,11 +48,22 @@ def test_the_commands_own_exit_code(command: list[str], code: int) -> None:
 def test_memory_time_and_cpu_of_a_command() -> None:
     found = measure(python(HOLD.format(mb=150, seconds=0.4)), QUICK)
     assert 150 < found.memory["tree_rss"].peak_mb < 250
-    assert 140 < found.memory["tree_pss"].peak_mb <= found.memory["tree_rss"].peak_mb
+    assert 0 < found.memory["tree_pss"].peak_mb <= found.memory["tree_rss"].peak_mb
     assert found.memory["tree_rss"].true_mb_s > 150 * 0.4
     assert found.wall_s > 0.4
     assert found.cpu_s > 0
     assert found.memory["host_used"].peak_mb > found.memory["tree_pss"].peak_mb
+
+
+def test_cpu_time_of_other_programs_is_told_from_the_commands() -> None:
+    burn = "import time; t = time.process_time(); exec('while time.process_time() - t < {}: pass')"
+    with subprocess.Popen(python(burn.format(60))) as other:
+        found = measure(["sleep", "1"], QUICK)
+        other.kill()
+    busy = measure(python(burn.format(0.5)), QUICK)
+    assert found.cpu_s < 0.5
+    assert found.others_share * (os.cpu_count() or 1) * found.wall_s > 0.1
+    assert 0 <= busy.others_share <= 1
 
 
 def test_children_are_counted() -> None:

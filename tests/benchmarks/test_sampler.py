@@ -22,6 +22,9 @@ class FakeTime:
     def wall(self) -> float:
         return self.now + self.wall_offset
 
+    def machine_cpu(self) -> float:
+        return 3 * self.now
+
 
 class FakeProbe:
     """Each reading takes `cost_s` and gives the next value."""
@@ -61,6 +64,7 @@ def test_one_sample_before_each_wait_and_a_baseline_before_the_start() -> None:
     assert [sample.gpu_device_mb for sample in found.samples] == [10.0, 20.0, 30.0]
     assert [sample.time_s for sample in found.samples] == pytest.approx([0.0, 0.1, 0.2])
     assert found.wall_s == pytest.approx(0.3)
+    assert found.machine_cpu_s == pytest.approx(0.9)
     assert found.ending == ENDING
 
 

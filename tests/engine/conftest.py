@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from flare_trt.engine.grid import Grid
-from flare_trt.engine.spec import NetworkFile, StageSpec
+from flare_trt.engine.spec import StageSpec
 from flare_trt.engine.volume import Volume
-from flare_trt.kernels import Intensity
+from tests.engine.fake_bundle import fake_spec
 
 MakeStage = Callable[..., StageSpec]
 
@@ -17,14 +17,7 @@ MakeStage = Callable[..., StageSpec]
 @pytest.fixture
 def make_stage() -> MakeStage:
     """A stage for small arrays; keyword arguments change its fields."""
-    base = StageSpec(
-        networks=(NetworkFile("fine.onnx", ""),),
-        spacing_mm=(2.0, 1.5, 1.5),
-        patch_zyx=(16, 24, 20),
-        intensity=Intensity(-200.0, 300.0, 40.0, 120.0),
-        channel_values=(0, 1, 2, 3, 4),
-        orientation="SPL",
-    )
+    base = fake_spec().fine
     return lambda **changes: replace(base, **changes)
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
+import time
 from collections.abc import Callable
 
 import pytest
@@ -113,6 +116,25 @@ def test_reading_and_writing_overlap_with_segmenting() -> None:
 
     run_overlapped(range(4), Steps(read, segment, write), recorder.tell)
     assert [job for job, _ in recorder.told] == [0, 1, 2, 3]
+
+
+def test_an_interrupt_starts_no_further_reading() -> None:
+    """Ctrl-C while the first scan is read: the second one, which waits its turn, is never read."""
+    recorder = Recorder()
+
+    def read(job: int) -> int:
+        time.sleep(0.2)  # the caller is waiting for this scan by now
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.5)  # the interrupt reaches the caller's thread meanwhile
+        return recorder.read(job)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job starts with interrupts ignored
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run_overlapped(range(9), Steps(read, recorder.segment, recorder.write), recorder.tell)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert recorder.events == [("read", 0)]
 
 
 def test_few_scans_are_held_at_once() -> None:

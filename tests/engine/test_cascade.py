@@ -10,7 +10,7 @@ from flare_trt.engine.cascade import StageRun, cut_organs, segment_cascade, segm
 from flare_trt.engine.grid import Grid
 from flare_trt.engine.predict import Runner
 from flare_trt.engine.report import RoiStory
-from flare_trt.engine.roi import Located, enlarged, whole_scan
+from flare_trt.engine.roi import Located, whole_scan
 from flare_trt.engine.spec import ModelSpec, StageSpec
 from flare_trt.engine.stopwatch import Stopwatch
 from flare_trt.engine.volume import Volume
@@ -52,13 +52,13 @@ def test_a_box_that_holds_its_organ_is_enough(make_stage: MakeStage) -> None:
     assert (found.labels == 1).sum() == pytest.approx(np.prod(ORGAN.shape_zyx), rel=0.1)
 
 
-def test_a_box_that_cuts_an_organ_is_enlarged_once(make_stage: MakeStage) -> None:
+def test_a_box_that_cuts_an_organ_grows_on_that_side(make_stage: MakeStage) -> None:
     cut = Box((35, 15, 20), (55, 45, 50))
     found = segment_roi(fine_run(make_stage()), scan((ORGAN, LIVER_HU)), at(cut), NAMES)
     assert found.roi is not None
     assert found.roi.decision == "enlarged"
     assert found.roi.findings == ("liver reaches the box's I face",)
-    assert (found.roi.start_zyx, found.roi.stop_zyx) == (enlarged(cut, GRID).start_zyx, enlarged(cut, GRID).stop_zyx)
+    assert (found.roi.start_zyx, found.roi.stop_zyx) == ((25, 15, 20), (55, 45, 50))
     assert (found.labels == 1).sum() == pytest.approx(np.prod(ORGAN.shape_zyx), rel=0.1)
 
 
@@ -71,12 +71,15 @@ def test_an_organ_that_still_is_cut_takes_the_whole_scan(make_stage: MakeStage) 
     assert (found.labels == 1).sum() == pytest.approx(np.prod(long.shape_zyx), rel=0.1)
 
 
-def test_a_vessel_that_runs_on_is_told_but_costs_one_enlargement_only(make_stage: MakeStage) -> None:
+def test_a_vessel_is_followed_and_never_costs_the_whole_scan(make_stage: MakeStage) -> None:
     long = Box((5, 20, 25), (75, 40, 45))
     found = segment_roi(fine_run(make_stage()), scan((long, AORTA_HU)), at(Box((35, 15, 20), (45, 45, 50))), NAMES)
     assert found.roi is not None
     assert found.roi.decision == "enlarged"
-    assert found.roi.findings[-1] == "aorta reaches the box's S face"
+    assert (found.labels == 2).sum() == pytest.approx(np.prod(long.shape_zyx), rel=0.1)
+    endless = segment_roi(fine_run(make_stage()), scan((long, AORTA_HU)), at(Box((5, 15, 28), (75, 45, 32))), NAMES)
+    assert endless.roi is not None
+    assert endless.roi.decision == "enlarged"
 
 
 def test_an_organ_at_the_scan_s_own_edge_is_not_cut_by_the_box() -> None:

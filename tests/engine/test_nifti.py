@@ -72,12 +72,19 @@ def test_slope_and_intercept(tmp_path: Path, slope: float, inter: float, dtype: 
     assert_equals_itk(volume, path)
 
 
-def test_whole_numbers_beyond_int16_become_float32_without_loss(tmp_path: Path) -> None:
+@pytest.mark.parametrize("beyond", [32768, -32769])
+def test_whole_numbers_beyond_int16_become_float32_without_loss(tmp_path: Path, beyond: int) -> None:
     array = scan("<i4", (9, 4, 3))
-    array[7] = 40000
+    array[7] = beyond
     path = write_raw(tmp_path / "ct.nii", array, AXIAL)
     slabs = list(NiftiReader(path).slabs(depth=2))
     assert [slab.dtype.name for _, slab in slabs] == ["int16", "int16", "int16", "float32", "int16"]
+    assert_equals_itk(read_ct(path), path)
+
+
+def test_integers_that_float32_cannot_hold_are_rounded_before_they_are_scaled(tmp_path: Path) -> None:
+    array = (scan("<i4") + 2**24 + 1).astype("<i4")
+    path = write_raw(tmp_path / "ct.nii", array, AXIAL, lambda header: header.__setitem__("scl_inter", -(2**24)))
     assert_equals_itk(read_ct(path), path)
 
 

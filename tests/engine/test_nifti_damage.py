@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import struct
 import tracemalloc
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -122,11 +123,24 @@ def test_truncations_of_a_gzip(tmp_path: Path) -> None:
             read_ct(path)
 
 
-def test_a_flipped_bit_in_a_gzip_is_seen_by_its_checksum(tmp_path: Path) -> None:
-    data = bytearray(write_raw(tmp_path / "ct.nii.gz", SCAN, AXIAL).read_bytes())
+@pytest.mark.parametrize("shape", [SCAN.shape, (40, 256, 256)])
+def test_a_flipped_bit_in_a_gzip_is_seen_by_its_checksum(tmp_path: Path, shape: tuple[int, int, int]) -> None:
+    array = np.random.default_rng(0).integers(-1000, 1000, shape).astype("<i2")
+    data = bytearray(write_raw(tmp_path / "ct.nii.gz", array, AXIAL).read_bytes())
     data[-8] ^= 1  # first byte of the CRC: all voxels decompress
     (tmp_path / "ct.nii.gz").write_bytes(data)
     with pytest.raises(InputError, match=r"ct\.nii\.gz: "):
+        read_ct(tmp_path / "ct.nii.gz")
+
+
+@pytest.mark.parametrize("voxels_at", [352, 8192])  # with 8192 no reading buffer runs past the last voxel by itself
+def test_a_gzip_that_ends_with_the_last_voxel_lacks_its_checksum(tmp_path: Path, voxels_at: int) -> None:
+    array = np.random.default_rng(0).integers(-1000, 1000, (40, 128, 128)).astype("<i2")
+    whole = write_raw(tmp_path / "whole.nii", array, AXIAL, field("vox_offset", voxels_at)).read_bytes()
+    whole = whole[:352] + bytes(voxels_at - 352) + array.tobytes()
+    packer = zlib.compressobj(wbits=31)
+    (tmp_path / "ct.nii.gz").write_bytes(packer.compress(whole) + packer.flush(zlib.Z_SYNC_FLUSH))
+    with pytest.raises(InputError, match=r"ct\.nii\.gz: the file ends early"):
         read_ct(tmp_path / "ct.nii.gz")
 
 

@@ -105,3 +105,14 @@ def test_a_scan_smaller_than_a_patch(tmp_path: Path) -> None:
     small = Volume(rng.integers(-200, 300, (3, 5, 1)).astype(np.int16), Grid((3, 5, 1), (5.0, 0.7, 0.9)))
     with Segmenter.open(fake_bundle(tmp_path / "b", fake_spec(coarse=True)), FAKE) as segmenter:
         assert segmenter.segment(small).labels.array.shape == (3, 5, 1)
+
+
+def test_the_number_of_threads_changes_no_label(tmp_path: Path, ct: Volume) -> None:
+    bundle = fake_bundle(tmp_path / "b", fake_spec(coarse=True))
+    found = []
+    for threads in (1, 2, 3):
+        with Segmenter.open(bundle, replace(FAKE, threads=threads)) as segmenter:
+            assert segmenter.placement.session.threads == threads
+            found.append(segmenter.segment(ct).labels.array)
+    for labels in found[1:]:
+        np.testing.assert_array_equal(labels, found[0])

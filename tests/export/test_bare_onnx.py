@@ -48,7 +48,7 @@ def test_a_described_network_becomes_a_bundle(network: Path, spec_file: Path, tm
     with open_bundle(tmp_path / "bundle.zip") as bundle:
         assert bundle.spec == spec
     assert spec.provenance.exported_by.startswith("flare-trt ")
-    assert spec.provenance.checks[0].name.startswith("net.onnx, CT-like patch, openvino against onnxruntime")
+    assert spec.provenance.checks[0].name.startswith("net.onnx, CT-like patch, onnxruntime against openvino")
 
 
 def test_free_batch_and_external_weights_are_mended(network: Path, spec_file: Path, tmp_path: Path) -> None:

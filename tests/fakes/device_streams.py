@@ -102,9 +102,9 @@ def get_current_stream() -> Stream:
 
 
 def require_no_capture(what: str) -> None:
-    """CUDA refuses synchronous work on a stream that is being captured."""
-    if get_current_stream().is_capturing():
-        raise RuntimeError(f"{what} while the stream is being captured")
+    """Refuse what may not happen while any stream is being captured: memory that moves, and synchronous work."""
+    if any(stream.is_capturing() for stream in _by_pointer.values()):
+        raise RuntimeError(f"{what} while a stream is being captured")
 
 
 def stream_at(pointer: int) -> Stream:

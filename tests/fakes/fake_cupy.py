@@ -54,6 +54,7 @@ def modules() -> dict[str, ModuleType]:
     """The fake packages as they stand in sys.modules."""
     runtime = SimpleNamespace(
         driverGetVersion=lambda: 13020,
+        getDeviceCount=lambda: 1,
         getDeviceProperties=lambda device: {"name": b"Fake GPU"},
         CUDARuntimeError=device_streams.CUDARuntimeError,
     )

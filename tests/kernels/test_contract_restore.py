@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tests.kernels.kernel_cases import linear_taps, nearest_taps, normal, random_taps, restore
 
 from flare_trt.kernels import Kernels, load
+from flare_trt.kernels.contract import Taps
 
 METHODS = ["restore_argmax", "restore_regions"]
 SIZES = [((5, 13, 21), (7, 29, 37)), ((6, 20, 11), (4, 13, 30)), ((1, 2, 9), (3, 5, 9)), ((2, 1, 1), (5, 1, 3))]
@@ -73,6 +74,38 @@ def test_the_planes_of_a_ring_in_any_order(kernels: Kernels) -> None:
     turned = type(z)((z.lower + 4) % 6, (z.upper + 4) % 6, z.weight)
     expected = restore(kernels, "restore_argmax", ring, (z, *taps), values)
     assert np.array_equal(restore(kernels, "restore_argmax", np.roll(ring, 4, axis=1), (turned, *taps), values), expected)
+
+
+def above(half: float) -> float:
+    """The next larger half."""
+    return float(np.nextafter(np.float16(half), np.float16(np.inf)))
+
+
+#: Logits of channels 0 and 1 at two corners. Channel 1 wins at both, and yet not everywhere between them.
+BLURRED = [
+    ([1.99, 7.98], [above(1.99), above(7.98)]),  # the gap is less than a unit in the last place at 4
+    ([-7.98, -1.99], [above(-7.98), above(-1.99)]),
+    ([-65504.0, 0.0], [-60000.0, 6e-8]),  # float32 loses the small corner beside the large one
+]
+
+
+@pytest.mark.parametrize("corners", BLURRED)
+def test_a_winner_at_all_corners_may_lose_between_them(kernels: Kernels, corners: Any) -> None:
+    ring = np.array(corners, np.float16).reshape(2, 1, 1, 2)
+    along = Taps(np.zeros(4097, np.int32), np.ones(4097, np.int32), np.linspace(0, 1, 4097, dtype=np.float32))
+    taps, values = (linear_taps(1, 1), linear_taps(1, 1), along), np.array([5, 9], np.uint8)
+    expected = restore(load("reference"), "restore_argmax", ring, taps, values)
+    assert expected[0, 0, 0] == 9
+    assert 0 < (expected == 5).mean() < 0.5
+    assert np.array_equal(restore(kernels, "restore_argmax", ring, taps, values), expected)
+
+
+def test_a_region_at_all_corners_may_be_lost_between_them(kernels: Kernels) -> None:
+    ring = np.array([65504.0, 6e-8], np.float16).reshape(1, 1, 1, 2)
+    along = Taps(np.zeros(3, np.int32), np.ones(3, np.int32), np.array([0, 0.5, 1], np.float32))
+    taps = linear_taps(1, 1), linear_taps(1, 1), along
+    got = restore(kernels, "restore_regions", ring, taps, np.array([7], np.uint8))
+    assert got.ravel().tolist() == [7, 7, 0]
 
 
 #: Halves that lie as close as can be, of very different size, or out of range.

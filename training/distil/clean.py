@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from flare_trt.training.pieces import find_pieces
+
 #: Largest plausible volume (ml) of FLARE's organs 1 to 13: a larger piece is a tumour, ascites or another organ.
 LIMIT_ML = (3000.0, 450.0, 1000.0, 250.0, 400.0, 250.0, 25.0, 25.0, 250.0, 120.0, 1500.0, 250.0, 450.0)
 
@@ -14,21 +16,13 @@ SECOND_PIECE = 0.25
 
 def clean_shares(shares: NDArray[np.float32], voxel_ml: float) -> None:
     """Set stray pieces in the arg-max of (c, z, y, x) probabilities to background, in place."""
-    import cc3d
-
-    labels = shares.argmax(0).astype(np.uint8)
-    pieces = cc3d.connected_components(labels, connectivity=26)
-    counts = np.bincount(pieces.ravel())
-    first = np.zeros(len(counts), np.int64)  # label of each piece
-    index = np.unique(pieces.ravel(), return_index=True)[1]
-    first[pieces.ravel()[index]] = labels.ravel()[index]
-    stray = np.zeros(len(counts), bool)
+    pieces = find_pieces(shares.argmax(0).astype(np.uint8))
+    stray = np.zeros(len(pieces.voxels), bool)
     for label, limit_ml in enumerate(LIMIT_ML, start=1):
-        own = np.nonzero(first == label)[0]
-        plausible = counts[own] * voxel_ml <= limit_ml
-        largest = counts[own][plausible].max(initial=0)
-        stray[own] = ~plausible | (counts[own] < SECOND_PIECE * largest)
-    stray[0] = False
-    where = stray[pieces]
+        own = np.nonzero(pieces.label == label)[0]
+        plausible = pieces.voxels[own] * voxel_ml <= limit_ml
+        largest = pieces.voxels[own][plausible].max(initial=0)
+        stray[own] = ~plausible | (pieces.voxels[own] < SECOND_PIECE * largest)
+    where = stray[pieces.index]
     shares[:, where] = 0
     shares[0, where] = 1

@@ -15,11 +15,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
     steps = parser.add_subparsers(dest="distil_step", required=True, metavar="STEP")
     views = steps.add_parser("views", help="let the teacher label random views of the CTs")
     train = steps.add_parser("train", help="train a student on the views and on phantoms")
+    bundle = steps.add_parser("bundle", help="write two students as a model bundle")
     for step in (views, train):
         step.add_argument("--config", type=Path, required=True, help="configuration, see training/runs/*.json")
         step.add_argument("--cache", type=Path, required=True, help="folder of the teacher's views")
-        step.add_argument("--data", type=Path, default=Path(), help="folder that the configuration's paths start from")
+    for step in (views, train, bundle):
+        step.add_argument("--data", type=Path, default=Path(), help="folder that the configurations' paths start from")
         step.add_argument("--threads", type=int, default=1)
+    for name in ("coarse", "fine"):
+        bundle.add_argument(f"--{name}", type=Path, required=True, metavar="CONFIG", help=f"configuration of the {name} student")
+        bundle.add_argument(
+            f"--{name}-checkpoint", type=Path, metavar="PT", help="best.pt of its run; default: the teacher's weights"
+        )
+    bundle.add_argument("-o", "--output", type=Path, required=True, metavar="BUNDLE", help="folder to write")
     train.add_argument("--run", type=Path, required=True, help="folder of checkpoints and log", dest="run_folder")
     train.add_argument("--resume", action="store_true", help="continue the run that stands in the folder")
     train.add_argument("--minutes", type=float, default=math.inf, help="stop, resumable, after so long")
@@ -29,15 +37,21 @@ def run(arguments: argparse.Namespace) -> int:
     """Run one step of the distillation."""
     import torch
 
-    from flare_trt.training.distil.config import read_config
-
     torch.set_num_threads(arguments.threads)
-    config = read_config(arguments.config, arguments.data)
-    if arguments.distil_step == "views":
-        from flare_trt.training.distil.views import make_views
+    steps = {"views": _views, "train": _train, "bundle": _bundle}
+    steps[arguments.distil_step](arguments)
+    return 0
 
-        make_views(config, arguments.cache, arguments.threads)
-        return 0
+
+def _views(arguments: argparse.Namespace) -> None:
+    from flare_trt.training.distil.config import read_config
+    from flare_trt.training.distil.views import make_views
+
+    make_views(read_config(arguments.config, arguments.data), arguments.cache, arguments.threads)
+
+
+def _train(arguments: argparse.Namespace) -> None:
+    from flare_trt.training.distil.config import read_config
     from flare_trt.training.distil.loop import train
     from flare_trt.training.distil.views import open_views
 
@@ -45,5 +59,14 @@ def run(arguments: argparse.Namespace) -> int:
     if started and not arguments.resume:
         raise InputError(f"{arguments.run_folder}: a run stands here; add --resume to continue it, or name another folder")
     arguments.run_folder.mkdir(parents=True, exist_ok=True)
+    config = read_config(arguments.config, arguments.data)
     train(config, open_views(arguments.cache), arguments.run_folder, time.monotonic() + 60 * arguments.minutes)
-    return 0
+
+
+def _bundle(arguments: argparse.Namespace) -> None:
+    from flare_trt.training.distil.config import read_config
+    from flare_trt.training.distil.student_bundle import Student, write_student_bundle
+
+    coarse = Student(read_config(arguments.coarse, arguments.data), arguments.coarse_checkpoint)
+    fine = Student(read_config(arguments.fine, arguments.data), arguments.fine_checkpoint)
+    write_student_bundle(coarse, fine, arguments.output)

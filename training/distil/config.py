@@ -36,11 +36,11 @@ class DataConfig:
 @dataclass(frozen=True)
 class MixConfig:
     """Shares of the training patches: whole phantoms, CTs carried on by a phantom's body, the rest plain CTs; and of the
-    patches that are cut to a slab, blanked outside a circle of view, or taken with a random intensity."""
+    patches that are cut to a smaller scan, blanked outside a circle of view, or taken with a random intensity."""
 
     phantom: float = 0.15
     extended: float = 0.0
-    slab: float = 0.15
+    short: float = 0.15
     circle: float = 0.1
     intensity: float = 0.8
 

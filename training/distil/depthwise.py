@@ -8,6 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+#: Values of as many channels as are worked on together: 2 MiB, so that the 27 shifts find them in the cache.
+CACHED_VALUES = 1 << 19
+
 
 class DepthwiseConv3d(nn.Conv3d):
     """nn.Conv3d with one 3x3x3 filter a channel, padding 1: same parameters and values, faster gradients at stride 1.
@@ -45,13 +48,14 @@ class _Depthwise(torch.autograd.Function):
 
 def _weight_gradient(image: Tensor, gradient: Tensor) -> Tensor:
     """Gradient (c, 1, 3, 3, 3) of the filters: for each shift, the sum of image * gradient over their overlap."""
-    batch, channels, depth, height, width = image.shape
+    channels, depth, height, width = image.shape[1:]
     padded = functional.pad(image, (1, 1, 1, 1, 1, 1))
-    result = torch.zeros(channels, 27, dtype=image.dtype)
-    for n in range(batch):
-        for c in range(channels):
-            for k in range(27):
-                z, y, x = k // 9, k // 3 % 3, k % 3
-                window = padded[n, c, z : z + depth, y : y + height, x : x + width]
-                result[c, k] += (window * gradient[n, c]).sum()
+    result = torch.empty(channels, 27, dtype=image.dtype)
+    together = max(1, CACHED_VALUES // (depth * height * width))
+    for first in range(0, channels, together):
+        part = slice(first, first + together)
+        for k in range(27):
+            z, y, x = k // 9, k // 3 % 3, k % 3
+            window = padded[:, part, z : z + depth, y : y + height, x : x + width]
+            result[part, k] = (window * gradient[:, part]).sum((0, 2, 3, 4))
     return result.view(channels, 1, 3, 3, 3)

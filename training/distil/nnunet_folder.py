@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from flare_trt.engine.spec import ModelSpec, StageSpec
+from flare_trt.kernels import Intensity
 from flare_trt.training.distil.network import NetworkConfig, SeparableUNet, Triple, network_from_onnx
 
 
@@ -56,6 +57,22 @@ def _dataset(spec: ModelSpec) -> dict[str, Any]:
 
 
 def _plans(stage: StageSpec, config: NetworkConfig) -> dict[str, Any]:
+    return {
+        "dataset_name": "Dataset001_separable",
+        "plans_name": "nnUNetPlans",
+        "original_median_spacing_after_transp": list(stage.spacing_mm),
+        "original_median_shape_after_transp": list(stage.patch_zyx),
+        "image_reader_writer": "SimpleITKIO",
+        "transpose_forward": [0, 1, 2],
+        "transpose_backward": [0, 1, 2],
+        "configurations": {"3d_fullres": _configuration(stage, config)},
+        "experiment_planner_used": "ExperimentPlanner",
+        "label_manager": "LabelManager",
+        "foreground_intensity_properties_per_channel": {"0": _statistics(stage.intensity)},
+    }
+
+
+def _configuration(stage: StageSpec, config: NetworkConfig) -> dict[str, Any]:
     layout = {
         "features": list(config.features),
         "strides_zyx": [list(stride) for stride in config.strides_zyx],
@@ -64,7 +81,7 @@ def _plans(stage: StageSpec, config: NetworkConfig) -> dict[str, Any]:
     }
     resampling = "resample_data_or_seg_to_shape"
     image = {"is_seg": False, "order": 3, "order_z": 0, "force_separate_z": None}
-    configuration = {
+    return {
         "data_identifier": "nnUNetPlans_3d_fullres",
         "preprocessor_name": "DefaultPreprocessor",
         "batch_size": 2,
@@ -86,8 +103,10 @@ def _plans(stage: StageSpec, config: NetworkConfig) -> dict[str, Any]:
         },
         "batch_dice": False,
     }
-    intensity = stage.intensity
-    statistics = {
+
+
+def _statistics(intensity: Intensity) -> dict[str, float]:
+    return {
         "mean": intensity.mean_hu,
         "std": intensity.std_hu,
         "percentile_00_5": intensity.low_hu,
@@ -95,17 +114,4 @@ def _plans(stage: StageSpec, config: NetworkConfig) -> dict[str, Any]:
         "median": intensity.mean_hu,
         "min": intensity.low_hu,
         "max": intensity.high_hu,
-    }
-    return {
-        "dataset_name": "Dataset001_separable",
-        "plans_name": "nnUNetPlans",
-        "original_median_spacing_after_transp": list(stage.spacing_mm),
-        "original_median_shape_after_transp": list(stage.patch_zyx),
-        "image_reader_writer": "SimpleITKIO",
-        "transpose_forward": [0, 1, 2],
-        "transpose_backward": [0, 1, 2],
-        "configurations": {"3d_fullres": configuration},
-        "experiment_planner_used": "ExperimentPlanner",
-        "label_manager": "LabelManager",
-        "foreground_intensity_properties_per_channel": {"0": statistics},
     }

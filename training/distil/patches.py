@@ -44,8 +44,8 @@ def draw_patch(views: Sequence[View], config: DistilConfig, rng: np.random.Gener
     if rng.random() < config.mix.intensity:
         hu = vary_intensity(hu, rng)
     image = torch.from_numpy(normalise(hu.numpy(), config.teacher.intensity))
-    if rng.random() < config.mix.slab:
-        image, target = _slab(image, target, rng)
+    if rng.random() < config.mix.short:
+        image, target = _short_scan(image, target, rng)
     return Patch(image, target)
 
 
@@ -120,18 +120,21 @@ def _circle_of_view(hu: Tensor, target: Tensor, rng: np.random.Generator) -> tup
     return torch.where(outside, torch.tensor(-1024.0), hu), _only_background(target, outside.expand(hu.shape))
 
 
-def _slab(image: Tensor, target: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-    """Keep a slab in z and put the padding of a short scan (0 in normalised units) around it."""
-    depth = image.shape[0]
-    keep = int(rng.uniform(0.25, 0.9) * depth)
-    low = (depth - keep) // 2  # the padding is centred
-    shift = int(rng.integers(0, depth - keep + 1))
-    result, outside = torch.zeros_like(image), torch.ones(depth, dtype=torch.bool)
-    result[low : low + keep] = image[shift : shift + keep]
-    outside[low : low + keep] = False
-    moved = torch.zeros_like(target)
-    moved[:, low : low + keep] = target[:, shift : shift + keep]
-    return result, _only_background(moved, outside[:, None, None].expand(image.shape))
+def _short_scan(image: Tensor, target: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+    """Keep a box and put the padding of a scan that is smaller than the patch (0 in normalised units) around it.
+
+    Half of the boxes are slabs: whole in plane.
+    """
+    shape = np.array(image.shape)
+    least = np.array([0.25, 0.5, 0.5]) if rng.random() < 0.5 else np.array([0.25, 1.0, 1.0])
+    keep = np.maximum(1, (rng.uniform(least, 1.0) * shape).astype(int))
+    low = (shape - keep) // 2  # the padding is centred
+    shift = rng.integers(0, shape - keep + 1)
+    here = tuple(slice(int(a), int(a + n)) for a, n in zip(low, keep, strict=True))
+    there = tuple(slice(int(a), int(a + n)) for a, n in zip(shift, keep, strict=True))
+    result, moved, outside = torch.zeros_like(image), torch.zeros_like(target), torch.ones(image.shape, dtype=torch.bool)
+    result[here], moved[(slice(None), *here)], outside[here] = image[there], target[(slice(None), *there)], False
+    return result, _only_background(moved, outside)
 
 
 def _only_background(target: Tensor, where: Tensor) -> Tensor:

@@ -28,9 +28,14 @@ class NnUNetFolders:
         os.environ["nnUNet_raw"] = str(self.raw.resolve())  # noqa: SIM112  # nnU-Net's spelling
         os.environ["nnUNet_preprocessed"] = str(self.preprocessed.resolve())  # noqa: SIM112
         os.environ["nnUNet_results"] = str(self.results.resolve())  # noqa: SIM112
-        os.environ["nnUNet_extTrainer"] = str(Path(__file__).parent / "trainers")  # noqa: SIM112
+        announce_trainers()
         self.preprocessed.mkdir(parents=True, exist_ok=True)
         self.results.mkdir(parents=True, exist_ok=True)
+
+
+def announce_trainers() -> None:
+    """Let nnunetv2 find our trainers by name, also where it only loads a model that one of them trained."""
+    os.environ["nnUNet_extTrainer"] = str(Path(__file__).parent / "trainers")  # noqa: SIM112  # nnU-Net's spelling
 
 
 @dataclass(frozen=True)

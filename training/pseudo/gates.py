@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from flare_trt.engine.anatomy import CORE_ORGANS
 from flare_trt.engine.volume import Volume
+from flare_trt.training.pieces import find_pieces
 from flare_trt.training.prepare.coarse_labels import FINE_IGNORE
 from flare_trt.training.prepare.inspect_case import LABEL_NAMES, label_volumes
 from flare_trt.training.prepare.vouching import ORGANS
@@ -79,16 +80,11 @@ def _odd_volumes(volumes_ml: Mapping[int, float]) -> list[str]:
 
 
 def _scattered(merged: Volume, limits: GateLimits) -> list[str]:
-    import cc3d
-
-    pieces = cc3d.connected_components(merged.array, connectivity=26)
-    counts = np.bincount(pieces.ravel())
-    index = np.unique(pieces.ravel(), return_index=True)[1]
-    owner = merged.array.ravel()[index]
-    large = counts * merged.grid.voxel_ml >= limits.piece_ml
+    pieces = find_pieces(merged.array)
+    large = pieces.voxels * merged.grid.voxel_ml >= limits.piece_ml
     found = []
     for label in ORGANS:
-        count = int((large & (owner == label)).sum())
+        count = int((large & (pieces.label == label)).sum())
         if count > limits.most_pieces:
             found.append(f"{LABEL_NAMES[label]}: {count} pieces, at most {limits.most_pieces} allowed")
     return found

@@ -23,6 +23,7 @@ from flare_trt.kernels import Box, load
 from flare_trt.training.distil.scans import network_image, resampled
 from flare_trt.training.distil.soft_labels import SoftLabels, soft_labels
 from flare_trt.training.distil.windows import probabilities
+from flare_trt.training.fit.runs import announce_trainers
 from flare_trt.training.pseudo.doubt import DoubtLimits, disagreement, doubtful
 
 Labels = NDArray[np.uint8]
@@ -104,6 +105,7 @@ class NnUNetTeacher:
         import torch
         from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 
+        announce_trainers()
         self.name, self._limits = str(folder), limits
         self._predictor: Any = nnUNetPredictor(
             perform_everything_on_device=device != "cpu", use_mirroring=False, device=torch.device(device)

@@ -174,7 +174,7 @@ def test_no_room_on_the_gpu_is_a_device_error(tensorrt: Tensorrt, tmp_path: Path
         open_on_gpu(conv_net(tmp_path / "net.onnx", [1, 1, *PATCH]))
 
 
-@pytest.mark.parametrize("options", [SessionOptions("cpu"), SessionOptions("cuda:0", "bf16")])
+@pytest.mark.parametrize("options", [SessionOptions("cpu"), SessionOptions("cuda:0", "bf16"), SessionOptions("cuda:1")])
 def test_wrong_options_are_refused(tensorrt: Tensorrt, tmp_path: Path, options: SessionOptions) -> None:
     with pytest.raises(DeviceError, match="expected"):
         open_session("tensorrt", tmp_path / "net.onnx", options)

@@ -57,6 +57,18 @@ def changed(source: bytes, change: Any) -> bytes:
     return bytes(network.SerializeToString())
 
 
+def test_a_shared_weight_of_a_norm_keeps_fp32(tmp_path: Path) -> None:
+    def share(graph: Any) -> None:
+        graph.node.insert(0, onnx.helper.make_node("Identity", ["scale"], ["shared"]))
+        graph.node[2].input[1] = "shared"
+
+    source = changed(conv_net(tmp_path / "net.onnx", [1, 1, *PATCH]).read_bytes(), share)
+    network = onnx.load_model_from_string(to_fp16(source, "net.onnx"))
+    (norm,) = (node for node in network.graph.node if node.op_type == "InstanceNormalization")
+    assert [*norm.input[1:]] == ["scale", "shift"]
+    assert types_of(network)["scale"] == "FLOAT"
+
+
 def test_an_operator_without_a_rule_is_refused(tmp_path: Path) -> None:
     def rename(graph: Any) -> None:
         graph.node[2].op_type = "Softmax"

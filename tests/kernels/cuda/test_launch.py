@@ -34,14 +34,15 @@ def test_elements_in_rows_and_in_strides() -> None:
 
 def test_arguments_have_the_declared_width() -> None:
     kernel = Recorder()
-    run(kernel, Launch.over_elements(5), 3, 0.5, np.uint64(2**40), np.float32(2), "array")
+    run(kernel, Launch.over_elements(5), 3, np.int64(3), 0.5, np.float64(0.5), np.uint64(2**40), "array")
     packed = kernel.calls[0][2]
-    assert [getattr(value, "dtype", None) for value in packed] == [np.int32, np.float32, np.uint64, np.float32, None]
+    assert [getattr(value, "dtype", None) for value in packed] == [np.int32, np.int32, np.float32, np.float32, np.uint64, None]
 
 
-def test_a_number_that_does_not_fit_is_an_error() -> None:
+@pytest.mark.parametrize("number", [2**31, np.int64(2**31)])
+def test_a_number_that_does_not_fit_is_an_error(number: Any) -> None:
     with pytest.raises(OverflowError):
-        run(Recorder(), Launch.over_elements(5), 2**31)
+        run(Recorder(), Launch.over_elements(5), number)
 
 
 def test_nothing_is_launched_over_nothing() -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tests.fakes import fake_cupy, shim_build
-from tests.kernels.cuda import test_against_reference as against
+from tests.kernels import test_contract as contract
+from tests.kernels import test_contract_resample as resample
+from tests.kernels.cuda import test_large_cases as large
 
-from flare_trt.kernels import Kernels, load
+from flare_trt.kernels import load
 
 #: (source, right, wrong): one fault in each source, all in one build.
 FAULTS = [
@@ -25,7 +29,7 @@ FAULTS = [
 
 
 @pytest.fixture(scope="module")
-def faulty(library: Path) -> Path:
+def faulty(cuda_library: Path) -> Path:
     """One build with every fault in it."""
     changed: dict[str, str] = {}
     for source, right, wrong in FAULTS:
@@ -34,38 +38,26 @@ def faulty(library: Path) -> Path:
     return shim_build.build("flare_host.cpp", shim_build.LIBRARY, changed)
 
 
-def finish(kernels: Kernels) -> None:
-    against.test_finish_and_clear_are_bit_exact(kernels, (5, 9))
+CHECKS = [
+    functools.partial(contract.test_blend_and_finish_equal_torch_half, channels=3, ring_planes=19),
+    functools.partial(contract.test_bounds_equal_scipy, shape=(11, 9, 35), count=5),
+    functools.partial(contract.test_box_nonzero, dtype=np.int16),
+    functools.partial(contract.test_normalise_equals_nnunet, std_hu=141.3),
+    functools.partial(contract.test_components_equal_scipy, count=7),
+    functools.partial(contract.test_clear_zeroes_these_planes_alone),
+    functools.partial(resample.test_equal_orders_equal_scikit_image, source=(7, 33, 41), target=(11, 51, 29), orders=(1, 1, 1)),
+    functools.partial(large.test_hostile_logits, method="restore_argmax"),
+]
 
 
-def resample(kernels: Kernels) -> None:
-    against.test_resample_whole_volumes(kernels, (1, 1, 1), (11, 51, 29))
-
-
-def restore(kernels: Kernels) -> None:
-    against.test_restore_is_exact(kernels, "restore_argmax")
-
-
-@pytest.mark.parametrize(
-    "check",
-    [
-        against.test_blend_is_bit_exact,
-        against.test_bounds_of_labels,
-        against.test_boxes,
-        against.test_normalise_is_bit_exact,
-        against.test_components,
-        resample,
-        restore,
-        finish,
-    ],
-)
-def test_a_wrong_kernel_is_caught(faulty: Path, check: Callable[[Kernels], None]) -> None:
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.func.__name__.removeprefix("test_"))
+def test_a_wrong_kernel_is_caught(faulty: Path, check: Callable[..., None]) -> None:
     with fake_cupy.installed(faulty), pytest.raises(AssertionError):
-        check(load("cuda"))
+        check(kernels=load("cuda"))
 
 
 @pytest.fixture
-def no_barrier(library: Path) -> Path:
+def no_barrier(cuda_library: Path) -> Path:
     """The range reduction without its first barrier."""
     fault = shim_build.edited("range.cu", "    }\n    __syncthreads();\n    unsigned lowest", "    }\n    unsigned lowest")
     return shim_build.build("flare_host.cpp", shim_build.LIBRARY, fault)
@@ -73,13 +65,13 @@ def no_barrier(library: Path) -> Path:
 
 def test_a_missing_barrier_shows_in_reversed_order(no_barrier: Path) -> None:
     with fake_cupy.installed(no_barrier, reversed_order=True), pytest.raises(AssertionError):
-        against.test_value_range(load("cuda"))
+        large.test_value_range_of_many_blocks(load("cuda"))
 
 
-def test_a_divergent_barrier_is_an_error(library: Path) -> None:
+def test_a_divergent_barrier_is_an_error(cuda_library: Path) -> None:
     fault = shim_build.edited(
         "box.cu", "    if (column < plane) {\n        int first", "    if (column >= plane) return;\n    {\n        int first"
     )
     divergent = shim_build.build("flare_host.cpp", shim_build.LIBRARY, fault)
     with fake_cupy.installed(divergent), pytest.raises(RuntimeError, match="not all threads of a block reached a barrier"):
-        against.test_boxes(load("cuda"))
+        contract.test_box_nonzero(load("cuda"), np.int16)

@@ -44,8 +44,8 @@ def test_a_run_stops_in_time_and_leaves_a_checkpoint(tmp_path: Path) -> None:
 
 
 def test_the_student_learns(tmp_path: Path) -> None:
-    mix = MixConfig(phantom=0, extended=0, slab=0, circle=0, intensity=0)
-    schedule = ScheduleConfig(steps=40, learning_rate=1e-2, warmup_steps=4, log_every=10, validate_every=1000)
+    mix = MixConfig(phantom=0, extended=0, short=0, circle=0, intensity=0)
+    schedule = ScheduleConfig(steps=60, learning_rate=2e-2, warmup_steps=4, log_every=10, validate_every=1000)
     train(tiny_config(mix=mix, schedule=schedule), [phantom_view()], tmp_path)
     losses = [json.loads(line)["loss"] for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert losses[-1] < 0.75 * losses[0]

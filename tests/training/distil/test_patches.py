@@ -11,7 +11,7 @@ from flare_trt.training.distil.patches import draw_patch
 from flare_trt.training.distil.warp import WarpRange
 from tests.training.distil.distil_fixtures import INTENSITY, phantom_view, tiny_config
 
-PLAIN = MixConfig(phantom=0, extended=0, slab=0, circle=0, intensity=0)
+PLAIN = MixConfig(phantom=0, extended=0, short=0, circle=0, intensity=0)
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def centres(target: torch.Tensor) -> dict[int, np.ndarray]:
         PLAIN,
         replace(PLAIN, phantom=1),
         replace(PLAIN, extended=1),
-        replace(PLAIN, slab=1),
+        replace(PLAIN, short=1),
         replace(PLAIN, circle=1),
         replace(PLAIN, intensity=1),
     ],
@@ -79,10 +79,19 @@ def test_half_labels_and_full_ones_agree(views) -> None:
             assert np.abs(place - centres(pooled)[label]).max() < 0.6
 
 
-def test_a_slab_is_padded_with_zeros_about_its_centre(views) -> None:
-    patch = draw_patch(views, tiny_config(mix=replace(PLAIN, slab=1)), np.random.default_rng(2))
-    empty = (patch.image == 0).all(dim=2).all(dim=1)
-    rows = torch.nonzero(~empty)[:, 0]
-    assert 0 < len(rows) < len(empty)
-    assert int(rows[0]) == (len(empty) - len(rows)) // 2
-    assert bool((patch.target[0][empty] == 1).all())
+def test_a_short_scan_is_padded_with_zeros_about_its_centre(views) -> None:
+    shown = []
+    for seed in range(6):
+        patch = draw_patch(views, tiny_config(mix=replace(PLAIN, short=1)), np.random.default_rng(seed))
+        empty = patch.image == 0
+        shown.append([])
+        for axis in range(3):
+            filled = torch.nonzero(~empty.all(dim=2 if axis < 2 else 1).all(dim=1 if axis < 1 else 0))[:, 0]
+            size = empty.shape[axis]
+            assert int(filled[0]) == (size - len(filled)) // 2
+            shown[-1].append(len(filled) / size)
+        assert bool((patch.target[0][empty] == 1).all())
+    shares = np.array(shown)
+    assert shares[:, 0].min() < 0.8
+    assert (shares[:, 1:] == 1).all(axis=1).any(), "some are slabs"
+    assert (shares[:, 1:] < 1).all(axis=1).any(), "some are narrow"

@@ -1,0 +1,42 @@
+"""One scan under a memory budget in a process of its own: prints as JSON what the process took above its idle size.
+
+Idle is a process that has imported the engine and the network library but opened nothing. The peak is the kernel's own
+high-water mark of resident memory, so nothing between two samples is missed.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from flare_trt.engine.errors import BudgetError
+from flare_trt.engine.memory import MB, resident_bytes
+
+
+def main(bundle: Path, scan: Path, labels: Path, budget_mb: int) -> dict[str, float | str]:
+    """Segment and write with this budget; budget 0 means none."""
+    import openvino  # noqa: F401  # part of the idle process
+
+    from flare_trt.engine import Segmenter, read_ct, write_labels
+    from flare_trt.engine.nifti import spool_ct
+    from flare_trt.engine.options import RunOptions
+
+    idle = resident_bytes()
+    read = spool_ct if budget_mb else read_ct
+    try:
+        with Segmenter.open(bundle, RunOptions(device="cpu", max_memory_mb=budget_mb or None)) as segmenter:
+            found = segmenter.segment(read(scan))
+        write_labels(labels, found.labels)
+    except BudgetError as error:
+        return {"refused": str(error)}
+    return {"above_idle_mb": (_peak_bytes() - idle) / MB, "idle_mb": idle / MB}
+
+
+def _peak_bytes() -> int:
+    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) * 1024
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(main(Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4]))) + "\n")

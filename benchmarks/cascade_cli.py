@@ -1,0 +1,106 @@
+"""`flare-trt bench cascade`: the paper's Table 6 on one scan: nnU-Net, ours without the coarse stage, with it, and fast.
+
+All run the same fine weights. Labels are compared with those of the fine network over the whole scan in mode=exact, which is
+what the cascade must not change.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from flare_trt.benchmarks.compare import Compared, compare, mean_dice
+from flare_trt.benchmarks.peers import NNUNET, Peer, Task, segment_command
+from flare_trt.benchmarks.peers_cli import tell_checks
+from flare_trt.benchmarks.peers_report import peer_rows, stage_table
+from flare_trt.benchmarks.result_file import new_result, save_result
+from flare_trt.benchmarks.tables import markdown_table, percent
+from flare_trt.engine.nifti import NiftiReader
+from flare_trt.engine.spec import Check
+
+WHOLE, EXACT, FAST = "without coarse", "cascade, exact", "cascade, fast"
+COLUMNS = (
+    "variant",
+    "seconds",
+    "times faster than nnU-Net",
+    "DSC to whole volume",
+    "network share",
+    "peak (MB)",
+    "CPUs taken by others (%)",
+)
+#: What the DSC against the whole volume may lose.
+LOSS_LIMITS = {EXACT: 0.002, FAST: 0.010}
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument("ct", type=Path, help="the scan, e.g. of `flare-trt bench body`")
+    parser.add_argument("--single", type=Path, required=True, help="bundle of the fine stage alone")
+    parser.add_argument("--cascade", type=Path, required=True, help="bundle of both stages, same fine weights")
+    parser.add_argument("--nnunet", type=Path, help="nnU-Net folder of the same fine weights; without it no row for nnU-Net")
+    parser.add_argument("--repeats", type=int, default=1, help="runs of each, in turn (default: %(default)s)")
+    parser.add_argument("--out", type=Path, help="write the result as JSON")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Compare the variants. Returns 1 where the cascade changed the labels by more than its limit."""
+    peers = [
+        _ours(WHOLE, arguments.single, "exact"),
+        _ours(EXACT, arguments.cascade, "exact"),
+        _ours(FAST, arguments.cascade, "fast"),
+    ]
+    if arguments.nnunet:
+        peers.insert(0, NNUNET)
+    task = Task(arguments.ct, arguments.nnunet or Path(), arguments.single)
+    with tempfile.TemporaryDirectory(prefix="flare-trt-") as folder:
+        found = compare(task, peers, arguments.repeats, Path(folder))
+    rows = _with_losses(found)
+    print(cascade_table(rows))
+    print()
+    print(stage_table(rows))
+    data = {"scan": {"shape_zyx": NiftiReader(arguments.ct).grid.shape_zyx}, "rows": rows}
+    result = new_result("cascade", _checks(rows), data)
+    if arguments.out:
+        save_result(arguments.out, result)
+    return tell_checks(result)
+
+
+def cascade_table(rows: list[dict[str, Any]]) -> str:
+    """The variants as a table; a variant that did not run has dashes."""
+    slowest = next((row["wall_s"] for row in rows if row["name"] == NNUNET.name and row["problem"] is None), None)
+    cells = []
+    for row in rows:
+        if row["problem"] is not None:
+            cells.append((row["name"], *[None] * (len(COLUMNS) - 1)))
+            continue
+        faster = None if slowest is None else f"{slowest / row['wall_s']:.1f}"
+        dice = None if row["dice_to_whole"] is None else f"{row['dice_to_whole']:.4f}"
+        share = f"{row['stages'].get('network', 0.0) / row['wall_s']:.2f}"
+        rest = round(row["memory"]["tree_rss"]["peak_mb"]), percent(row.get("others_share"))
+        cells.append((row["name"], f"{row['wall_s']:.1f}", faster, dice, share, *rest))
+    return markdown_table(COLUMNS, cells)
+
+
+def _ours(name: str, bundle: Path, mode: str) -> Peer:
+    return Peer(name, f"mode={mode}", lambda task, folder: segment_command(task, folder, bundle, mode), lambda: None)
+
+
+def _with_losses(found: list[Compared]) -> list[dict[str, Any]]:
+    """Numbers of each variant, with the mean DSC of its labels to those of the whole volume."""
+    whole = next((compared.labels for compared in found if compared.peer.name == WHOLE), None)
+    rows = peer_rows(found, None)
+    for row, compared in zip(rows, found, strict=True):
+        row["dice_to_whole"] = None if whole is None or compared.labels is None else mean_dice(compared.labels, whole)
+    return rows
+
+
+def _checks(rows: list[dict[str, Any]]) -> list[Check]:
+    checks = []
+    for name, limit in LOSS_LIMITS.items():
+        dice = next((row["dice_to_whole"] for row in rows if row["name"] == name), None)
+        checks.append(Check(f"{name}: 1 - mean DSC to the whole volume", np.inf if dice is None else 1 - dice, limit))
+    return checks

@@ -1,0 +1,120 @@
+"""A section of docs/benchmarks.md for each kind of result: what was asked, the tables, a plot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from flare_trt.benchmarks.cascade_cli import cascade_table
+from flare_trt.benchmarks.floor_cli import floor_table
+from flare_trt.benchmarks.peers import EXACT, NNUNET, NOT_COMPARED
+from flare_trt.benchmarks.peers_report import peer_table, ratio_lines, stage_table
+from flare_trt.benchmarks.result_file import Result
+from flare_trt.benchmarks.result_plots import draw_comparison, draw_scaling
+from flare_trt.benchmarks.scaling_cli import exponent_line, series_table
+from flare_trt.benchmarks.tables import markdown_table
+
+
+@dataclass(frozen=True)
+class Section:
+    """`body(result, image)` gives the Markdown under a result's heading; it may draw `image` (.svg) and refer to it."""
+
+    title: str
+    text: str
+    body: Callable[[Result, Path], str]
+
+
+def _peers(result: Result, image: Path) -> str:
+    rows = result.data["rows"]
+    draw_comparison(rows, image)
+    missing = [f"- {row['name']} did not run: {row['problem']}" for row in rows if row["problem"]]
+    missing += [f"- {name} is not compared: {reason}" for name, reason in NOT_COMPARED.items()]
+    about = [f"- {row['name']}: {row['about']}" for row in rows]
+    return _parts(_scan(result), peer_table(rows), _image(image), stage_table(rows), "\n".join([*about, *missing]))
+
+
+def _nnunet(result: Result, image: Path) -> str:
+    nnunet, exact = result.data["rows"]
+    draw_comparison([nnunet, exact], image)
+    ratios = "\n".join(f"- {line}" for line in ratio_lines(exact, nnunet))
+    return _parts(
+        _scan(result),
+        peer_table([nnunet, exact]),
+        _image(image),
+        stage_table([nnunet, exact]),
+        f"Ratios, {EXACT.name} / {NNUNET.name}:",
+        ratios,
+    )
+
+
+def _cascade(result: Result, image: Path) -> str:
+    rows = result.data["rows"]
+    draw_comparison(rows, image)
+    return _parts(_scan(result), cascade_table(rows), _image(image), stage_table(rows))
+
+
+def _scaling(result: Result, image: Path) -> str:
+    series = result.data["series"]
+    draw_scaling(series, image)
+    tables = [f"{series_table(name, points)}\n\n{exponent_line(points)}" for name, points in series.items()]
+    return _parts(_image(image), *tables)
+
+
+def _floor(result: Result, image: Path) -> str:
+    rates = (
+        f"matrix product {result.data['matmul_gflops']:.0f} GFLOP/s, convolution {result.data['convolution_gflops']:.0f} GFLOP/s"
+    )
+    return _parts(f"Model {result.data['model']}; {rates}, fp32.", floor_table(result.data["rows"]))
+
+
+def _metrics(result: Result, image: Path) -> str:
+    data = result.data
+    rows = [
+        ("flare-trt", f"{sorted(data['ours_s'])[len(data['ours_s']) // 2]:.3f}"),
+        ("surface-distance", f"{sorted(data['theirs_s'])[len(data['theirs_s']) // 2]:.3f}"),
+    ]
+    size = " x ".join(map(str, data["shape_zyx"][::-1]))
+    words = f"{data['structures']} structures of {size} voxels: {data['ratio']:.1f} times faster."
+    return _parts(words, markdown_table(("surface Dice by", "CPU (s)"), rows))
+
+
+def _scan(result: Result) -> str:
+    scan = result.data["scan"]
+    size = " x ".join(map(str, scan["shape_zyx"][::-1]))
+    return f"Scan: {scan['case']}, {size} voxels." if "case" in scan else f"Scan: {size} voxels."
+
+
+def _image(image: Path) -> str:
+    return f"![{image.stem}]({image.parent.name}/{image.name})"
+
+
+def _parts(*parts: str) -> str:
+    return "\n\n".join(part for part in parts if part)
+
+
+#: Benchmark -> its section, in the document's order.
+SECTIONS = {
+    "peers": Section(
+        "Peers",
+        "Each peer is a process of its own, started cold, measured from outside: everything counts, imports and loading too. "
+        "Host memory is RSS of the whole process tree. Equal voxels and the least DSC of any class are against nnU-Net's labels.",
+        _peers,
+    ),
+    "nnunet": Section("nnU-Net and mode=exact alone", "The same weights, as ratios.", _nnunet),
+    "cascade": Section(
+        "Coarse to fine",
+        "The paper's Table 6: the fine network over the whole scan, and only where the coarse one found the abdomen.",
+        _cascade,
+    ),
+    "scaling": Section(
+        "Scaling",
+        "Phantom scans and small synthetic networks, so that what is around the network shows. The floor is the network's "
+        "operations over the machine's measured rate for convolutions. Exponents are fitted to the upper half of each series.",
+        _scaling,
+    ),
+    "floor": Section("The network's floor", "Operations of a forward pass over the measured rate for convolutions.", _floor),
+    "metrics": Section(
+        "Metrics", "NSD of a shifted label map, by us and by DeepMind's surface-distance in the same run.", _metrics
+    ),
+}

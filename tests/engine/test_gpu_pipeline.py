@@ -1,0 +1,69 @@
+"""The whole pipeline on the fake GPU (CUDA sources in g++, fake CuPy, fake TensorRT) against the same pipeline on the CPU."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from flare_trt.engine.backends.session import SessionOptions, open_session
+from flare_trt.engine.options import RunOptions
+from flare_trt.engine.predict import run_mirrored
+from flare_trt.engine.segmenter import Segmentation, Segmenter
+from flare_trt.engine.volume import Volume
+from flare_trt.kernels import load
+from tests.engine.test_backends import PATCH, conv_net
+from tests.engine.tiny_bundle import write_tiny_bundle
+from tests.fakes import device_memory, fake_cupy, fake_tensorrt, shim_build
+
+CPU = RunOptions(device="cpu", backend="onnxruntime")
+GPU = RunOptions(device="cuda:0", backend="tensorrt")
+
+
+@pytest.fixture
+def gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A fake GPU that runs the real CUDA sources."""
+    pytest.importorskip("cuda.bindings.nvrtc", reason="tests/requirements-gpu-gates.txt is not installed")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    with fake_cupy.installed(shim_build.build("flare_host.cpp", shim_build.LIBRARY)), fake_tensorrt.installed():
+        yield
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    return write_tiny_bundle(tmp_path / "tiny")
+
+
+def segment(bundle: Path, options: RunOptions, ct: Volume) -> Segmentation:
+    with Segmenter.open(bundle, options) as segmenter:
+        return segmenter.segment(ct)
+
+
+def test_labels_equal_those_of_the_cpu(gpu: None, bundle: Path, ct: Volume) -> None:
+    on_cpu, on_gpu = (segment(bundle, options, ct) for options in (CPU, GPU))
+    assert (on_gpu.report.kernels, on_gpu.report.backend, on_gpu.report.precision) == ("cuda", "tensorrt", "fp32")
+    assert len(np.unique(on_cpu.labels.array)) == 4
+    assert (on_gpu.labels.array == on_cpu.labels.array).mean() > 0.9999
+
+
+def test_fast_runs_in_fp16(gpu: None, bundle: Path, ct: Volume) -> None:
+    on_cpu, on_gpu = (segment(bundle, replace(options, mode="fast"), ct) for options in (CPU, GPU))
+    assert on_gpu.report.precision == "fp16"
+    assert (on_gpu.labels.array == on_cpu.labels.array).mean() > 0.995
+
+
+def test_mirroring(gpu: None, tmp_path: Path) -> None:
+    onnx, kernels = conv_net(tmp_path / "net.onnx", [1, 1, *PATCH]), load("cuda")
+    tile = np.random.default_rng(0).normal(size=(1, 1, *PATCH)).astype(np.float32)
+    on_cpu = run_mirrored(open_session("onnxruntime", onnx, SessionOptions()), tile, (0, 2))
+    on_gpu = run_mirrored(open_session("tensorrt", onnx, SessionOptions("cuda:0")), kernels.upload(tile), (0, 2))
+    assert np.array_equal(kernels.download(on_gpu), on_cpu)
+
+
+def test_everything_on_the_gpu_is_freed(gpu: None, bundle: Path, ct: Volume) -> None:
+    before = device_memory.POOL.used_bytes()
+    segment(bundle, GPU, ct)
+    assert device_memory.POOL.used_bytes() == before
