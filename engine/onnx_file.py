@@ -37,12 +37,12 @@ def require_embedded_weights(path: Path, where: str) -> None:
             graphs, external = _scan(data)
         except (IndexError, ValueError) as error:
             raise BundleError(f"{where}: {path.name} is not an ONNX file ({error}); export it again") from error
-    if not graphs:
-        raise BundleError(f"{where}: {path.name} is not an ONNX file (it holds no graph); export it again")
     if external:
         raise BundleError(
             f"{where}: {path.name} keeps weights in other files, expected all weights embedded; save it again without external data"
         )
+    if not graphs:
+        raise BundleError(f"{where}: {path.name} is not an ONNX file (it holds no graph); export it again")
 
 
 def _scan(data: mmap.mmap) -> tuple[int, bool]:
