@@ -30,6 +30,8 @@ COLUMNS = (
     "DSC to whole volume",
     "network share",
     "peak (MB)",
+    "ROI",
+    "tiles coarse, fine",
     "CPUs taken by others (%)",
 )
 #: What the DSC against the whole volume may lose.
@@ -80,7 +82,8 @@ def cascade_table(rows: list[dict[str, Any]]) -> str:
         faster = None if slowest is None else f"{slowest / row['wall_s']:.1f}"
         dice = None if row["dice_to_whole"] is None else f"{row['dice_to_whole']:.4f}"
         share = f"{row['stages'].get('network', 0.0) / row['wall_s']:.2f}"
-        rest = round(row["memory"]["tree_rss"]["peak_mb"]), percent(row.get("others_share"))
+        tiles = ", ".join(str(row["tiles"].get(stage, "-")) for stage in ("coarse", "fine"))
+        rest = round(row["memory"]["tree_rss"]["peak_mb"]), row["roi"], tiles, percent(row.get("others_share"))
         cells.append((row["name"], f"{row['wall_s']:.1f}", faster, dice, share, *rest))
     return markdown_table(COLUMNS, cells)
 

@@ -33,6 +33,10 @@ def peer(name: str, wall_s: float, **stages: float) -> dict[str, Any]:
         "memory": {"tree_pss": MEMORY, "tree_rss": MEMORY},
         "dice": 0.9,
         "dice_to_whole": 0.999,
+        "dice_to_exact": 0.998,
+        "equal_to_exact": 0.9999,
+        "tiles": {"coarse": 1, "fine": 8},
+        "roi": "enlarged",
         "differing": 0.00001,
         "least_dice": 0.9995,
         "stages": stages,
@@ -61,6 +65,7 @@ DATA: dict[str, dict[str, Any]] = {
     "peers": {"scan": SCAN, "rows": [*ROWS, ABSENT]},
     "nnunet": {"scan": SCAN, "rows": ROWS},
     "cascade": {"scan": {"shape_zyx": [30, 20, 10]}, "rows": ROWS},
+    "tricks": {"scan": SCAN, "rows": [*ROWS, ABSENT]},
     "scaling": {"series": {"slices": POINTS, "cores": POINTS[:2]}},
     "floor": {
         "model": "tiny",
