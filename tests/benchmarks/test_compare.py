@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -43,7 +44,8 @@ def copier(name: str, source: str = "ct.nii.gz", more: str = "") -> Peer:
 
 
 def test_rows_checks_and_tables(task: Task, tmp_path: Path) -> None:
-    report = 'open(sys.argv[3], \'w\').write(\'{"run": {"stages": {"network": 0.25}, "tiles": {"fine": 8}, "roi": {"decision": "whole"}}}\')'
+    told = json.dumps({"run": {"stages": {"network": 0.25}, "tiles": {"fine": 8}, "roi": {"decision": "whole"}}})
+    report = f"open(sys.argv[3], 'w').write({told!r})"
     peers = copier(NNUNET.name, more=MARK), copier(EXACT.name, more=report), copier("other", "changed.nii.gz")
     found = compare(task, peers, 2, tmp_path / "runs")
     rows = peer_rows(found, TRUTH)

@@ -36,6 +36,7 @@ def peer(name: str, wall_s: float, **stages: float) -> dict[str, Any]:
         "dice_to_exact": 0.998,
         "equal_to_exact": 0.9999,
         "tiles": {"coarse": 1, "fine": 8},
+        "tiles_run": None,
         "roi": "enlarged",
         "differing": 0.00001,
         "least_dice": 0.9995,
