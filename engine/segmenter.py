@@ -15,7 +15,8 @@ from flare_trt.engine.backends.session import Session, open_session
 from flare_trt.engine.body import body_box
 from flare_trt.engine.bundle import Bundle, open_bundle
 from flare_trt.engine.cascade import Segmented, StageRun, plan_pass, segment_cascade, segment_whole
-from flare_trt.engine.frame import Frame
+from flare_trt.engine.frame import Frame, storage_warning
+from flare_trt.engine.grid import Grid
 from flare_trt.engine.memory import MB, resident_bytes
 from flare_trt.engine.options import RunOptions, stage_as_run
 from flare_trt.engine.placement import Placement, place
@@ -69,7 +70,7 @@ class Segmenter:
             self._require_budget(ct)
             watch = Stopwatch()
             found = self._run(ct, watch, progress or _silent)
-        return Segmentation(Volume(found.labels, ct.grid), self._report(watch, found))
+        return Segmentation(Volume(found.labels, ct.grid), self._report(watch, found, ct.grid))
 
     def close(self) -> None:
         """Free the networks."""
@@ -114,9 +115,10 @@ class Segmenter:
         run = StageRun(stage_as_run(stage, self.options), runner, self._budget_bytes(ct))
         return replace(run, search=body_box) if self.options.mode == "fast" else run
 
-    def _report(self, watch: Stopwatch, found: Segmented) -> RunReport:
+    def _report(self, watch: Stopwatch, found: Segmented, grid: Grid) -> RunReport:
         story = found.roi
-        warnings = [self.placement.warning] if self.placement.warning else []
+        told = self.placement.warning, storage_warning(grid, self.spec.fine)
+        warnings = [warning for warning in told if warning]
         if story is not None and story.decision != "roi":
             warnings.append(f"ROI {story.decision}: {'; '.join(story.findings)}")
         return RunReport(
