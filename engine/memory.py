@@ -52,11 +52,12 @@ class StageMemory:
 
 @dataclass(frozen=True)
 class Footprint:
-    """What a stage brings to its pass: networks (folds), output channels, bytes of a stored source voxel."""
+    """What a stage brings to its pass: networks (folds), output channels, bytes of a stored source voxel, flips of its input."""
 
     folds: int
     channels: int
     source_itemsize: int
+    mirrored: bool = False
 
 
 def stage_memory(plan: StagePlan, footprint: Footprint, layout: Layout) -> StageMemory:
@@ -64,7 +65,7 @@ def stage_memory(plan: StagePlan, footprint: Footprint, layout: Layout) -> Stage
     _, height, width = plan.padded_shape
     blocks = list(cut_blocks(plan, (plan.taps(0), plan.taps(1), plan.taps(2)), layout.splits_yx))
     ring = ring_planes(plan, plan.taps(0)) * max(math.prod(block.shape_yx) for block in blocks)
-    target = math.prod(plan.target.shape_zyx)
+    target, patch = math.prod(plan.target.shape_zyx), math.prod(plan.patch_zyx)
     chunk_source = _slab_voxels(plan, layout.chunk)
     window_z, window_y, window_x = plan.window.shape_zyx
     source_z = chunk_source // max(1, _slab_plane_voxels(plan))
@@ -72,14 +73,19 @@ def stage_memory(plan: StagePlan, footprint: Footprint, layout: Layout) -> Stage
         Buffer("input planes", layout.planes * height * width * 4, "pass"),
         Buffer("logits ring", footprint.folds * footprint.channels * ring * 2, "pass"),
         Buffer("weights ring", footprint.folds * ring * 2, "pass"),
+        Buffer("Gaussian", patch * 2, "pass"),
         Buffer("labels of the pass", target, "pass"),
         Buffer("labels on the scan", target, "pass"),
         Buffer("source slab", chunk_source * footprint.source_itemsize, "resample"),
         Buffer("normalised slab", chunk_source * 4, "resample"),
         Buffer("slab resampled in plane", source_z * window_y * window_x * 4, "resample"),
         Buffer("resampled planes", min(layout.chunk, window_z) * window_y * window_x * 4, "resample"),
-        Buffer("tile", math.prod(plan.patch_zyx) * 4, "tile"),
+        Buffer("tile", patch * 4, "tile"),
     )
+    if footprint.mirrored:  # the sum over the flips, and a flipped tile
+        buffers += (Buffer("mirrored logits", footprint.channels * patch * 4, "tile"), Buffer("flipped tile", patch * 4, "tile"))
+    if len(blocks) > 1:  # what of a tile lies in a block is copied
+        buffers += (Buffer("clipped logits", footprint.channels * patch * 4, "tile"), Buffer("clipped Gaussian", patch * 2, "tile"))
     return StageMemory(layout, buffers)
 
 

@@ -25,4 +25,5 @@ def label_components(gpu: Gpu, labels: Array) -> Array:
         count = ndimage.label(mask, structure=np.ones((3, 3, 3), bool), output=parts)
         gpu.launch("place_components", Launch.over_volume(box), parts, components, found, *map_yx, *box, *start)
         found += int(count)
+        del mask, parts  # before the next label's are allocated
     return components

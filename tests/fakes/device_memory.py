@@ -18,10 +18,11 @@ ALIGNMENT = 512
 
 
 class MemoryPool:
-    """Counts bytes in use, in whole blocks as CuPy's pool does."""
+    """Counts bytes in use, in whole blocks as CuPy's pool does. `events` are the bytes asked for, and, negative, given back."""
 
     def __init__(self) -> None:
         self.peak = 0
+        self.events: list[int] = []
         self._used = 0
 
     def used_bytes(self) -> int:
@@ -60,11 +61,14 @@ class _Block:
         self.host = np.frombuffer((ctypes.c_char * nbytes).from_address(self._place.value or 0), np.uint8)
         self.host.fill(0xFF)
         _live[self.host.ctypes.data] = self
+        self._asked = nbytes
         POOL._count(self.size)
+        POOL.events.append(nbytes)
 
     def __del__(self) -> None:
         _LIBC.free(self._place)
         POOL._count(-self.size)
+        POOL.events.append(-self._asked)
 
 
 class MemoryPointer:
