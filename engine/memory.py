@@ -69,7 +69,7 @@ def stage_memory(plan: StagePlan, footprint: Footprint, layout: Layout) -> Stage
     chunk_source = _slab_voxels(plan, layout.chunk)
     window_z, window_y, window_x = plan.window.shape_zyx
     source_z = chunk_source // max(1, _slab_plane_voxels(plan))
-    buffers = (
+    buffers: tuple[Buffer, ...] = (
         Buffer("input planes", layout.planes * height * width * 4, "pass"),
         Buffer("logits ring", footprint.folds * footprint.channels * ring * 2, "pass"),
         Buffer("weights ring", footprint.folds * ring * 2, "pass"),

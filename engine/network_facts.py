@@ -74,13 +74,17 @@ def network_facts(onnx_file: Path) -> NetworkFacts:
     graph = onnx.shape_inference.infer_shapes(model).graph
     sizes = {value.name: _sizes(value) for value in (*graph.input, *graph.output, *graph.value_info)}
     weights = {tensor.name: list(tensor.dims) for tensor in graph.initializer}
+    stored = sum(prod(dims) for dims in weights.values())
+    for node in graph.node:
+        if node.op_type == "Identity" and node.input[0] in weights:  # how torch's exporter shares one weight
+            weights[node.output[0]] = weights[node.input[0]]
     inputs = [value.name for value in graph.input if value.name not in weights]
     shape = one_channel_shape(onnx_file.name, sizes[inputs[0]], len(graph.output))
     return NetworkFacts(
         input_shape=shape,
         channels=sizes[graph.output[0].name][1] or 0,
-        weights=sum(prod(dims) for dims in weights.values()),
-        activations=_most_activations(graph.node, {name: _count(dims) for name, dims in sizes.items()}, {*inputs}),
+        weights=stored,
+        activations=_most_activations(graph.node, {name: _count(dims) for name, dims in sizes.items()}, {*inputs, *weights}),
         layers=tuple(_layer(node, sizes, weights) for node in graph.node if node.op_type in ("Conv", "ConvTranspose")),
     )
 

@@ -90,16 +90,24 @@ SCANS = {
 }
 
 
-@pytest.mark.parametrize("budget_mb", [None, 2, 1])
+def least_budget_mb(model: PlannedModel, scan: PlannedScan) -> int:
+    for budget_mb in range(1, 10):
+        try:
+            plan_scan(model, scan, RunOptions(max_memory_mb=budget_mb))
+        except BudgetError:
+            continue
+        return budget_mb
+    raise AssertionError("10 MB are enough for these scans")
+
+
+@pytest.mark.parametrize("is_tight", [False, True])
 @pytest.mark.parametrize("name", SCANS)
-def test_one_stage_allocates_what_its_plan_says(gpu: None, bundle: Path, name: str, budget_mb: int | None) -> None:
+def test_one_stage_allocates_what_its_plan_says(gpu: None, bundle: Path, name: str, is_tight: bool) -> None:
     shape, spacing_mm, dtype = SCANS[name]
     model, ct = one_stage(model_of(bundle)), smooth_ct(shape, spacing_mm, dtype)
     scan = PlannedScan.of(ct.grid, dtype)
-    try:
-        plan = plan_scan(model, scan, RunOptions(max_memory_mb=budget_mb))
-    except BudgetError:
-        pytest.skip("this scan needs more")
+    budget_mb = least_budget_mb(model, scan) if is_tight else None
+    plan = plan_scan(model, scan, RunOptions(max_memory_mb=budget_mb))
     planned = [*plan.events]
     assert run_on_gpu(model.spec, bundle, plan, ct, Box((0, 0, 0), shape), budget_mb) == planned
     assert plan.network_bytes + max(accumulate(planned)) == plan.peak_bytes
