@@ -24,7 +24,8 @@ from flare_trt.engine.roi import OPPOSITE, Located, extended, locate, retold, wh
 from flare_trt.engine.spec import ModelSpec, StageSpec
 from flare_trt.engine.stage_plan import StagePlan, plan_stage
 from flare_trt.engine.volume import Volume
-from flare_trt.kernels import Box
+from flare_trt.kernels import Box, Kernels
+from flare_trt.kernels.contract import Array
 
 #: How often a box is enlarged for vessels and gullet that it cuts.
 MOST_EXTENSIONS = 5
@@ -48,9 +49,9 @@ class StageRun:
 
 @dataclass(frozen=True)
 class Segmented:
-    """Labels on the scan, how the ROI went (None without a coarse stage) and the tiles run by stage."""
+    """Labels on the scan, on the kernels' device; how the ROI went (None without a coarse stage); the tiles run by stage."""
 
-    labels: NDArray[np.uint8]
+    labels: Array
     roi: RoiStory | None
     tiles: dict[str, int]
 
@@ -81,6 +82,7 @@ def segment_cascade(coarse: StageRun, fine: StageRun, ct: Volume, spec: ModelSpe
 def find_roi(run: StageRun, ct: Volume, spec: ModelSpec) -> tuple[Located, int]:
     """Run the coarse stage over the scan and decide where the fine one looks; also the tiles run."""
     coarse = coarse_labels(run, ct)
+    run.runner.kernels.trim()  # the rings are gone, and what follows has other sizes
     with run.runner.watch.stage("roi"):
         found = keep_abdomen(_source_pieces(coarse, spec.label_names), ct.grid.spacing_mm)
         expected = [spec.label_names[value] for value in run.stage.channel_values if value]
@@ -105,11 +107,11 @@ def segment_roi(run: StageRun, ct: Volume, located: Located, names: dict[int, st
     """
     story, box = located.story, located.box
     if box is None:
-        return Segmented(np.zeros(ct.grid.shape_zyx, np.uint8), story, {"fine": 0})
+        return Segmented(run.runner.kernels.zeros(ct.grid.shape_zyx, np.uint8), story, {"fine": 0})
     labels, tiles = segment_box(run, ct, box)
     for extension in range(MOST_EXTENSIONS + 1):
         with run.runner.watch.stage("roi"):
-            cut = cut_organs(labels, box, ct.grid, names)
+            cut = cut_organs(labels, box, ct.grid, names, run.runner.kernels)
         story = replace(story, findings=story.findings + tuple(f"{name} reaches the box's {side} face" for name, side in cut))
         if not cut or extension == MOST_EXTENSIONS:
             break
@@ -126,16 +128,16 @@ def segment_roi(run: StageRun, ct: Volume, located: Located, names: dict[int, st
     return Segmented(labels, story, {"fine": tiles})
 
 
-def segment_box(run: StageRun, ct: Volume, box: Box) -> tuple[NDArray[np.uint8], int]:
-    """Labels on the scan that lie in the source box, and the tiles run."""
-    frame = Frame.of(ct, run.stage)
+def segment_box(run: StageRun, ct: Volume, box: Box) -> tuple[Array, int]:
+    """Labels on the scan that lie in the source box, on the kernels' device, and the tiles run."""
+    frame, kernels = Frame.of(ct, run.stage), run.runner.kernels
     roi = frame.from_source(box)
     if 0 in roi.shape_zyx:
-        return np.zeros(ct.grid.shape_zyx, np.uint8), 0
+        return kernels.zeros(ct.grid.shape_zyx, np.uint8), 0
     work = plan_pass(run, frame, roi)
     found = predict(work, run.runner, LabelSink.source(work.plan))
     with run.runner.watch.stage("restore"):
-        labels = frame.labels_on_scan(run.runner.kernels.download(found), roi)
+        labels = frame.labels_on_scan(found, roi, kernels)
     return labels, work.plan.tile_count * len(run.runner.sessions)
 
 
@@ -148,16 +150,18 @@ def plan_pass(run: StageRun, frame: Frame, roi: Box | None = None) -> Pass:
     return Pass(run.stage, ImageSource.of(frame, run.stage.intensity), plan, layout)
 
 
-def cut_organs(labels: NDArray[np.uint8], box: Box, scan: Grid, names: dict[int, str]) -> list[tuple[str, str]]:
+def cut_organs(labels: Array, box: Box, scan: Grid, names: dict[int, str], kernels: Kernels) -> list[tuple[str, str]]:
     """(organ, side) for each label that lies on a face of the box, where that face is not the scan's own edge."""
     inside = labels[box.slices]
     found = []
     for axis, letter in enumerate(scan.orientation):
-        faces = [(0, box.start_zyx[axis] > 0, OPPOSITE[letter]), (-1, box.stop_zyx[axis] < scan.shape_zyx[axis], letter)]
-        for index, inner, side in faces:
+        first, last = slice(0, 1), slice(inside.shape[axis] - 1, None)
+        faces = [(first, box.start_zyx[axis] > 0, OPPOSITE[letter]), (last, box.stop_zyx[axis] < scan.shape_zyx[axis], letter)]
+        for face, inner, side in faces:
             if inner:
                 area_mm2 = float(np.prod(scan.spacing_mm)) / scan.spacing_mm[axis]
-                counts = np.bincount(inside.take(index, axis).ravel())
+                cut = tuple(face if a == axis else slice(None) for a in range(3))
+                counts = np.bincount(kernels.download(inside[cut]).ravel())
                 found += [(names.get(v, str(v)), side) for v, n in enumerate(counts) if v and n * area_mm2 >= CUT_AREA_MM2]
     return found
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from flare_trt.engine.blocks import cut_blocks
 from flare_trt.engine.errors import BudgetError
@@ -135,9 +133,3 @@ def _slab_voxels(plan: StagePlan, chunk: int) -> int:
     last = min(high, first + chunk)
     depth = plan.source_stop(0, last) - plan.span(0, first, last).source_start
     return (depth + 1) * _slab_plane_voxels(plan)
-
-
-def resident_bytes() -> int:
-    """Memory of this process that is in RAM now (Linux: /proc/self/statm)."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE")

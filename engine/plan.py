@@ -106,7 +106,10 @@ def plan_scan(model: PlannedModel, scan: PlannedScan, options: RunOptions) -> Sc
         ledger.stage = "coarse"
         coarse_labels(runs["coarse"], ct)
     ledger.stage = "fine"
-    segment_box(runs["fine"], ct, scan.roi if "coarse" in runs else whole_scan(scan.grid))
+    labels, _ = segment_box(runs["fine"], ct, scan.roi if "coarse" in runs else whole_scan(scan.grid))
+    ledger.stage = "fine restore"
+    kernels.download(labels)
+    del labels
     return ScanPlan(ledger, precision, network_bytes, tuple(ledger.events[opening:]))
 
 

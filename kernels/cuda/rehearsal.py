@@ -8,6 +8,7 @@ can need is taken.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -32,13 +33,22 @@ class Rehearsal(CudaKernels):
     def launch(self, kernel: str, launch: Launch, *arguments: Any) -> None:
         """Nothing runs; the step is noted by the method that launches."""
 
-    def upload(self, host: NDArray[Any]) -> Array:
-        with self.ledger.step("upload", Cost(host.nbytes, 0), bound="copy"):
-            return self.empty(host.shape, host.dtype)
+    def active(self) -> AbstractContextManager[Any]:
+        return nullcontext()
+
+    def trim(self) -> None:
+        """Nothing is kept."""
+
+    def upload(self, source: Array) -> Array:
+        if isinstance(source, ShapeArray):
+            return self.contiguous(source)
+        with self.ledger.step("upload", Cost(source.nbytes, 0), bound="copy"):
+            return self.empty(source.shape, source.dtype)
 
     def download(self, array: Array) -> NDArray[Any]:
         with self.ledger.step("download", Cost(array.nbytes, 0), bound="copy"):
-            return np.broadcast_to(np.zeros((), array.dtype), array.shape)
+            whole = self.contiguous(array)
+            return np.broadcast_to(np.zeros((), whole.dtype), whole.shape)
 
     def empty(self, shape: Sequence[int], dtype: DTypeLike) -> Array:
         return ShapeArray.empty(shape, dtype, self.ledger)

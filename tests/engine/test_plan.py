@@ -78,7 +78,9 @@ def run_on_gpu(spec: ModelSpec, bundle: Path, plan: ScanPlan, ct: Volume, roi: B
     start = len(POOL.events)
     if "coarse" in runs:
         coarse_labels(runs["coarse"], ct)
-    segment_box(runs["fine"], ct, roi)
+    labels, _ = segment_box(runs["fine"], ct, roi)
+    kernels.download(labels)
+    del labels
     return POOL.events[start:]
 
 
