@@ -60,7 +60,7 @@ $(VENV)/runtime.stamp: $(BIN)/python pyproject.toml $(NATIVE)
 # torch comes first and alone; the constraints then keep everything else from pulling another one.
 $(VENV)/dev.stamp: $(BIN)/python pyproject.toml $(NATIVE) $(wildcard tests/*.txt)
 	$(PIP) torch==2.13.0
-	$(PIP) --constraint tests/constraints.txt $(REQUIREMENTS) --editable '.[export,bench,dev]'
+	$(PIP) --constraint tests/constraints.txt $(REQUIREMENTS) --editable '.[export,bench,serve,ray,dev]'
 	@touch $@ $(VENV)/runtime.stamp
 
 build/tensorrt-bindings/%: | $(BIN)/python
