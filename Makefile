@@ -8,6 +8,8 @@ PACKAGES := kernels engine export benchmarks training
 REQUIREMENTS := --requirement tests/requirements.txt --requirement tests/requirements-gpu-gates.txt
 # Both majors of TensorRT's bindings, unpacked side by side: one environment cannot hold two, and none is ever run.
 BINDINGS := $(patsubst %,build/tensorrt-bindings/%,11.4.0.106 10.16.1.11)
+# Triton's schema of config.pbtxt. Its client would pull an older ml_dtypes, so it is unpacked alone too.
+TRITON_CLIENT := build/triton-client/2.73.0
 NATIVE := setup.py $(wildcard kernels/native/*.cpp kernels/native/*.h)
 
 .PHONY: demo test gates check lint types typing bench gpu clean
@@ -16,7 +18,7 @@ NATIVE := setup.py $(wildcard kernels/native/*.cpp kernels/native/*.h)
 demo: $(VENV)/runtime.stamp
 	$(BIN)/flare-trt demo --output out/demo
 
-test: $(VENV)/dev.stamp $(BINDINGS) typing
+test: $(VENV)/dev.stamp $(BINDINGS) $(TRITON_CLIENT) typing
 	$(BIN)/python -m pytest
 
 # What of the GPU path can be checked without a GPU.
@@ -46,6 +48,10 @@ gpu: $(VENV)/dev.stamp
 typing:
 	@mkdir -p build/typing && ln -sfn ../.. build/typing/flare_trt
 
+build/triton-client/%: | $(BIN)/python
+	$(PIP) --no-deps --target $@.part tritonclient==$*
+	@mv $@.part $@
+
 clean:
 	rm -rf build dist out $(VENV) *.egg-info kernels/native/*.so
 
@@ -60,7 +66,7 @@ $(VENV)/runtime.stamp: $(BIN)/python pyproject.toml $(NATIVE)
 # torch comes first and alone; the constraints then keep everything else from pulling another one.
 $(VENV)/dev.stamp: $(BIN)/python pyproject.toml $(NATIVE) $(wildcard tests/*.txt)
 	$(PIP) torch==2.13.0
-	$(PIP) --constraint tests/constraints.txt $(REQUIREMENTS) --editable '.[export,bench,dev]'
+	$(PIP) --constraint tests/constraints.txt $(REQUIREMENTS) --editable '.[export,bench,serve,ray,dev]'
 	@touch $@ $(VENV)/runtime.stamp
 
 build/tensorrt-bindings/%: | $(BIN)/python

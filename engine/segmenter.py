@@ -69,7 +69,10 @@ class Segmenter:
         return Segmenter(bundle, options, placement, kernels)
 
     def segment(self, ct: Volume, progress: StageProgress | None = None) -> Segmentation:
-        """Segment one CT (HU on its grid, see volume.ct_volume). The labels lie on the same grid."""
+        """Segment one CT (HU on its grid, see volume.ct_volume). The labels lie on the same grid.
+
+        `progress` may raise to stop between two tiles; the error passes through and the next scan is not harmed.
+        """
         with self._lock, self._kernels.active():
             self._require_budget(ct)
             watch = Stopwatch()
