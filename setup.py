@@ -42,7 +42,7 @@ NATIVE = Pybind11Extension(
 setup(
     packages=[name for folder in FOLDERS for name in packages_in(folder)],
     package_dir={f"flare_trt.{folder}": folder for folder in FOLDERS},
-    package_data={"": ["py.typed", "*.cu", "*.cuh", "*.json", "*.md", "*.onnx"]},
+    package_data={"": ["py.typed", "*.cu", "*.cuh", "*.json", "*.md", "*.onnx", "*.css", "*.html", "*.js"]},
     ext_modules=[NATIVE],
     cmdclass={"build_ext": BuildNative},
 )
