@@ -13,6 +13,7 @@ from importlib.metadata import version
 #: Command -> (module, one-line help).
 COMMANDS = {
     "segment": ("flare_trt.engine.cli.segment", "segment CT scans with a model bundle"),
+    "view": ("flare_trt.engine.cli.view", "look at a scan and its labels in the browser"),
     "build": ("flare_trt.engine.cli.build", "build a bundle's TensorRT engines for a GPU ahead of time"),
     "info": ("flare_trt.engine.cli.info", "show devices, backends, versions and what a bundle holds"),
     "demo": ("flare_trt.engine.cli.demo", "segment an example scan and show the result"),
