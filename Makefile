@@ -12,7 +12,7 @@ BINDINGS := $(patsubst %,build/tensorrt-bindings/%,11.4.0.106 10.16.1.11)
 TRITON_CLIENT := build/triton-client/2.73.0
 NATIVE := setup.py $(wildcard kernels/native/*.cpp kernels/native/*.h)
 
-.PHONY: demo test gates check lint types docs typing bench gpu clean
+.PHONY: demo test gates check lint types docs typing bench gpu viewer clean
 
 # Segment an example CT with the small runtime: no torch, no nnunetv2.
 demo: $(VENV)/runtime.stamp
@@ -49,6 +49,10 @@ bench: $(VENV)/dev.stamp
 gpu: $(VENV)/dev.stamp
 	$(PIP) --constraint tests/constraints.txt --editable '.[gpu]'
 	$(BIN)/python -m tests.gpu_gate out/gpu.json
+
+# What `flare-trt view` draws with: fetched with npm, held to its checksum, never part of the source tree, bundled into wheels.
+viewer: typing
+	PYTHONPATH=build/typing $(PYTHON) -m flare_trt.engine.viewer.niivue
 
 # mypy does not follow an editable install; it finds the packages through this link.
 typing:
