@@ -40,14 +40,16 @@ def library(name: str) -> Any:
 def quiet() -> Iterator[None]:
     """Keep the libraries from checking values and from warning about them: a warning would repeat what the header holds.
 
-    Both switches belong to the whole process, so threads take turns.
+    Both switches belong to the whole process, so threads take turns. pydicom's own errors become ValueError.
     """
-    config = library("pydicom.config")
+    config, errors = library("pydicom.config"), library("pydicom.errors")
     with _LOCK, config.disable_value_validation(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         level = config.logger.level
         config.logger.setLevel("CRITICAL")
         try:
             yield
+        except (errors.InvalidDicomError, errors.BytesLengthException) as error:
+            raise ValueError(type(error).__name__) from None
         finally:
             config.logger.setLevel(level)

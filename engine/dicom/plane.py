@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,7 @@ from flare_trt.engine.grid import Vector
 
 _ENHANCED = ("1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2")  # Enhanced CT, Legacy Converted Enhanced CT
 
+_UID, _CODE = r"[0-9.]{0,64}", r"[A-Z0-9_ ]{0,16}"
 _MACROS = (
     "PlanePositionSequence",
     "PlaneOrientationSequence",
@@ -81,7 +83,7 @@ class Plane:
 def planes_of(header: Any, file: int) -> Iterator[Plane | str]:
     """Each frame of a file as a Plane, or as the word for why it is none. Raises ValueError and the like for damaged values."""
     if header.get("Modality") != "CT":
-        yield f"of modality {str(header.get('Modality') or 'unknown')[:16]}"
+        yield f"of modality {_checked(header.get('Modality'), _CODE) or 'unknown'}"
         return
     if header.get("Rows") is None or header.get("Columns") is None:
         yield "without pixels"
@@ -122,14 +124,13 @@ def _plane(header: Any, file: int, frame: int, attributes: Any, image_type: Any)
         return "whose values are not in HU (RescaleType)"
     slope, intercept, thickness = (attributes.get(name) for name in ("RescaleSlope", "RescaleIntercept", "SliceThickness"))
     bits, signed = int(header.BitsStored), bool(header.PixelRepresentation)
-    meta = header.file_meta
     return Plane(
         file=file,
         frame=frame,
         sop_class=_sop_class(header),
-        sop_uid=str(header.get("SOPInstanceUID") or meta.get("MediaStorageSOPInstanceUID") or ""),
-        frame_of_reference=str(header.get("FrameOfReferenceUID") or ""),
-        transfer_syntax=str(meta.TransferSyntaxUID),
+        sop_uid=uid_of(header, "SOPInstanceUID") or uid_of(header.file_meta, "MediaStorageSOPInstanceUID"),
+        frame_of_reference=uid_of(header, "FrameOfReferenceUID"),
+        transfer_syntax=uid_of(header.file_meta, "TransferSyntaxUID"),
         shape_yx=(int(header.Rows), int(header.Columns)),
         spacing_yx_mm=_numbers(spacing, 2),
         position_mm=_numbers(position, 3),
@@ -144,8 +145,20 @@ def _plane(header: Any, file: int, frame: int, attributes: Any, image_type: Any)
     )
 
 
+def uid_of(header: Any, name: str) -> str:
+    """A UID of a header, "" for none. Raises ValueError for text that is no UID: a damaged length makes it hold what follows."""
+    return _checked(header.get(name), _UID)
+
+
+def _checked(value: Any, pattern: str) -> str:
+    text = str(value or "")
+    if re.fullmatch(pattern, text) is None:
+        raise ValueError("got text that does not fit its kind")
+    return text
+
+
 def _sop_class(header: Any) -> str:
-    return str(header.get("SOPClassUID") or header.file_meta.get("MediaStorageSOPClassUID") or "")
+    return uid_of(header, "SOPClassUID") or uid_of(header.file_meta, "MediaStorageSOPClassUID")
 
 
 def _numbers(values: Any, count: int) -> Any:

@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import BinaryIO
 
 from flare_trt.engine.dicom.file_set import FileSet, open_files
 from flare_trt.engine.dicom.library import LIBRARY_ERRORS, library, quiet
-from flare_trt.engine.dicom.plane import TAGS, Plane, planes_of
+from flare_trt.engine.dicom.plane import TAGS, Plane, planes_of, uid_of
 from flare_trt.engine.dicom.stack import gap_mm
 from flare_trt.engine.errors import InputError
 
@@ -45,25 +45,21 @@ class Series:
 def find_series(path: Path) -> tuple[Series, ...]:
     """The CT series of a folder or zip, in the order of their UIDs. Raises InputError where there is none."""
     files = open_files(path)
-    found: dict[str, list[Plane]] = {}
-    left_out: dict[str, Counter[str]] = {}
-    numbers: dict[str, tuple[str, str]] = {}
-    for file, header in _headers(path, files):
-        uid = str(header.get("SeriesInstanceUID") or "")
-        numbers.setdefault(uid, (str(header.get("SeriesNumber") or "-")[:12], str(header.get("StudyInstanceUID") or "")))
-        for plane in _planes(path, header, file, len(files)):
-            if isinstance(plane, Plane):
-                found.setdefault(uid, []).append(plane)
-            else:
-                left_out.setdefault(uid, Counter())[plane] += 1
-    if not found:
-        reasons = sum(left_out.values(), Counter())
+    by_uid: dict[str, list[_Found]] = {}
+    for found in _found(path, files):
+        by_uid.setdefault(found.series_uid, []).append(found)
+    series, reasons = [], Counter[str]()
+    for uid, group in sorted(by_uid.items()):
+        images = [image for found in group for image in found.images]
+        planes = tuple(image for image in images if isinstance(image, Plane))
+        left_out = Counter(image for image in images if isinstance(image, str))
+        reasons += left_out
+        if planes:
+            series.append(Series(path, files, uid, group[0].number, group[0].study_uid, planes, tuple(sorted(left_out.items()))))
+    if not series:
         seen = ", ".join(f"{count} images {reason}" for reason, count in sorted(reasons.items())) or f"{len(files)} other files"
         raise InputError(f"{path}: holds no CT series that can be segmented: got {seen}; name a folder or zip of a CT series")
-    return tuple(
-        Series(path, files, uid, *numbers[uid], tuple(planes), tuple(sorted(left_out.get(uid, Counter()).items())))
-        for uid, planes in sorted(found.items())
-    )
+    return tuple(series)
 
 
 def choose_series(path: Path, uid: str | None) -> Series:
@@ -77,23 +73,43 @@ def choose_series(path: Path, uid: str | None) -> Series:
     raise InputError(f"{path}: {got}, expected one; choose it with --series UID:\n{listed}")
 
 
-def _headers(path: Path, files: FileSet) -> Iterator[tuple[int, Any]]:
-    """The number and the header of each DICOM file; other files are passed over."""
-    pydicom = library("pydicom")
+@dataclass(frozen=True)
+class _Found:
+    """One DICOM file: its series, and its planes or why an image is none."""
+
+    series_uid: str
+    study_uid: str
+    number: str
+    images: tuple[Plane | str, ...]
+
+
+def _found(path: Path, files: FileSet) -> Iterator[_Found]:
+    """What each DICOM file holds; other files are passed over."""
     for file in range(len(files)):
         try:
             with files.open(file) as stream, quiet():
                 syntax = _transfer_syntax(stream.read(_META_BYTES))
-                if syntax is None:
-                    continue
                 stream.seek(0)
-                header = None if syntax == _DEFLATED else pydicom.dcmread(stream, stop_before_pixels=True, specific_tags=list(TAGS))
+                found = None if syntax in (None, _DEFLATED) else _read(stream, file)
         except LIBRARY_ERRORS as error:
             raise damaged(path, file, len(files), error) from None
-        if header is None:
+        if syntax == _DEFLATED:
             raise InputError(f"{path}: file {file + 1} of {len(files)} is deflated; convert it first (dcmconv +te of DCMTK)")
-        if header.file_meta.get("MediaStorageSOPClassUID") != _DICOMDIR:
-            yield file, header
+        if found is not None:
+            yield found
+
+
+def _read(stream: BinaryIO, file: int) -> _Found | None:
+    header = library("pydicom").dcmread(stream, stop_before_pixels=True, specific_tags=list(TAGS))
+    if header.file_meta.get("MediaStorageSOPClassUID") == _DICOMDIR:
+        return None
+    number = header.get("SeriesNumber")
+    return _Found(
+        series_uid=uid_of(header, "SeriesInstanceUID"),
+        study_uid=uid_of(header, "StudyInstanceUID"),
+        number="-" if number is None else str(int(number)),
+        images=tuple(planes_of(header, file)),
+    )
 
 
 def damaged(path: Path, file: int, count: int, error: BaseException) -> InputError:
@@ -114,14 +130,6 @@ def holds_dicom(folder: Path) -> bool:
 
 def _is_marked(head: bytes) -> bool:
     return head[_MARK_AT : _MARK_AT + len(_MARK)] == _MARK
-
-
-def _planes(path: Path, header: Any, file: int, count: int) -> list[Plane | str]:
-    try:
-        with quiet():
-            return list(planes_of(header, file))
-    except LIBRARY_ERRORS as error:
-        raise damaged(path, file, count, error) from None
 
 
 def _transfer_syntax(head: bytes) -> str | None:
