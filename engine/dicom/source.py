@@ -75,13 +75,14 @@ def source_images(reader: DicomReader) -> list[Any]:
 
 
 def copy_patient_and_study(reader: DicomReader, target: Any) -> None:
-    """Give a dataset the patient and the study of the series, as they stand there."""
+    """Give a dataset the patient and the study of the series, as they stand there, valid or not."""
     header = _header(reader, reader.planes[0].file, (*_REQUIRED, *_OPTIONAL, "StudyInstanceUID"))
-    for name in _REQUIRED:
-        setattr(target, name, header.get(name, ""))
-    for name in ("StudyInstanceUID", *_OPTIONAL):
-        if name in header:
-            target[name] = header[name]
+    with quiet():
+        for name in _REQUIRED:
+            setattr(target, name, header.get(name, ""))
+        for name in ("StudyInstanceUID", *_OPTIONAL):
+            if name in header:
+                target[name] = header[name]
 
 
 def require_on_planes(path: Path, labels: Volume, reader: DicomReader) -> None:

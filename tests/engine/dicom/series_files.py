@@ -17,7 +17,7 @@ from pydicom.uid import CTImageStorage, ExplicitVRBigEndian, ExplicitVRLittleEnd
 IDENTITY = {
     "PatientName": "PLANTED^NOMEN^OMEN",
     "PatientID": "PLANTEDPID4711",
-    "PatientBirthDate": "19470229",
+    "PatientBirthDate": "19470228",
     "PatientSex": "F",
     "PatientAge": "077Y",
     "OtherPatientIDs": "PLANTEDOTHER",
