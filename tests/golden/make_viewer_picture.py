@@ -12,13 +12,13 @@ import threading
 from pathlib import Path
 
 from PIL import Image
+from tests.browser import chromium, wait_for
 
 from flare_trt.engine.flare_labels import FLARE_LABELS
 from flare_trt.engine.nifti import write_ct, write_labels
 from flare_trt.engine.phantom import PhantomOptions, make_phantom
 from flare_trt.engine.viewer.scene import read_scene
 from flare_trt.engine.viewer.server import ViewerServer, page_resources
-from tests.browser import chromium, wait_for
 
 
 def main(target: Path) -> None:
