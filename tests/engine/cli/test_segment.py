@@ -12,6 +12,7 @@ import pytest
 from tests.engine.nifti_files import Forms, affine, write_raw
 from tests.engine.tiny_bundle import LABELS, write_tiny_bundle
 
+from flare_trt.engine import default_model
 from flare_trt.engine.cli import main
 from flare_trt.engine.cli import segment as command
 from flare_trt.engine.errors import BudgetError
@@ -238,6 +239,20 @@ def test_devices_that_are_not_there(
         pytest.skip("this machine has a GPU")
     assert main(["segment", str(scans), "-o", str(tmp_path / "out"), "--model", str(bundle), *words]) == code
     assert message in capsys.readouterr().err
+
+
+def test_without_a_model_the_default_one_is_taken(
+    bundle: Path, scans: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["segment", str(scans / "case0_0000.nii.gz"), "-o", str(tmp_path / "x.nii.gz")]
+    monkeypatch.setattr(default_model, "DEFAULT_MODEL", tmp_path / "none")
+    assert main(words) == 1
+    assert "brings no default model; name one with --model" in capsys.readouterr().err
+    monkeypatch.setattr(default_model, "DEFAULT_MODEL", bundle)
+    assert main(words) == 0
+    assert capsys.readouterr().out.startswith("model  tiny (the default model)\n")
+    assert main([*words, "--model", str(bundle)]) == 0
+    assert capsys.readouterr().out.startswith(f"model  tiny ({bundle})\n")
 
 
 def test_a_model_that_is_not_there(scans: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
