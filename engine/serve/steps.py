@@ -8,7 +8,7 @@ from flare_trt.engine.atomic_file import write_json
 from flare_trt.engine.jobs import Job
 from flare_trt.engine.scan_steps import SegmentsScans, ct_reader, segment_scan, write_results
 from flare_trt.engine.serve.served_job import ServedJob
-from flare_trt.engine.serve.uploads import uploaded_scan
+from flare_trt.engine.serve.uploads import take_scan
 
 #: Makes a job's labels and report. Raises JobStopped, or batch.SCAN_ERRORS.
 SegmentUpload = Callable[[ServedJob], None]
@@ -19,8 +19,7 @@ def upload_steps(segmenter: SegmentsScans, max_memory_mb: int | None) -> Segment
     read = ct_reader(max_memory_mb)
 
     def segment(job: ServedJob) -> None:
-        scan = uploaded_scan(job.upload, read)
-        job.upload.unlink()
+        scan = take_scan(job.upload, read)
         job.require_wanted()
         found = segment_scan(segmenter, scan, job.on_tile)
         report = write_results(Job(job.upload, job.labels), scan, found, segmenter.spec)
