@@ -82,9 +82,9 @@ def live(service: Service, token: str | None = None) -> Iterator[httpx.Client]:
         thread.join()
 
 
-def until(holds: Callable[[], bool]) -> None:
-    """Wait for something that other threads bring about."""
-    end_s = time.monotonic() + LIMIT_S
+def until(holds: Callable[[], bool], limit_s: float = LIMIT_S) -> None:
+    """Wait for something that others bring about."""
+    end_s = time.monotonic() + limit_s
     while not holds():
         assert time.monotonic() < end_s, "it did not come about"
         time.sleep(0.01)
