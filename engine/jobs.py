@@ -12,6 +12,9 @@ from pathlib import Path
 from flare_trt.engine.errors import InputError, OutputError
 from flare_trt.engine.nifti import ENDINGS, NiftiReader, read_labels
 
+#: What a report may be: for programs, or a page to read. A folder gets the first.
+REPORT_ENDINGS = (".json", ".html")
+
 
 @dataclass(frozen=True)
 class Job:
@@ -45,7 +48,7 @@ def plan_jobs(inputs: Sequence[Path], destination: Destination) -> tuple[Job, ..
         Job(
             scan,
             _target(destination.labels, ENDINGS, case_name(scan) + ".nii.gz", one),
-            destination.report and _target(destination.report, (".json",), case_name(scan) + ".json", one),
+            destination.report and _target(destination.report, REPORT_ENDINGS, case_name(scan) + REPORT_ENDINGS[0], one),
             destination.preview and _target(destination.preview, (".png",), case_name(scan) + ".png", one),
         )
         for scan in scans

@@ -10,7 +10,7 @@ from typing import Protocol
 from flare_trt.engine.batch import Outcome, Tell
 from flare_trt.engine.errors import BudgetError, FlareError, InputError, ServiceError
 from flare_trt.engine.jobs import Job
-from flare_trt.engine.scan_steps import ScanReport
+from flare_trt.engine.scan_report import ScanReport
 
 #: How often a job is tried in all.
 MOST_TRIES = 3

@@ -16,7 +16,7 @@ from flare_trt.engine.cluster.worker import ScanWorker, WorkerSetup
 from flare_trt.engine.errors import ServiceError
 from flare_trt.engine.jobs import Job
 from flare_trt.engine.options import RunOptions
-from flare_trt.engine.scan_steps import ScanReport
+from flare_trt.engine.scan_report import ScanReport
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,9 @@ def share_of(nodes: Sequence[Mapping[str, Any]], options: RunOptions) -> Share:
     return Share(workers, each, 0, replace(options, device="cpu", threads=each))
 
 
-def segment_on_ray(jobs: Sequence[Job], address: str, bundle: Path, options: RunOptions, tell: Tell[Job, ScanReport]) -> None:
+def segment_on_ray(
+    jobs: Sequence[Job], address: str, bundle: Path | None, options: RunOptions, tell: Tell[Job, ScanReport]
+) -> None:
     """Segment jobs on the cluster at `address`; `tell` is called once a job. Raises FlareError where no worker is left."""
     with _connected(address) as ray:
         share = share_of(ray.nodes(), options)

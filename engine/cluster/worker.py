@@ -9,10 +9,12 @@ from importlib.metadata import version
 from pathlib import Path
 
 from flare_trt.engine.batch import Outcome, Steps, run_in_turn
+from flare_trt.engine.default_model import default_model
 from flare_trt.engine.errors import FlareError, ServiceError
 from flare_trt.engine.jobs import Job
 from flare_trt.engine.options import RunOptions
-from flare_trt.engine.scan_steps import Scan, ScanReport, ct_reader, scan_steps
+from flare_trt.engine.scan_report import ScanReport
+from flare_trt.engine.scan_steps import Scan, ct_reader, scan_steps
 from flare_trt.engine.segmenter import Segmentation, Segmenter
 
 
@@ -20,10 +22,11 @@ from flare_trt.engine.segmenter import Segmentation, Segmenter
 class WorkerSetup:
     """What every worker needs alike. Paths hold on every node; relative ones start at `working_folder`.
 
-    `folders` are those that scans are read from and results are written to; `program` is the version of flare-trt.
+    `bundle` None is the model that comes with the package. `folders` are those that scans are read from and results are
+    written to; `program` is the version of flare-trt.
     """
 
-    bundle: Path
+    bundle: Path | None
     options: RunOptions
     working_folder: Path
     folders: tuple[Path, ...]
@@ -41,7 +44,7 @@ class ScanWorker:
         """Open the model. Returns why this worker is of no use here, or None."""
         try:
             self._require_same_place()
-            segmenter = Segmenter.open(self._setup.bundle, self._setup.options)
+            segmenter = Segmenter.open(self._setup.bundle or default_model(), self._setup.options)
         except FlareError as error:
             return error
         self._steps = scan_steps(segmenter, ct_reader(self._setup.options.max_memory_mb), lambda job: None)

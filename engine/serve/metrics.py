@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from flare_trt.engine.memory import resident_bytes
+from flare_trt.kernels.host_memory import resident_bytes
 
 _SECONDS = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200)
 

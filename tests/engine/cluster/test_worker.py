@@ -38,7 +38,7 @@ def test_relative_paths_start_where_the_command_was_given(
     assert worker.open() is None
     done = worker.run(Job(Path("scans/ct.nii"), Path("labels/ct.nii.gz")))
     assert done.written is not None
-    assert (done.error, done.written.labels) == (None, "labels/ct.nii.gz")
+    assert (done.error, done.written.labels) == (None, "ct.nii.gz")
     assert read_labels(tmp_path / "labels" / "ct.nii.gz").array.any()
     failed = worker.run(Job(Path("scans/none.nii"), Path("labels/none.nii.gz")))
     assert isinstance(failed.error, InputError)
