@@ -17,12 +17,12 @@ from flare_trt.engine.lesions import measure_tumour
 from flare_trt.engine.measures import measure_organs
 from flare_trt.engine.memory import MB
 from flare_trt.engine.memory_curve import MemoryRecorder
-from flare_trt.engine.nifti import NiftiReader, read_ct, spool_ct, write_labels
-from flare_trt.engine.nifti_header import NiftiHeader
 from flare_trt.engine.preview import pictures, side_by_side
 from flare_trt.engine.sanity import ct_warnings
+from flare_trt.engine.scan_files import open_scan, write_label_files
 from flare_trt.engine.scan_report import ScanReport, is_page, write_page
 from flare_trt.engine.segmenter import Segmentation, StageProgress
+from flare_trt.engine.slab_reader import SlabReader, spooled_ct, whole_ct
 from flare_trt.engine.spec import ModelSpec
 from flare_trt.engine.stopwatch import Stopwatch
 from flare_trt.engine.volume import Volume
@@ -33,10 +33,10 @@ _SPOOLED_SHARE = 0.25
 
 @dataclass(frozen=True)
 class Scan:
-    """A CT as read, its header for the labels, and what looked odd."""
+    """A CT as read, its reader (for what the outputs need of the header), and what looked odd."""
 
     ct: Volume
-    header: NiftiHeader
+    source: SlabReader
     warnings: tuple[str, ...]
     read_s: float
     memory: MemoryRecorder
@@ -50,26 +50,25 @@ class SegmentsScans(Protocol):
     def segment(self, ct: Volume, progress: StageProgress | None = None) -> Segmentation: ...
 
 
-def ct_reader(max_memory_mb: int | None) -> Callable[[Path], Volume]:
+def ct_reader(max_memory_mb: int | None) -> Callable[[SlabReader], Volume]:
     """How scans are read: into memory, or onto the disk where one would take much of the budget."""
     if max_memory_mb is None:
-        return read_ct
+        return whole_ct
 
-    def read(path: Path) -> Volume:
-        reader = NiftiReader(path)
-        held = prod(reader.grid.shape_zyx) * reader.dtype.itemsize
-        return (spool_ct if held > max_memory_mb * MB * _SPOOLED_SHARE else read_ct)(path)
+    def read(source: SlabReader) -> Volume:
+        held = prod(source.grid.shape_zyx) * source.dtype.itemsize
+        return (spooled_ct if held > max_memory_mb * MB * _SPOOLED_SHARE else whole_ct)(source)
 
     return read
 
 
 def scan_steps(
-    segmenter: SegmentsScans, read: Callable[[Path], Volume], progress: Callable[[Job], StageProgress | None]
+    segmenter: SegmentsScans, read: Callable[[SlabReader], Volume], progress: Callable[[Job], StageProgress | None]
 ) -> Steps[Job, Scan, Segmentation, ScanReport]:
     """The steps for engine.batch. `read` is a `ct_reader`; `progress(job)` gives what is called at each tile."""
 
     def read_job(job: Job) -> Scan:
-        return read_scan(job.scan, read)
+        return read_scan(job.scan, read, job.series)
 
     def segment(job: Job, scan: Scan) -> Segmentation:
         return _segment(segmenter, scan, progress(job))
@@ -80,21 +79,21 @@ def scan_steps(
     return Steps(read_job, segment, write)
 
 
-def read_scan(path: Path, read: Callable[[Path], Volume]) -> Scan:
-    """Read and look over a CT. Raises InputError."""
+def read_scan(path: Path, read: Callable[[SlabReader], Volume], series: str | None = None) -> Scan:
+    """Read and look over a CT; `series` as in scan_files.open_scan. Raises InputError."""
     watch, memory = Stopwatch(), MemoryRecorder()
     with watch.stage("read"), memory.phase("read"):
-        header = NiftiReader(path).header
-        ct = read(path)
-        warnings = header.warnings + ct_warnings(ct)
-    return Scan(ct, header, warnings, watch.seconds["read"], memory)
+        source = open_scan(path, series)
+        ct = read(source)
+        warnings = source.warnings + ct_warnings(ct)
+    return Scan(ct, source, warnings, watch.seconds["read"], memory)
 
 
 def write_results(job: Job, scan: Scan, found: Segmentation, spec: ModelSpec) -> ScanReport:
     """Write what the job asks for, the report last. Raises OutputError."""
     watch, memory, shown = Stopwatch(), scan.memory, None
     with watch.stage("write"), memory.phase("write"):
-        write_labels(job.labels, found.labels, scan.header)
+        write_label_files(job.labels, job.rtstruct, scan.source, found.labels, spec)
     with watch.stage("measure"), memory.phase("measure"):
         organs = measure_organs(scan.ct, found.labels, spec.label_names)
         tumours = tuple(measure_tumour(found.labels, organ) for organ in organs if is_tumour(organ.name))

@@ -17,16 +17,21 @@ from flare_trt.engine.scan_report import ScanReport
 from flare_trt.engine.scan_steps import SegmentsScans, ct_reader, scan_steps
 from flare_trt.engine.segmenter import Segmenter, StageProgress
 
+CT_HELP = "a .nii or .nii.gz file, a folder of them, or a DICOM series (a folder or .zip); one or several"
+OUT_HELP = ".nii.gz, .nii or .dcm (DICOM-SEG) for one scan; a folder, or a name with {case} in it, for any number"
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("scans", nargs="+", type=Path, metavar="CT", help="a .nii or .nii.gz file, several, or a folder of them")
-    parser.add_argument("-o", "--output", required=True, type=Path, metavar="OUT", help="a file for one scan, or a folder")
+    parser.add_argument("scans", nargs="+", type=Path, metavar="CT", help=CT_HELP)
+    parser.add_argument("-o", "--output", required=True, type=Path, metavar="OUT", help=OUT_HELP)
     parser.add_argument(
         "--model", type=Path, metavar="BUNDLE", help="a model bundle: a folder or a .zip; default: what comes with the package"
     )
     parser.add_argument("--report", type=Path, metavar="FILE", help="what was found and how: .json or .html, or a folder for JSON")
     parser.add_argument("--preview", type=Path, metavar="PNG", help="pictures, a .png file for one scan, or a folder")
+    parser.add_argument("--rtstruct", type=Path, metavar="DCM", help="contours too, a .dcm file for one DICOM scan, or a folder")
+    parser.add_argument("--series", metavar="UID", help="the DICOM series to take, where a folder or zip holds several")
     parser.add_argument("--resume", action="store_true", help="leave out scans whose results are there and whole")
     parser.add_argument("--ray", metavar="ADDRESS", help="use the workers of a Ray cluster: auto, or HOST:PORT of its head")
     add_run_options(parser)
@@ -34,7 +39,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Segment what the arguments name. Returns 0, or 1 where a scan failed."""
-    jobs = plan_jobs(arguments.scans, Destination(arguments.output, arguments.report, arguments.preview))
+    destination = Destination(arguments.output, arguments.report, arguments.preview, arguments.rtstruct)
+    jobs = plan_jobs(arguments.scans, destination, arguments.series)
     console = Console()
     if arguments.resume:
         jobs = _unfinished(jobs, console)

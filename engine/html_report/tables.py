@@ -20,7 +20,7 @@ _NONE = "–"
 def organ_table(report: ScanReport, colours: Mapping[int, str]) -> Markup:
     """A row an organ, with the colour that it has in the pictures."""
     heads = ("Structure", "Volume (ml)", "Mean HU", "SD HU", "Extent (mm)", "Box (voxels)", "In the scan")
-    rows = [[_named(organ, colours[organ.value]), *_organ_cells(organ)] for organ in report.organs]
+    rows: list[list[str | Markup]] = [[_named(organ, colours[organ.value]), *_organ_cells(organ)] for organ in report.organs]
     return table(
         "Extents and boxes run along z, y, x. What the scan's edge cuts is larger than what is measured here.", heads, rows
     )

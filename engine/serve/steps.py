@@ -7,7 +7,7 @@ from collections.abc import Callable
 from flare_trt.engine.jobs import Job
 from flare_trt.engine.scan_steps import SegmentsScans, ct_reader, scan_steps
 from flare_trt.engine.serve.served_job import ServedJob
-from flare_trt.engine.serve.uploads import uploaded_scan
+from flare_trt.engine.serve.uploads import take_scan
 
 #: Makes a job's labels and report. Raises JobStopped, or batch.SCAN_ERRORS.
 SegmentUpload = Callable[[ServedJob], None]
@@ -20,8 +20,7 @@ def upload_steps(segmenter: SegmentsScans, max_memory_mb: int | None) -> Segment
     def segment(served: ServedJob) -> None:
         job = Job(served.upload, served.labels, served.report)
         steps = scan_steps(segmenter, read, lambda job: served.on_tile)
-        scan = uploaded_scan(job.scan, read)
-        job.scan.unlink()
+        scan = take_scan(job.scan, read)
         served.require_wanted()
         found = steps.segment(job, scan)
         steps.write(job, scan, found)

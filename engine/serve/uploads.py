@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
-from flare_trt.engine.errors import InputError
 from flare_trt.engine.scan_steps import Scan, read_scan
+from flare_trt.engine.slab_reader import SlabReader
 from flare_trt.engine.volume import Volume
 
 _ZIP = b"PK\x03\x04"
@@ -29,9 +29,12 @@ async def receive(chunks: AsyncIterator[bytes], target: Path, most_bytes: int) -
             await to_thread.run_sync(file.write, chunk)
 
 
-def uploaded_scan(path: Path, read: Callable[[Path], Volume]) -> Scan:
-    """The scan in an uploaded file: the one place that tells formats apart, by content. Raises InputError."""
+def take_scan(path: Path, read: Callable[[SlabReader], Volume]) -> Scan:
+    """The scan in an uploaded file, which is gone afterwards: a DICOM zip by its first bytes, else NIfTI. Raises InputError."""
     with path.open("rb") as file:
-        if file.read(len(_ZIP)) == _ZIP:
-            raise InputError(f"{path}: got a zip, expected one NIfTI-1 scan (.nii or .nii.gz)")
-    return read_scan(path, read)
+        zipped = file.read(len(_ZIP)) == _ZIP
+    named = path.rename(path.with_suffix(".zip")) if zipped else path
+    try:
+        return read_scan(named, read)
+    finally:
+        named.unlink()

@@ -10,6 +10,7 @@ import pytest
 
 from flare_trt.engine.jobs import Job
 from flare_trt.engine.report import RunReport
+from flare_trt.engine.scan_files import open_scan
 from flare_trt.engine.scan_steps import ct_reader, read_scan, scan_steps
 from flare_trt.engine.segmenter import Segmentation, StageProgress
 from flare_trt.engine.spool import SpooledArray
@@ -28,9 +29,9 @@ def scan(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize(("max_memory_mb", "spooled"), [(None, False), (4, False), (3, True), (1, True)])
 def test_a_scan_over_a_quarter_of_the_budget_stays_on_disk(scan: Path, max_memory_mb: int | None, spooled: bool) -> None:
-    ct = ct_reader(max_memory_mb)(scan)
+    ct = ct_reader(max_memory_mb)(open_scan(scan))
     assert isinstance(ct.array, SpooledArray) == spooled
-    np.testing.assert_array_equal(ct.array[:, :, :], ct_reader(None)(scan).array)
+    np.testing.assert_array_equal(ct.array[:, :, :], ct_reader(None)(open_scan(scan)).array)
 
 
 def test_what_looks_odd_is_told_with_the_scan(tmp_path: Path) -> None:

@@ -64,22 +64,40 @@ def test_what_the_cluster_has_not(options: RunOptions, message: str) -> None:
         share_of([node(CPU=8)], options)
 
 
+#: A Ray with two CPUs, in a process of its own: where Ray fails it ends its process.
+CLUSTER = """
+import sys, ray
+ray.init(num_cpus=2, include_dashboard=False, object_store_memory=10**8, log_to_driver=False)
+print("address", ray.get_runtime_context().gcs_address, flush=True)
+sys.stdin.read()
+ray.shutdown()
+"""
+
+
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[str]:
-    """The address of a Ray of this test's own, with two CPUs."""
+    """The address of a Ray of this test's own."""
+    pytest.importorskip("ray")
     environment = {
         "PYTHONPATH": f"{ROOT / 'build' / 'typing'}:{ROOT}",  # the second for the metadata that lies in a checkout
         "RAY_AUTH_MODE": "token",  # one of this test's own: Ray would write one to the home folder
         "RAY_AUTH_TOKEN": secrets.token_hex(32),
         "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_raylet_start_wait_time_s": "120",
     }
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     with pytest.MonkeyPatch.context() as patch:
         for name, value in environment.items():
             patch.setenv(name, value)
-        ray = pytest.importorskip("ray")
-        ray.init(num_cpus=2, include_dashboard=False, object_store_memory=10**8, log_to_driver=False)
-        yield ray.get_runtime_context().gcs_address
-        ray.shutdown()
+        with subprocess.Popen([sys.executable, "-c", CLUSTER], text=True, **pipes) as ray:
+            assert ray.stdin is not None
+            assert ray.stdout is not None
+            told: list[str] = []
+            while (line := ray.stdout.readline()) and not line.startswith("address "):
+                told.append(line)
+            assert line, "".join(told)
+            yield line.split()[1]
+            ray.stdin.close()
 
 
 @pytest.fixture(scope="module")
