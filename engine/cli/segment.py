@@ -33,6 +33,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rtstruct", type=Path, metavar="DCM", help="contours too, a .dcm file for one DICOM scan, or a folder")
     parser.add_argument("--series", metavar="UID", help="the DICOM series to take, where a folder or zip holds several")
     parser.add_argument("--resume", action="store_true", help="leave out scans whose results are there and whole")
+    parser.add_argument("--ray", metavar="ADDRESS", help="use the workers of a Ray cluster: auto, or HOST:PORT of its head")
     add_run_options(parser)
 
 
@@ -47,6 +48,8 @@ def run(arguments: argparse.Namespace) -> int:
             return 0
     make_folders(jobs)
     options = run_options(arguments)
+    if arguments.ray is not None:
+        return _on_cluster(jobs, arguments, options, console)
     with open_segmenter(arguments.model, options, console) as segmenter:
         return segment_jobs(jobs, segmenter, options, console)
 
@@ -64,9 +67,15 @@ def segment_jobs(jobs: Sequence[Job], segmenter: SegmentsScans, options: RunOpti
     teller = _Teller(console, len(jobs))
     run_jobs = run_overlapped if options.max_memory_mb is None else run_in_turn
     run_jobs(jobs, scan_steps(segmenter, ct_reader(options.max_memory_mb), _progress_of(jobs, console)), teller.tell)
-    if len(jobs) > 1:
-        console.line(f"{len(jobs) - teller.failed} of {len(jobs)} scans segmented, {teller.failed} failed")
-    return 1 if teller.failed else 0
+    return teller.sum_up()
+
+
+def _on_cluster(jobs: Sequence[Job], arguments: argparse.Namespace, options: RunOptions, console: Console) -> int:
+    from flare_trt.engine.cluster.ray_pool import segment_on_ray
+
+    teller = _Teller(console, len(jobs))
+    segment_on_ray(jobs, arguments.ray, arguments.model, options, teller.tell)
+    return teller.sum_up()
 
 
 @dataclass
@@ -90,6 +99,12 @@ class _Teller:
         found = sum(organ.voxels > 0 for organ in report.organs)
         seconds = sum(report.run.stages.values())
         self.console.line(f"{outcome.job.labels}: {found} of {len(report.organs)} structures in {seconds:.1f} s")
+
+    def sum_up(self) -> int:
+        """Print the last line of a batch. Returns the exit code."""
+        if self.jobs > 1:
+            self.console.line(f"{self.jobs - self.failed} of {self.jobs} scans segmented, {self.failed} failed")
+        return 1 if self.failed else 0
 
 
 def _unfinished(jobs: Sequence[Job], console: Console) -> tuple[Job, ...]:
