@@ -37,7 +37,7 @@ types: $(VENV)/dev.stamp typing
 docs: $(VENV)/dev.stamp
 	@rm -rf build/api
 	$(BIN)/python setup.py --quiet build_py --build-lib build/api
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	PYTHONPATH= NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 # The sub-commands of the benchmarks; each needs its own scans and models.
 bench: $(VENV)/dev.stamp
