@@ -35,11 +35,12 @@ lint: $(VENV)/dev.stamp
 types: $(VENV)/dev.stamp typing
 	MYPYPATH=build/typing $(BIN)/mypy $(PACKAGES:%=-p flare_trt.%)
 
-# The documentation site, in build/site; a warning fails it. The reference is made from a copy that is laid out as installed.
+# The documentation site, in build/site; a warning fails it (not with --quiet, which hides warnings from --strict too). The
+# reference is made from a copy that is laid out as installed.
 docs: $(VENV)/dev.stamp
 	@rm -rf build/api
 	$(BIN)/python setup.py --quiet build_py --build-lib build/api
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	PYTHONPATH= NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 # The sub-commands of the benchmarks; each needs its own scans and models.
 bench: $(VENV)/dev.stamp
