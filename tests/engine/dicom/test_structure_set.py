@@ -46,7 +46,9 @@ def rasterised(structures: Any, source: Path, shape: tuple[int, int, int]) -> ND
             row, column = np.array(image.ImageOrientationPatient, float).reshape(2, 3)
             assert np.abs(offsets @ normal).max() < 1e-3  # on the image's own plane
             indices = np.stack([offsets @ column / image.PixelSpacing[0], offsets @ row / image.PixelSpacing[1]], axis=1)
-            mask[z_of[image.SOPInstanceUID]] ^= polygon2mask(shape[1:], indices)
+            low, high = np.floor(indices.min(0)).astype(int) + 1, np.ceil(indices.max(0)).astype(int)
+            box = mask[z_of[image.SOPInstanceUID], low[0] : high[0], low[1] : high[1]]
+            box ^= polygon2mask(box.shape, indices - low)
         labels[mask] = roi.ReferencedROINumber
     return labels
 
