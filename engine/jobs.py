@@ -14,6 +14,9 @@ from flare_trt.engine.errors import InputError, OutputError
 from flare_trt.engine.nifti import ENDINGS
 from flare_trt.engine.scan_files import DICOM_ENDING, LABEL_ENDINGS, fits_scan, is_dicom, open_scan, require_writable
 
+#: What a report may be: for programs, or a page to read. A folder gets the first.
+REPORT_ENDINGS = (".json", ".html")
+
 
 @dataclass(frozen=True)
 class Job:
@@ -55,7 +58,7 @@ def plan_jobs(inputs: Sequence[Path], destination: Destination, series: str | No
         Job(
             scan,
             _target(labels, LABEL_ENDINGS, case_name(scan), one),
-            report and _target(report, (".json",), case_name(scan), one),
+            report and _target(report, REPORT_ENDINGS, case_name(scan), one),
             preview and _target(preview, (".png",), case_name(scan), one),
             rtstruct and _target(rtstruct, (DICOM_ENDING,), case_name(scan), one),
             series,
