@@ -20,7 +20,7 @@ from flare_trt.engine.volume import Volume
 from tests.engine.dicom.label_maps import flare_spec
 from tests.engine.dicom.test_reader import sitk_ct
 from tests.engine.dicom.test_segmentation import by_dcmqi, by_hand
-from tests.engine.dicom.test_structure_set import rasterised
+from tests.engine.dicom.test_structure_set import rasterised, scan_lines
 from tests.shared_data import shared_file
 
 
@@ -69,4 +69,4 @@ def test_outputs_come_back_to_the_voxel(identified: Path, tmp_path: Path) -> Non
     np.testing.assert_array_equal(array, labels)
     assert grid.same_place(reader.grid, tolerance_mm=1e-3)
     write_structure_set(tmp_path / "rt.dcm", Volume(labels, reader.grid), reader, flare_spec())
-    np.testing.assert_array_equal(rasterised(pydicom.dcmread(tmp_path / "rt.dcm"), identified, labels.shape), labels)
+    np.testing.assert_array_equal(rasterised(pydicom.dcmread(tmp_path / "rt.dcm"), identified, labels.shape, scan_lines), labels)
