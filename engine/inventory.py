@@ -22,6 +22,8 @@ _LIBRARIES = (
     ("onnxruntime-gpu", "onnxruntime"),
     ("cupy-cuda13x", "cupy-cuda12x", "cupy"),
     ("tensorrt",),
+    ("pydicom",),
+    ("highdicom",),
 )
 
 
