@@ -13,25 +13,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flare_trt.engine.anatomy import REACH_MM, canonical
+from flare_trt.engine.cut_organs import cut_organs
 from flare_trt.engine.frame import Frame, shifted
-from flare_trt.engine.grid import Grid
 from flare_trt.engine.memory import Footprint, choose_layout
 from flare_trt.engine.pieces import Piece, find_pieces, keep_abdomen
 from flare_trt.engine.planes import ImageSource
 from flare_trt.engine.predict import LabelSink, Pass, Runner, predict
 from flare_trt.engine.report import RoiStory
-from flare_trt.engine.roi import OPPOSITE, Located, extended, locate, retold, whole_scan
+from flare_trt.engine.roi import Located, extended, locate, retold, whole_scan
 from flare_trt.engine.spec import ModelSpec, StageSpec
 from flare_trt.engine.stage_plan import StagePlan, plan_stage
 from flare_trt.engine.volume import Volume
-from flare_trt.kernels import Box, Kernels
+from flare_trt.kernels import Box
 from flare_trt.kernels.contract import Array
 
 #: How often a box is enlarged for vessels and gullet that it cuts.
 MOST_EXTENSIONS = 5
-
-#: An organ with less than this on a face of the box only grazes it.
-CUT_AREA_MM2 = 40.0
 
 
 @dataclass(frozen=True)
@@ -148,22 +145,6 @@ def plan_pass(run: StageRun, frame: Frame, roi: Box | None = None) -> Pass:
     footprint = Footprint(len(sessions), sessions[0].channels, frame.ct.array.dtype.itemsize, bool(run.stage.mirror_axes))
     layout = choose_layout(plan, footprint, run.budget_bytes).layout
     return Pass(run.stage, ImageSource.of(frame, run.stage.intensity), plan, layout)
-
-
-def cut_organs(labels: Array, box: Box, scan: Grid, names: dict[int, str], kernels: Kernels) -> list[tuple[str, str]]:
-    """(organ, side) for each label that lies on a face of the box, where that face is not the scan's own edge."""
-    inside = labels[box.slices]
-    found = []
-    for axis, letter in enumerate(scan.orientation):
-        first, last = slice(0, 1), slice(inside.shape[axis] - 1, None)
-        faces = [(first, box.start_zyx[axis] > 0, OPPOSITE[letter]), (last, box.stop_zyx[axis] < scan.shape_zyx[axis], letter)]
-        for face, inner, side in faces:
-            if inner:
-                area_mm2 = float(np.prod(scan.spacing_mm)) / scan.spacing_mm[axis]
-                cut = tuple(face if a == axis else slice(None) for a in range(3))
-                counts = np.bincount(kernels.download(inside[cut]).ravel())
-                found += [(names.get(v, str(v)), side) for v, n in enumerate(counts) if v and n * area_mm2 >= CUT_AREA_MM2]
-    return found
 
 
 def _source_pieces(coarse: CoarseLabels, names: dict[int, str]) -> list[Piece]:

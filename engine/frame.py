@@ -9,11 +9,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from flare_trt.engine.grid import Reorientation, Shape, Vector
+from flare_trt.engine.grid import Grid, Reorientation, Shape, Vector
 from flare_trt.engine.spec import StageSpec
 from flare_trt.engine.volume import Volume
 from flare_trt.kernels import Box, Kernels
 from flare_trt.kernels.contract import Array
+
+#: How DICOM's axial slices lie once they are stacked upwards: z to Superior, y to Posterior, x to Left.
+SCANNER_ORIENTATION = "SPL"
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,17 @@ class Frame:
         output = kernels.zeros(self.ct.grid.shape_zyx, np.uint8)
         output[self.to_source(target).slices] = turned
         return output
+
+
+def storage_warning(grid: Grid, stage: StageSpec) -> str | None:
+    """What to say where a network takes scans as they are stored, and this one does not lie as scanners write them."""
+    if stage.orientation != "as-stored" or grid.orientation == SCANNER_ORIENTATION:
+        return None
+    return (
+        f"the array runs to {grid.orientation} (z, y, x), not to {SCANNER_ORIENTATION} as scanners write it, and this model takes "
+        "scans as they are stored: unless its training data lay so too, sides may be swapped; turn the scan, or export the model "
+        "with --orientation"
+    )
 
 
 def shifted(box: Box, by: Shape, sign: int = 1) -> Box:

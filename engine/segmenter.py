@@ -18,7 +18,7 @@ from flare_trt.engine.body import body_box
 from flare_trt.engine.bundle import Bundle, open_bundle
 from flare_trt.engine.cascade import Segmented, StageRun, plan_pass, segment_cascade, segment_whole
 from flare_trt.engine.device_scan import DeviceScan
-from flare_trt.engine.frame import Frame
+from flare_trt.engine.frame import Frame, storage_warning
 from flare_trt.engine.grid import Grid
 from flare_trt.engine.memory import MB
 from flare_trt.engine.options import RunOptions, stage_as_run
@@ -69,7 +69,10 @@ class Segmenter:
         return Segmenter(bundle, options, placement, kernels)
 
     def segment(self, ct: Volume, progress: StageProgress | None = None) -> Segmentation:
-        """Segment one CT (HU on its grid, see volume.ct_volume). The labels lie on the same grid."""
+        """Segment one CT (HU on its grid, see volume.ct_volume). The labels lie on the same grid.
+
+        `progress` may raise to stop between two tiles; the error passes through and the next scan is not harmed.
+        """
         with self._lock, self._kernels.active():
             self._require_budget(ct)
             watch = Stopwatch()
@@ -79,7 +82,7 @@ class Segmenter:
                     labels = self._kernels.upload(found.labels)  # only makes it contiguous
                 else:
                     labels = self._kernels.download(found.labels)
-            report = self._report(watch, found)
+            report = self._report(watch, found, ct.grid)
             del found
             self._kernels.trim()
         return Segmentation(Volume(labels, ct.grid), report)
@@ -135,9 +138,10 @@ class Segmenter:
         run = StageRun(stage_as_run(stage, self.options), runner, self._budget_bytes(ct))
         return replace(run, search=body_box) if self.options.mode == "fast" else run
 
-    def _report(self, watch: Stopwatch, found: Segmented) -> RunReport:
+    def _report(self, watch: Stopwatch, found: Segmented, grid: Grid) -> RunReport:
         story = found.roi
-        warnings = [self.placement.warning] if self.placement.warning else []
+        told = self.placement.warning, storage_warning(grid, self.spec.fine)
+        warnings = [warning for warning in told if warning]
         if story is not None and story.decision != "roi":
             warnings.append(f"ROI {story.decision}: {'; '.join(story.findings)}")
         return RunReport(
