@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from flare_trt.engine.atomic_file import write_json
 from flare_trt.engine.jobs import Job
-from flare_trt.engine.scan_steps import SegmentsScans, ct_reader, write_results
+from flare_trt.engine.scan_steps import SegmentsScans, ct_reader, segment_scan, write_results
 from flare_trt.engine.serve.served_job import ServedJob
 from flare_trt.engine.serve.uploads import take_scan
 
@@ -22,9 +21,9 @@ def upload_steps(segmenter: SegmentsScans, max_memory_mb: int | None) -> Segment
     def segment(job: ServedJob) -> None:
         scan = take_scan(job.upload, read)
         job.require_wanted()
-        found = segmenter.segment(scan.ct, job.on_tile)
+        found = segment_scan(segmenter, scan, job.on_tile)
         report = write_results(Job(job.upload, job.labels), scan, found, segmenter.spec)
         job.require_wanted()
-        write_json(job.report, replace(report, scan=job.upload.name, labels=job.labels.name).as_json())
+        write_json(job.report, report.as_json())
 
     return segment
