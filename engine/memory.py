@@ -50,12 +50,13 @@ class StageMemory:
 
 @dataclass(frozen=True)
 class Footprint:
-    """What a stage brings to its pass: networks (folds), output channels, bytes of a stored source voxel, flips of its input."""
+    """What a stage brings to its pass: networks (folds), output channels, the scan's voxels and the bytes of each, flips."""
 
     folds: int
     channels: int
+    scan_voxels: int
     source_itemsize: int
-    mirrored: bool = False
+    mirrored: bool
 
 
 def stage_memory(plan: StagePlan, footprint: Footprint, layout: Layout) -> StageMemory:
@@ -73,7 +74,7 @@ def stage_memory(plan: StagePlan, footprint: Footprint, layout: Layout) -> Stage
         Buffer("weights ring", footprint.folds * ring * 2, "pass"),
         Buffer("Gaussian", patch * 2, "pass"),
         Buffer("labels of the pass", target, "pass"),
-        Buffer("labels on the scan", target, "pass"),
+        Buffer("labels on the scan", footprint.scan_voxels, "pass"),
         Buffer("source slab", chunk_source * footprint.source_itemsize, "resample"),
         Buffer("normalised slab", chunk_source * 4, "resample"),
         Buffer("slab resampled in plane", source_z * window_y * window_x * 4, "resample"),

@@ -14,7 +14,7 @@ from flare_trt.engine.errors import BundleError, DeviceError
 _PRECISIONS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
 
 
-def problem() -> str | None:
+def problem(device: str = "cpu") -> str | None:
     """Why this backend cannot be used here, or None."""
     try:
         import openvino  # noqa: F401  # only whether it imports
