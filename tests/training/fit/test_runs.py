@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -85,6 +86,9 @@ def test_a_trained_folder_is_a_teacher(planned: NnUNetFolders) -> None:
     assert reading.labels.shape == reading.doubt.shape == ct.array.shape
     assert reading.labels.max() <= 13
     assert reading.doubt.any(), "a network of two steps is sure of little"
+    assert reading.soft is not None
+    assert reading.soft.classes.shape[1:] == ct.array.shape
+    assert np.array_equal(reading.soft.classes[0], reading.labels)
 
 
 def test_what_is_missing_is_said(folders: NnUNetFolders, tmp_path: Path) -> None:
