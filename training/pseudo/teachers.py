@@ -111,7 +111,7 @@ class NnUNetTeacher:
             perform_everything_on_device=device != "cpu", use_mirroring=False, device=torch.device(device)
         )
         self._predictor.initialize_from_trained_model_folder(str(folder), folds)
-        self.classes = frozenset(self._predictor.label_manager.foreground_labels)
+        self.classes = frozenset(int(label) for label in self._predictor.label_manager.foreground_labels)
 
     def read(self, ct: Volume) -> Reading:
         image = ct.array[None].astype(np.float32)

@@ -83,6 +83,7 @@ def test_a_trained_folder_is_a_teacher(planned: NnUNetFolders) -> None:
     ct, _ = make_phantom(4, SHAPE_ZYX, SPACING_MM, PhantomOptions(centre_mm=20.0))
     reading = teacher.read(ct)
     assert teacher.classes == frozenset(range(1, 14))
+    assert {type(label) for label in teacher.classes} == {int}, "they are written as JSON"
     assert reading.labels.shape == reading.doubt.shape == ct.array.shape
     assert reading.labels.max() <= 13
     assert reading.doubt.any(), "a network of two steps is sure of little"
