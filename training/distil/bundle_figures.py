@@ -1,4 +1,4 @@
-"""What a bundle of two students is worth, measured with the engine itself: labelled CTs, a phantom from thigh to head, a head alone."""
+"""What a bundle of two students is worth, measured with the engine: labelled CTs, a phantom from thigh to head, a head alone."""
 
 from __future__ import annotations
 
