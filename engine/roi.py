@@ -6,7 +6,7 @@ is enlarged, one that cannot be trusted gives way to the whole scan, and the sto
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -39,10 +39,10 @@ class Located:
     story: RoiStory
 
 
-def locate(found: Sorted, expected: Iterable[str], scan: Grid, roi: RoiSpec) -> Located:
+def locate(found: Sorted, expected: Collection[str], scan: Grid, roi: RoiSpec) -> Located:
     """Decide the ROI. Pieces' boxes are in source voxels; `expected` are the coarse stage's label names."""
-    pieces = found.kept
-    if not _shows_abdomen(pieces, scan):
+    pieces, names = found.kept, {canonical(name) for name in expected}
+    if not _shows_abdomen(pieces, names, scan):
         return Located(None, _story("empty", None, scan, (_seen_instead(pieces),), (), found))
     tight = _union([piece.box for piece in pieces])
     box = grow(tight, scan, roi.margin_low_mm, roi.margin_high_mm)
@@ -130,14 +130,18 @@ def _story(
     return retold(story, decision, box, scan) if box else story
 
 
-def _shows_abdomen(pieces: Sequence[Piece], scan: Grid) -> bool:
-    """Whether some organ has a plausible volume. A scan that ends in a solid organ shows a part of it; vessels end anywhere."""
-    for name, limits in CORE_ORGANS.items():
+def _shows_abdomen(pieces: Sequence[Piece], expected: Collection[str], scan: Grid) -> bool:
+    """Whether a core organ has a plausible volume, or there is anything at all where the network knows no core organ.
+
+    A scan that ends in a solid organ shows a part of it; vessels end anywhere.
+    """
+    known = {name: limits for name, limits in CORE_ORGANS.items() if name in expected}
+    for name, limits in known.items():
         mine = [piece for piece in pieces if canonical(piece.name) == name]
         cut = name not in REACH_MM and any(edges_touched(piece.box, scan) for piece in mine)
         if mine and sum(piece.volume_ml for piece in mine) >= limits.low_ml * (CUT_SHARE if cut else 1):
             return True
-    return False
+    return bool(pieces) and not known
 
 
 def _seen_instead(pieces: Sequence[Piece]) -> str:

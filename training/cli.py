@@ -12,6 +12,7 @@ STEPS = {
     "plan": ("flare_trt.training.fit.plan_command", "plans at the paper's spacings, and nnU-Net's preprocessing"),
     "fit": ("flare_trt.training.fit.train_command", "train the coarse or the fine network with nnunetv2"),
     "finetune": ("flare_trt.training.fit.finetune_command", "fine-tune on all pseudo-labels at learning rate 1e-4"),
+    "reproduce": ("flare_trt.training.reproduce.command", "the paper's tables 5 and 6 in miniature, on phantoms and real CTs"),
     "distil": ("flare_trt.training.distil.command", "distil a teacher network into a small student (the default weights)"),
 }
 

@@ -191,6 +191,14 @@ def test_a_scan_that_ends_in_an_organ_is_looked_at() -> None:
     assert located(inside.labels(), inside.grid()).box is None, "the same tip, not cut"
 
 
+def test_a_network_without_core_organs_is_not_judged_by_them() -> None:
+    head = Scan(shape=(60, 134, 120), organs={"duodenum": ((120, 180, 120), (30, 28, 26))})
+    labels, grid = head.labels(), head.grid()
+    pieces = keep_abdomen(find_pieces(labels, KERNELS.components(labels), NAMES, grid.spacing_mm), grid.spacing_mm)
+    assert locate(pieces, EXPECTED, grid, RoiSpec()).box is None
+    assert locate(pieces, ("duodenum",), grid, RoiSpec()).story.decision == "roi"
+
+
 def test_a_slab_of_20_slices_is_no_alarm() -> None:
     labels = np.ascontiguousarray(Scan().labels()[262:282])
     grid = Grid((20, 134, 120), MM)

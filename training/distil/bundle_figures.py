@@ -1,4 +1,4 @@
-"""What a bundle of two students is worth, measured with the engine itself: labelled CTs, a phantom of a whole body, a head."""
+"""What a bundle of two students is worth, measured with the engine: labelled CTs, a phantom from thigh to head, a head alone."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from flare_trt.engine.volume import Volume
 from flare_trt.training.distil.config import DataConfig
 from flare_trt.training.distil.validate import dice_by_label
 
-#: Phantoms that no patch of a training shows: a whole body and a head alone (seed, shape, height of the middle in mm).
-WHOLE_BODY, HEAD = (900011, (350, 100, 140), None), (900013, (52, 100, 140), 480.0)
+#: Phantoms that no patch of a training shows: a body from thigh to head and a head alone (seed, shape, middle's height in mm).
+BODY, HEAD = (900011, (200, 100, 140), 60.0), (900013, (52, 100, 140), 480.0)
 PHANTOM_MM = (5.0, 4.0, 4.0)
 
 
@@ -42,7 +42,7 @@ def measure_bundle(bundle: Path, data: DataConfig, threads: int) -> list[Figure]
         (Path(ct).parent.name, read_ct(Path(ct)), read_labels(Path(labels)))
         for ct, labels in zip(data.validation_cts, data.validation_labels, strict=True)
     ]
-    scans += [("phantom, whole body", *_phantom(*WHOLE_BODY)), ("phantom, head alone", *_phantom(*HEAD))]
+    scans += [("phantom, thigh to head", *_phantom(*BODY)), ("phantom, head alone", *_phantom(*HEAD))]
     modes: tuple[Mode, ...] = ("exact", "fast")
     figures = []
     for mode in modes:
@@ -60,5 +60,5 @@ def _figure(segmenter: Segmenter, name: str, ct: Volume, truth: Volume) -> Figur
     return Figure(name, segmenter.options.mode, roi, dice, int((labels > 0).sum()) * ct.grid.voxel_ml)
 
 
-def _phantom(seed: int, shape_zyx: tuple[int, int, int], centre_mm: float | None) -> tuple[Volume, Volume]:
+def _phantom(seed: int, shape_zyx: tuple[int, int, int], centre_mm: float) -> tuple[Volume, Volume]:
     return make_phantom(seed, shape_zyx, PHANTOM_MM, PhantomOptions(centre_mm=centre_mm))

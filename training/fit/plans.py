@@ -1,4 +1,7 @@
-"""nnU-Net v2 plans of the paper's two networks (table 1), and small variants of both for a machine without a GPU."""
+"""nnU-Net v2 plans of the paper's two networks (table 1), and small variants of both for a machine without a GPU.
+
+The `_cpu` variants segment, the `_mini` ones learn in minutes and serve the reproduction alone.
+"""
 
 from __future__ import annotations
 
@@ -40,18 +43,21 @@ NETWORKS: dict[str, NetworkPlan] = {
     "fine": NetworkPlan((0.8, 0.79, 0.79), (96, 160, 128), 32, 3, FIVE_DOWN),
     "coarse_cpu": NetworkPlan((5.0, 4.0, 4.0), (48, 64, 64), 8, 1, TWO_DOWN, most_features=64),
     "fine_cpu": NetworkPlan((2.5, 2.0, 2.0), (48, 64, 64), 8, 2, TWO_DOWN, most_features=64),
+    "coarse_mini": NetworkPlan((12.0, 10.0, 10.0), (32, 32, 48), 8, 1, TWO_DOWN),
+    "fine_mini": NetworkPlan((6.0, 5.0, 5.0), (32, 48, 64), 12, 1, TWO_DOWN),
 }
 
 
 def make_plans(fingerprint: Mapping[str, Any], dataset_name: str, kind: Literal["coarse", "fine"]) -> dict[str, Any]:
-    """The plans file of one dataset: the paper's network of this kind and its `_cpu` variant.
+    """The plans file of one dataset: the paper's network of this kind and its small variants.
 
     `fingerprint` is nnU-Net's dataset_fingerprint.json. Axes are never transposed: z stays the first one.
     """
     spacings, shapes = np.array(fingerprint["spacings"], float), np.array(fingerprint["shapes_after_crop"], float)
     configurations = {
         name: _configuration(NETWORKS[name], name, np.median(shapes * spacings / NETWORKS[name].spacing_mm, axis=0))
-        for name in (kind, f"{kind}_cpu")
+        for name in NETWORKS
+        if name.startswith(kind)
     }
     return {
         "dataset_name": dataset_name,

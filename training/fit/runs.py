@@ -10,6 +10,7 @@ from typing import Literal
 
 from flare_trt.engine.errors import InputError
 from flare_trt.training.fit.plans import NETWORKS, PLANS_NAME, make_plans
+from flare_trt.training.fit.torchvision_import import mend_torchvision
 from flare_trt.training.prepare.raw_dataset import SPLITS_FILE, VOUCHED_FILE, DatasetNames, write_json
 
 TRAINER, FINETUNE_TRAINER = "FlareTrainer", "FlareFinetuneTrainer"
@@ -35,6 +36,7 @@ class NnUNetFolders:
 
 def announce_trainers() -> None:
     """Let nnunetv2 find our trainers by name, also where it only loads a model that one of them trained."""
+    mend_torchvision()
     os.environ["nnUNet_extTrainer"] = str(Path(__file__).parent / "trainers")  # noqa: SIM112  # nnU-Net's spelling
 
 

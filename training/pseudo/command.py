@@ -7,6 +7,8 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from flare_trt.engine.errors import InputError
+
 if TYPE_CHECKING:
     from flare_trt.training.pseudo.teachers import Teacher
 
@@ -64,6 +66,8 @@ def _teacher(path: Path, arguments: argparse.Namespace) -> Teacher:
 
     limits = DoubtLimits(arguments.margin, arguments.entropy)
     if (path / "plans.json").exists():
+        if arguments.mirrored:
+            raise InputError(f"{path}: --mirrored compares the flips of a bundle; export the folder first, or leave it out")
         folds = tuple(int(f.name[5:]) if f.name[5:].isdigit() else f.name[5:] for f in sorted(path.glob("fold_*")))
         return NnUNetTeacher(path, folds, limits, "cpu" if arguments.device == "auto" else arguments.device)
     return BundleTeacher(path, limits, RunOptions(device=arguments.device), arguments.mirrored)

@@ -15,7 +15,7 @@ from flare_trt.engine.errors import InputError
 from flare_trt.engine.grid import Reorientation
 from flare_trt.engine.options import RunOptions
 from flare_trt.engine.placement import place
-from flare_trt.engine.roi import grow
+from flare_trt.engine.roi import grow, whole_scan
 from flare_trt.engine.segmenter import Segmenter
 from flare_trt.engine.spec import StageSpec
 from flare_trt.engine.volume import Volume
@@ -111,13 +111,14 @@ class NnUNetTeacher:
             perform_everything_on_device=device != "cpu", use_mirroring=False, device=torch.device(device)
         )
         self._predictor.initialize_from_trained_model_folder(str(folder), folds)
-        self.classes = frozenset(self._predictor.label_manager.foreground_labels)
+        self.classes = frozenset(int(label) for label in self._predictor.label_manager.foreground_labels)
 
     def read(self, ct: Volume) -> Reading:
         image = ct.array[None].astype(np.float32)
         properties = {"spacing": list(ct.grid.spacing_mm)}
         labels, shares = self._predictor.predict_single_npy_array(image, properties, None, None, True)
-        return Reading(labels.astype(np.uint8), doubtful(shares.astype(np.float32), self._limits))
+        shares = shares.astype(np.float32)
+        return Reading(labels.astype(np.uint8), doubtful(shares, self._limits), soft_labels(shares), whole_scan(ct.grid))
 
 
 def box_of_labels(labels: Labels) -> Box | None:

@@ -40,7 +40,7 @@ def data(tmp_path: Path) -> Path:
 @pytest.fixture
 def words(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The command line on two students of three steps."""
-    monkeypatch.setattr(bundle_figures, "WHOLE_BODY", (5, (41, 33, 37), 0.0))
+    monkeypatch.setattr(bundle_figures, "BODY", (5, (41, 33, 37), 0.0))
     monkeypatch.setattr(bundle_figures, "HEAD", (6, (21, 33, 37), 480.0))
     monkeypatch.setattr(bundle_figures, "PHANTOM_MM", (12.0, 11.0, 10.0))
     own = tiny_config().data

@@ -1,25 +1,12 @@
-"""nnU-Net imports torchvision (through timm, for trainers that we do not use) when it looks for a trainer by name.
-
-PyPI's torchvision is built for a CUDA torch; beside a CPU torch its operators are missing and its import fails. Naming the
-operators is enough: nothing here calls them.
-"""
+"""nnU-Net's look-up of trainers works in this environment."""
 
 from __future__ import annotations
 
-import sys
-
 import pytest
+
+from flare_trt.training.fit.torchvision_import import mend_torchvision
 
 
 @pytest.fixture(scope="session", autouse=True)
 def importable_torchvision() -> None:
-    import torch
-
-    try:
-        import torchvision
-    except RuntimeError:
-        for name in [name for name in sys.modules if name.split(".")[0] == "torchvision"]:
-            del sys.modules[name]
-        for operator in ("nms", "qnms"):
-            torch.library.define(f"torchvision::{operator}", "(Tensor boxes, Tensor scores, float iou_threshold) -> Tensor")
-        import torchvision  # noqa: F401
+    mend_torchvision()

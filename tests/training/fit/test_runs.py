@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -82,9 +83,13 @@ def test_a_trained_folder_is_a_teacher(planned: NnUNetFolders) -> None:
     ct, _ = make_phantom(4, SHAPE_ZYX, SPACING_MM, PhantomOptions(centre_mm=20.0))
     reading = teacher.read(ct)
     assert teacher.classes == frozenset(range(1, 14))
+    assert {type(label) for label in teacher.classes} == {int}, "they are written as JSON"
     assert reading.labels.shape == reading.doubt.shape == ct.array.shape
     assert reading.labels.max() <= 13
     assert reading.doubt.any(), "a network of two steps is sure of little"
+    assert reading.soft is not None
+    assert reading.soft.classes.shape[1:] == ct.array.shape
+    assert np.array_equal(reading.soft.classes[0], reading.labels)
 
 
 def test_what_is_missing_is_said(folders: NnUNetFolders, tmp_path: Path) -> None:

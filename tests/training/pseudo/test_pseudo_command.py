@@ -7,7 +7,9 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 
+from flare_trt.engine.errors import InputError
 from flare_trt.training.distil.loop import new_state
 from flare_trt.training.distil.student import Student
 from flare_trt.training.distil.student_bundle import write_student_bundle
@@ -43,3 +45,11 @@ def test_an_untrained_teacher_fails_the_gates_and_harms_nothing(tmp_path: Path) 
     assert soft["classes"].shape == soft["shares"].shape
     assert (soft["box_zyx"][1] > soft["box_zyx"][0]).all()
     assert not list((tmp_path / "raw").glob(".pseudo*"))
+
+
+def test_flips_of_an_nnunet_folder_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "plans.json").write_text("{}")
+    parser = argparse.ArgumentParser()
+    configure(parser)
+    with pytest.raises(InputError, match="--mirrored compares the flips of a bundle"):
+        run(parser.parse_args([str(tmp_path), "--out-id", "511", "--teacher", str(tmp_path), "--mirrored"]))

@@ -28,7 +28,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("teacher")
     students = []
     for name in ("coarse", "fine"):
-        config = replace(tiny_config(name=name), seed=len(name))
+        config = replace(tiny_config(name=name), seed=len(name) + 1)
         new_state(config).save(folder / f"{name}.pt")
         students.append(Student(config, folder / f"{name}.pt"))
     write_student_bundle(students[0], students[1], folder / "bundle")

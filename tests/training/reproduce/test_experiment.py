@@ -1,0 +1,103 @@
+"""The commands of the experiment and the tables of its figures, without any training."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from flare_trt.engine.errors import FlareError, InputError, OutputError
+from flare_trt.engine.grid import Grid
+from flare_trt.engine.segmenter import Segmenter
+from flare_trt.engine.volume import Volume
+from flare_trt.training import cli
+from flare_trt.training.reproduce import command, experiment
+from flare_trt.training.reproduce.experiment import Effort, Experiment, run_experiment
+from flare_trt.training.reproduce.figures import Score, as_markdown, score
+from flare_trt.training.reproduce.miniature import MiniatureSize
+from tests.engine.tiny_bundle import write_tiny_bundle
+
+
+@pytest.fixture
+def recorded(monkeypatch: pytest.MonkeyPatch) -> list[argparse.Namespace]:
+    """Every command line is parsed, none is run."""
+    seen: list[argparse.Namespace] = []
+
+    def parser(chosen: str) -> argparse.ArgumentParser:
+        made = real(chosen)
+        made.set_defaults(run=None)
+        for action in made._subparsers._group_actions[0].choices.values():  # type: ignore[union-attr]
+            action.set_defaults(run=lambda arguments: seen.append(arguments) or 0)
+        return made
+
+    real = experiment.build_parser
+    monkeypatch.setattr(experiment, "build_parser", parser)
+    monkeypatch.setattr(experiment, "make_miniature", lambda *_: 0)
+    monkeypatch.setattr(experiment, "held_out", lambda *_: [])
+    monkeypatch.setattr(experiment, "score", lambda name, bundle, scans: Score(f"{name} {bundle.name}", 0.5, None, 1.0, 2.0))
+    return seen
+
+
+def test_the_steps_follow_one_another(recorded: list[argparse.Namespace], tmp_path: Path) -> None:
+    figures = run_experiment(tmp_path, MiniatureSize(), Effort(9, 4), [])
+    assert [line.train_step if "train_step" in line else line.kind for line in recorded] == [
+        *("prepare", "plan", "fit", "fit", "pseudo-label", "plan", "fit", "finetune"),
+        *("nnunet",) * 4,
+    ]
+    fits = [(line.dataset_id, line.network, line.epochs) for line in recorded if getattr(line, "train_step", "") == "fit"]
+    assert fits == [(501, "fine_mini", 9), (501, "coarse_mini", 9), (511, "fine_mini", 9)]
+    pseudo, tuning = recorded[4], recorded[7]
+    results = tmp_path / "results"
+    assert pseudo.teacher == pseudo.tumour_teacher == results / "Dataset501_FLAREFine/FlareTrainer__FLAREPlans__fine_mini"
+    assert tuning.start == results / "Dataset511_FLAREFine/FlareTrainer__FLAREPlans__fine_mini/fold_0/checkpoint_lowest_loss.pth"
+    assert (tuning.dataset_id, tuning.epochs, tuning.fold) == (511, 3, "all")
+    assert [row["name"] for row in figures["pseudo_labels"]] == [
+        *("labelled only labelled", "+ pseudo-labels pseudo", "+ fine-tuning tuned"),
+    ]
+    assert [row["name"] for row in figures["coarse_to_fine"]] == ["without coarse pseudo", "with coarse cascade"]
+    assert len(figures["steps"]) == 12
+    json.dumps(figures, allow_nan=False)
+    page = as_markdown(figures)
+    assert "| labelled only labelled" in page
+    assert "wall s a scan" in page
+
+
+def test_a_step_that_fails_ends_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def parser(chosen: str) -> argparse.ArgumentParser:
+        made = argparse.ArgumentParser()
+        made.add_argument("words", nargs="*")
+        made.set_defaults(run=lambda _: 1)
+        return made
+
+    monkeypatch.setattr(experiment, "build_parser", parser)
+    with pytest.raises(FlareError, match="the step 'x' failed: flare-trt train fit"):
+        Experiment(tmp_path, Effort()).command("x", "train", "fit")
+
+
+def test_scores_are_those_of_the_labels(tmp_path: Path) -> None:
+    bundle = write_tiny_bundle(tmp_path / "tiny")
+    hu = np.random.default_rng(0).normal(0, 200, (17, 25, 23)).astype(np.int16)
+    ct = Volume(hu, Grid(hu.shape, (3.0, 2.0, 2.0)))
+    with Segmenter.open(bundle) as segmenter:
+        labels = segmenter.segment(ct).labels
+    perfect = score("a", bundle, [(ct, labels)])
+    assert (perfect.organ_dsc, perfect.tumour_dsc) == (1.0, None)
+    changed = labels.array.copy()
+    changed[labels.array == 1] = 14
+    worse = score("b", bundle, [(ct, Volume(changed, ct.grid))])
+    assert (worse.organ_dsc, worse.tumour_dsc) == (1.0, 0.0)
+
+
+def test_the_command_refuses_what_cannot_be_run(tmp_path: Path) -> None:
+    parser = argparse.ArgumentParser()
+    command.configure(parser)
+    with pytest.raises(InputError, match="expected at least 5"):
+        command.run(parser.parse_args(["--out", str(tmp_path / "x"), "--phantoms", "4"]))
+    with pytest.raises(OutputError, match="name a new folder"):
+        command.run(parser.parse_args(["--out", str(tmp_path)]))
+    with pytest.raises(InputError, match=r"holds no ct\.nii\.gz"):
+        command.run(parser.parse_args(["--out", str(tmp_path / "x"), "--real", str(tmp_path)]))
+    assert "reproduce" in cli.STEPS

@@ -1,0 +1,42 @@
+"""`flare-trt train reproduce`: the paper's tables 5 and 6 in miniature, in under 20 minutes on two cores."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from flare_trt.engine.errors import InputError, OutputError
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    parser.add_argument("--out", type=Path, required=True, help="folder of datasets, networks, bundles and tables; must not exist")
+    parser.add_argument(
+        "--real", type=Path, nargs="*", default=[], help="folders with ct.nii.gz, seg_flare13.nii.gz where labelled"
+    )
+    parser.add_argument("--epochs", type=int, default=12, help="of each training (%(default)s)")
+    parser.add_argument("--iterations", type=int, default=25, help="of an epoch (%(default)s)")
+    parser.add_argument("--phantoms", type=int, default=15, help="a fifth fully labelled, the rest partly or not (%(default)s)")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run all steps and write reproduction.json and reproduction.md."""
+    from flare_trt.engine.atomic_file import atomic_file, write_json
+    from flare_trt.training.reproduce.experiment import Effort, run_experiment
+    from flare_trt.training.reproduce.figures import as_markdown
+    from flare_trt.training.reproduce.miniature import MiniatureSize
+
+    if arguments.phantoms < 5:
+        raise InputError(f"--phantoms: got {arguments.phantoms}, expected at least 5")
+    if arguments.out.exists():
+        raise OutputError(f"{arguments.out}: exists; name a new folder")
+    for folder in arguments.real:
+        if not (folder / "ct.nii.gz").is_file():
+            raise InputError(f"{folder}: holds no ct.nii.gz")
+    fifth = arguments.phantoms // 5
+    size = MiniatureSize(fifth, 2 * fifth, arguments.phantoms - 3 * fifth)
+    figures = run_experiment(arguments.out, size, Effort(arguments.epochs, arguments.iterations), arguments.real)
+    write_json(arguments.out / "reproduction.json", figures)
+    with atomic_file(arguments.out / "reproduction.md") as file:
+        file.write((as_markdown(figures) + "\n").encode())
+    return 0

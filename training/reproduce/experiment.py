@@ -1,0 +1,125 @@
+"""The experiment: the project's own commands, from a download to bundles, each timed."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from flare_trt.engine.cli.commands import build_parser
+from flare_trt.engine.errors import FlareError
+from flare_trt.training.fit.plans import PLANS_NAME
+from flare_trt.training.fit.runs import FINETUNE_TRAINER, TRAINER
+from flare_trt.training.prepare.raw_dataset import DatasetNames
+from flare_trt.training.reproduce.figures import Step, as_json, score
+from flare_trt.training.reproduce.miniature import MiniatureSize, held_out, make_miniature
+
+#: Agreement that a case needs: a network of minutes is no better teacher.
+LEAST_DICE = 0.3
+LABELLED, PSEUDO = DatasetNames(501), DatasetNames(511)
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How long each network is trained: nnU-Net's epochs and the steps of one; fine-tuning takes a third of the epochs."""
+
+    epochs: int = 12
+    iterations: int = 25
+
+
+@dataclass
+class Experiment:
+    """Commands run in `folder`; `steps` grows with each."""
+
+    folder: Path
+    effort: Effort
+    steps: list[Step] = field(default_factory=list)
+
+    def command(self, name: str, *words: object) -> None:
+        """Run a flare-trt command line as a step. Raises FlareError where it fails."""
+        line = [str(word) for word in words]
+        arguments = build_parser(line[0]).parse_args(line)
+        wall_s, before = time.perf_counter(), os.times()
+        if arguments.run(arguments) != 0:
+            raise FlareError(f"reproduce: the step {name!r} failed: flare-trt {' '.join(line)}")
+        after = os.times()
+        cpu_s = sum(after[:4]) - sum(before[:4])  # with the processes that nnU-Net starts
+        self.steps.append(Step(name, time.perf_counter() - wall_s, cpu_s))
+
+    def plan(self, names: DatasetNames) -> None:
+        """Plans and preprocessing of one pair of datasets."""
+        self.command(f"plan {names.dataset_id}", "train", "plan", *self._nnunet(names), "--mini")
+
+    def fit(self, names: DatasetNames, network: str) -> Path:
+        """Train; returns the model folder."""
+        words = ("--network", network, "--device", "cpu", "--epochs", self.effort.epochs)
+        self.command(f"fit {names.dataset_id} {network}", "train", "fit", *self._nnunet(names), *words)
+        return self._model(names.fine if network.startswith("fine") else names.coarse, TRAINER, network)
+
+    def pseudo_label(self, teacher: Path) -> None:
+        """Complete the labels by the network that learned from the labelled cases alone."""
+        words = ("--teacher", teacher, "--tumour-teacher", teacher, "--device", "cpu", "--least-dice", LEAST_DICE)
+        source = self.folder / "raw" / LABELLED.fine
+        self.command("pseudo-label", "train", "pseudo-label", source, "--out-id", PSEUDO.dataset_id, *words)
+
+    def finetune(self, names: DatasetNames, start: Path) -> Path:
+        """Fine-tune the fine network on all cases; returns the model folder."""
+        words = ("--network", "fine_mini", "--device", "cpu", "--epochs", max(1, self.effort.epochs // 3), "--start", start)
+        self.command(f"finetune {names.dataset_id} fine_mini", "train", "finetune", *self._nnunet(names), *words)
+        return self._model(names.fine, FINETUNE_TRAINER, "fine_mini")
+
+    def export(self, name: str, *words: object) -> Path:
+        """Export to a bundle of this name; returns its folder."""
+        bundle = self.folder / "bundles" / name
+        self.command(f"export {name}", "export", "nnunet", *words, "-o", bundle)
+        return bundle
+
+    def _nnunet(self, names: DatasetNames) -> tuple[object, ...]:
+        places = [(f"--{part}", self.folder / part) for part in ("raw", "preprocessed", "results")]
+        return ("--dataset-id", names.dataset_id, *(word for pair in places for word in pair))
+
+    def _model(self, dataset: str, trainer: str, network: str) -> Path:
+        return self.folder / "results" / dataset / f"{trainer}__{PLANS_NAME}__{network}"
+
+
+def run_experiment(folder: Path, size: MiniatureSize, effort: Effort, real: Sequence[Path]) -> dict[str, Any]:
+    """prepare -> fit -> pseudo-label -> fit -> finetune -> export, and the figures of the bundles on held-out phantoms."""
+    os.environ["FLARE_TRT_ITERATIONS"] = str(effort.iterations)
+    os.environ.setdefault("nnUNet_n_proc_DA", "0")  # augment in this process: there is no core to spare
+    make_miniature(folder / "flare", size, real)
+    run = Experiment(folder, effort)
+    run.command("prepare", "train", "prepare", folder / "flare", "--out", folder / "raw", "--dataset-id", LABELLED.dataset_id)
+    run.plan(LABELLED)
+    teacher, coarse = run.fit(LABELLED, "fine_mini"), run.fit(LABELLED, "coarse_mini")
+    words = (
+        "--out-id",
+        PSEUDO.dataset_id,
+        "--teacher",
+        teacher,
+        "--tumour-teacher",
+        teacher,
+        "--device",
+        "cpu",
+        "--least-dice",
+        0.3,
+    )
+    run.command("pseudo-label", "train", "pseudo-label", folder / "raw" / LABELLED.fine, *words)
+    run.plan(PSEUDO)
+    student = run.fit(PSEUDO, "fine_mini")
+    tuned = run.finetune(PSEUDO, student / "fold_0" / "checkpoint_lowest_loss.pth")
+    bundles = {
+        "labelled only": run.export("labelled", teacher),
+        "+ pseudo-labels": run.export("pseudo", student),
+        "+ fine-tuning": run.export("tuned", tuned, "--folds", "all"),
+    }
+    cascade = run.export("cascade", "--coarse", coarse, "--fine", student)
+    scans = held_out(size)
+    labels = [score(name, bundle, scans) for name, bundle in bundles.items()]
+    both = [
+        score("without coarse", bundles["+ pseudo-labels"], scans),
+        score("with coarse", cascade, scans),
+    ]
+    return as_json(labels, both, run.steps)

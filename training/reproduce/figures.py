@@ -1,0 +1,84 @@
+"""DSC and seconds of bundles on the scans that were held out, and the two tables made of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from flare_trt.benchmarks.dice import dice
+from flare_trt.benchmarks.tables import markdown_table
+from flare_trt.engine.options import RunOptions
+from flare_trt.engine.phantom import TUMOUR
+from flare_trt.engine.segmenter import Segmenter
+from flare_trt.engine.volume import Volume
+from flare_trt.training.prepare.vouching import ORGANS
+
+
+@dataclass(frozen=True)
+class Score:
+    """Means over the held-out scans: DSC of the organs (of all scans and classes), DSC of tumour, wall and CPU seconds a scan."""
+
+    name: str
+    organ_dsc: float
+    tumour_dsc: float | None
+    wall_s: float
+    cpu_s: float
+
+
+@dataclass(frozen=True)
+class Step:
+    """A command that was run, and what it took."""
+
+    name: str
+    wall_s: float
+    cpu_s: float
+
+
+def score(name: str, bundle: Path, scans: Sequence[tuple[Volume, Volume]]) -> Score:
+    """Segment the held-out scans with a bundle."""
+    organs, tumours = list[float](), list[float]()
+    with Segmenter.open(bundle, RunOptions(device="cpu")) as segmenter:
+        wall_s, cpu_s = time.perf_counter(), time.process_time()
+        found = [segmenter.segment(ct).labels.array for ct, _ in scans]
+        wall_s, cpu_s = time.perf_counter() - wall_s, time.process_time() - cpu_s
+    for labels, (_, truth) in zip(found, scans, strict=True):
+        organs += [dice(truth.array == organ, labels == organ) for organ in ORGANS if (truth.array == organ).any()]
+        if (truth.array == TUMOUR).any():
+            tumours.append(dice(truth.array == TUMOUR, labels == TUMOUR))
+    tumour = float(np.mean(tumours)) if tumours else None
+    return Score(name, float(np.mean(organs)), tumour, wall_s / len(scans), cpu_s / len(scans))
+
+
+def as_json(labels: Sequence[Score], coarse: Sequence[Score], steps: Sequence[Step]) -> dict[str, Any]:
+    """Everything that was measured, JSON-ready."""
+    return {
+        "pseudo_labels": [asdict(row) for row in labels],
+        "coarse_to_fine": [asdict(row) for row in coarse],
+        "steps": [asdict(step) for step in steps],
+        "wall_s": sum(step.wall_s for step in steps),
+        "cpu_s": sum(step.cpu_s for step in steps),
+    }
+
+
+def as_markdown(figures: dict[str, Any]) -> str:
+    """The paper's tables 5 and 6 in miniature, and what each step took."""
+    columns = ("training", "organ DSC", "tumour DSC")
+    labels = [(row["name"], row["organ_dsc"], row["tumour_dsc"]) for row in figures["pseudo_labels"]]
+    coarse = [(row["name"], row["organ_dsc"], row["tumour_dsc"], row["wall_s"], row["cpu_s"]) for row in figures["coarse_to_fine"]]
+    steps = [(step["name"], step["wall_s"], step["cpu_s"]) for step in figures["steps"]]
+    total = ("all", figures["wall_s"], figures["cpu_s"])
+    return "\n\n".join(
+        [
+            "What pseudo-labels bring (as table 5 of the paper):",
+            markdown_table(columns, labels),
+            "What the coarse network brings (as table 6):",
+            markdown_table(("inference", *columns[1:], "wall s a scan", "CPU s a scan"), coarse),
+            "What it took:",
+            markdown_table(("step", "wall s", "CPU s"), [*steps, total]),
+        ]
+    )

@@ -1,0 +1,82 @@
+"""A miniature of FLARE: phantoms with lesions, most of them partly labelled or not at all, and real CTs where there are some."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from flare_trt.engine.grid import Grid
+from flare_trt.engine.nifti import read_ct, read_labels, write_ct, write_labels
+from flare_trt.engine.phantom import TUMOUR, PhantomOptions, make_phantom
+from flare_trt.engine.volume import Volume
+from flare_trt.kernels import Span, load
+
+SPACING_MM = (6.0, 5.0, 5.0)
+#: Voxels of an abdomen and of a body from thigh to neck.
+ABDOMEN_ZYX, BODY_ZYX = (64, 60, 80), (150, 60, 80)
+#: Classes that a partly labelled case shows, in turn: FLARE's sources annotated one or a few organs each.
+PARTIAL: tuple[frozenset[int], ...] = (frozenset({1, TUMOUR}), frozenset({2, 13}), frozenset({1, 3, 11}), frozenset({5, 6}))
+#: A real CT with labels trains, one without is unlabelled.
+REAL_LABELS = "seg_flare13.nii.gz"
+
+
+@dataclass(frozen=True)
+class MiniatureSize:
+    """Numbers of phantoms: fully labelled, partly labelled, unlabelled, and held out for the figures."""
+
+    complete: int = 3
+    partial: int = 6
+    unlabelled: int = 6
+    held_out: int = 3
+
+
+def make_miniature(folder: Path, size: MiniatureSize, real: Sequence[Path]) -> int:
+    """Write a FLARE-like download; `real` are folders with ct.nii.gz and maybe labels. Returns the number of cases."""
+    for part in ("imagesTr", "labelsTr", "unlabeledTr"):
+        (folder / part).mkdir(parents=True)
+    count = size.complete + size.partial + size.unlabelled
+    for number in range(count):
+        shape = BODY_ZYX if number % 3 == 0 else ABDOMEN_ZYX
+        known = PARTIAL[number % len(PARTIAL)] if number >= size.complete else None
+        labelled = number < size.complete + size.partial
+        _write_case(folder, f"phantom_{number:03d}", *phantom(number, shape), known if labelled else frozenset())
+    for source in real:
+        ct, labels = _coarser(source)
+        _write_case(folder, f"real_{source.name}", ct, labels, None if labels.array.any() else frozenset())
+    return count + len(real)
+
+
+def held_out(size: MiniatureSize) -> list[tuple[Volume, Volume]]:
+    """Bodies from thigh to neck, with lesions, that nothing was trained on: CT and truth."""
+    return [phantom(1000 + number, BODY_ZYX) for number in range(size.held_out)]
+
+
+def phantom(seed: int, shape_zyx: tuple[int, int, int]) -> tuple[Volume, Volume]:
+    """A phantom about its abdomen."""
+    return make_phantom(seed, shape_zyx, SPACING_MM, PhantomOptions(centre_mm=20.0, lesions=True))
+
+
+def _write_case(folder: Path, name: str, ct: Volume, labels: Volume, known: Collection[int] | None) -> None:
+    """`known`: the classes that the label map shows; None all, none makes the case unlabelled."""
+    shown = labels.array if known is None else np.where(np.isin(labels.array, list(known)), labels.array, 0).astype(np.uint8)
+    write_ct(folder / ("imagesTr" if shown.any() else "unlabeledTr") / f"{name}_0000.nii.gz", ct)
+    if shown.any():
+        write_labels(folder / "labelsTr" / f"{name}.nii.gz", Volume(shown, labels.grid))
+
+
+def _coarser(source: Path) -> tuple[Volume, Volume]:
+    """A real CT and its labels (or none at all) at the miniature's spacing."""
+    ct = read_ct(source / "ct.nii.gz")
+    file = source / REAL_LABELS
+    labels = read_labels(file).array if file.exists() else np.zeros(ct.grid.shape_zyx, np.uint8)
+    z, y, x = (max(1, round(n * mm / to)) for n, mm, to in zip(ct.grid.shape_zyx, ct.grid.spacing_mm, SPACING_MM, strict=True))
+    spacing = tuple(n * mm / m for n, mm, m in zip(ct.grid.shape_zyx, ct.grid.spacing_mm, (z, y, x), strict=True))
+    grid = Grid((z, y, x), (spacing[0], spacing[1], spacing[2]), ct.grid.origin_mm, ct.grid.direction)
+    spans = tuple(Span.whole(n, m) for n, m in zip(ct.grid.shape_zyx, (z, y, x), strict=True))
+    kernels, hu = load("reference"), np.ascontiguousarray(ct.array, np.float32)
+    image = kernels.resample_spline(hu, spans, (1, 1, 1), kernels.value_range(hu))
+    nearest = kernels.resample_spline(labels.astype(np.float32), spans, (0, 0, 0), (0.0, 255.0))
+    return Volume(np.rint(image).astype(np.int16), grid), Volume(np.rint(nearest).astype(np.uint8), grid)
