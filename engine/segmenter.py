@@ -18,10 +18,12 @@ from flare_trt.engine.cascade import Segmented, StageRun, plan_pass, segment_cas
 from flare_trt.engine.frame import Frame, storage_warning
 from flare_trt.engine.grid import Grid
 from flare_trt.engine.memory import MB, resident_bytes
+from flare_trt.engine.memory_left import obtainable_bytes
 from flare_trt.engine.options import RunOptions, stage_as_run
 from flare_trt.engine.placement import Placement, place
 from flare_trt.engine.predict import Runner
 from flare_trt.engine.report import RunReport
+from flare_trt.engine.sanity import require_body_size
 from flare_trt.engine.spec import ModelSpec, StageSpec
 from flare_trt.engine.spool import SpooledArray
 from flare_trt.engine.stopwatch import Stopwatch
@@ -65,7 +67,11 @@ class Segmenter:
         return Segmenter(bundle, options, placement, kernels)
 
     def segment(self, ct: Volume, progress: StageProgress | None = None) -> Segmentation:
-        """Segment one CT (HU on its grid, see volume.ct_volume). The labels lie on the same grid."""
+        """Segment one CT (HU on its grid, see volume.ct_volume). The labels lie on the same grid.
+
+        Raises InputError for a grid that no body fills, BudgetError where the memory does not do.
+        """
+        require_body_size(ct.grid)
         with self._lock:
             self._require_budget(ct)
             watch = Stopwatch()
@@ -87,9 +93,9 @@ class Segmenter:
         self.close()
 
     def _budget_bytes(self, ct: Volume) -> int | None:
-        """What is left for a pass: the budget without the networks and the scan."""
+        """What is left for a pass: the budget without the networks and the scan, or what this process can still get."""
         if self.options.max_memory_mb is None:
-            return None
+            return obtainable_bytes() if self.placement.device == "cpu" else None
         held = 0 if isinstance(ct.array, SpooledArray) else ct.array.nbytes
         return self.options.max_memory_mb * MB - self._network_bytes - held
 

@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 
 from flare_trt.engine.backends.session import Session, SessionOptions, one_channel_shape, require_tile
+from flare_trt.engine.backends.silent_import import load_onnxruntime
 from flare_trt.engine.errors import BundleError, DeviceError
 
 
 def problem() -> str | None:
     """Why this backend cannot be used here, or None."""
     try:
-        import onnxruntime  # noqa: F401  # only whether it imports
+        load_onnxruntime()
     except ImportError as error:
         return f"the package onnxruntime cannot be imported ({error})"
     return None
@@ -36,8 +37,7 @@ class OnnxRuntimeSession:
     backend = "onnxruntime"
 
     def __init__(self, onnx: Path, options: SessionOptions) -> None:
-        import onnxruntime
-
+        onnxruntime = load_onnxruntime()
         settings = onnxruntime.SessionOptions()
         settings.intra_op_num_threads = options.threads
         settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
