@@ -16,12 +16,12 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.fuzz.worker import Verdict
+from tests.fuzz.worker import READY, Verdict
 
 ROOT = Path(__file__).resolve().parents[2]
 TABLE = "tests.fuzz.targets"
-#: Seconds of silence after which a child counts as hung: 10 for the input, and slack for a busy machine and the imports.
-SILENCE_S = 60.0
+#: Seconds of silence after which a child counts as hung: 10 for the input, the rest for a busy machine; and for the imports.
+SILENCE_S, IMPORTS_S = 60.0, 180.0
 
 
 @dataclass
@@ -93,7 +93,7 @@ def _run_child(inputs: Range, start: int, stop: int) -> tuple[list[Verdict], str
         if silent:
             child.kill()
         code = child.wait()
-        verdicts = [Verdict(**json.loads(line)) for line in lines]
+        verdicts = [Verdict(**json.loads(line)) for line in lines if line != READY.encode()]
         if silent:
             return verdicts, f"said nothing for {inputs.silence_s:g} s"
         if code == 0:
@@ -109,7 +109,7 @@ def _read_lines(child: subprocess.Popen[bytes], silence_s: float) -> tuple[list[
     data = bytearray()
     with selectors.DefaultSelector() as selector:
         selector.register(child.stdout, selectors.EVENT_READ)
-        while selector.select(silence_s):
+        while selector.select(silence_s if data else IMPORTS_S):
             part = os.read(child.stdout.fileno(), 1 << 16)
             if not part:
                 return _whole(data), False

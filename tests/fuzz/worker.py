@@ -30,6 +30,8 @@ BUDGET_BYTES = 768 << 20
 #: Resident memory that may stay behind or be touched on the way, above the same.
 RESIDENT_BYTES = 256 << 20
 CPU_LIMIT_S = 10.0
+#: The first line of a worker, once all is imported.
+READY = "ready"
 
 
 @dataclass(frozen=True)
@@ -86,8 +88,8 @@ def _left_behind(bench: Bench, scratch: Path, whole: bool) -> list[str]:
     partial = [
         path.name for path in bench.output.iterdir() if path.name.startswith(".") or path.name.endswith(".part") or not whole
     ]
-    for path in scratch.glob("home/*"):
-        shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink()
+    for path in (*scratch.glob("home/*"), *(scratch / name for name in strays)):
+        shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
     return [f"left {strays} outside of the output"] * bool(strays) + [f"left {partial} in the output"] * bool(partial)
 
 
@@ -112,6 +114,7 @@ def main(arguments: Sequence[str]) -> None:
     for data in kept[: len(target.seeds())]:  # loads what loads on first use
         try_input(target, data, Path(scratch), 0)
     resident = limit_memory()
+    print(READY, file=tell, flush=True)
     for index in range(int(start), int(stop)):
         verdict = try_input(target, input_bytes(name, target, seed, index), Path(scratch), index)
         grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - resident
