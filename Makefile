@@ -10,7 +10,7 @@ REQUIREMENTS := --requirement tests/requirements.txt --requirement tests/require
 BINDINGS := $(patsubst %,build/tensorrt-bindings/%,11.4.0.106 10.16.1.11)
 NATIVE := setup.py $(wildcard kernels/native/*.cpp kernels/native/*.h)
 
-.PHONY: demo test gates check lint types typing bench gpu clean
+.PHONY: demo test gates check lint types typing bench gpu fuzz clean
 
 # Segment an example CT with the small runtime: no torch, no nnunetv2.
 demo: $(VENV)/runtime.stamp
@@ -41,6 +41,10 @@ bench: $(VENV)/dev.stamp
 gpu: $(VENV)/dev.stamp
 	$(PIP) --constraint tests/constraints.txt --editable '.[gpu]'
 	$(BIN)/python -m tests.gpu_gate out/gpu.json
+
+# Ten minutes of damaged inputs with a new seed; those that fail are kept in out/fuzz.
+fuzz: $(VENV)/dev.stamp typing
+	$(BIN)/python -m tests.fuzz --seconds 600
 
 # mypy does not follow an editable install; it finds the packages through this link.
 typing:
