@@ -42,7 +42,9 @@ NATIVE = Pybind11Extension(
 setup(
     packages=[name for folder in FOLDERS for name in packages_in(folder)],
     package_dir={f"flare_trt.{folder}": folder for folder in FOLDERS},
-    package_data={"": ["py.typed", "*.cu", "*.cuh", "*.json", "*.md", "*.onnx"]},
+    package_data={
+        "": ["py.typed", *(f"*.{kind}" for kind in ("cu", "cuh", "hpp", "cmake", "json", "md", "onnx", "css", "html", "js"))]
+    },
     ext_modules=[NATIVE],
     cmdclass={"build_ext": BuildNative},
 )

@@ -11,7 +11,8 @@ import sys
 from pathlib import Path
 
 from flare_trt.engine.errors import BudgetError
-from flare_trt.engine.memory import MB, resident_bytes
+from flare_trt.engine.memory import MB
+from flare_trt.kernels.host_memory import resident_bytes
 
 
 def main(bundle: Path, scan: Path, labels: Path, budget_mb: int) -> dict[str, float | str]:

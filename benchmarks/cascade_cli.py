@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from flare_trt.benchmarks.compare import Compared, compare, mean_dice
-from flare_trt.benchmarks.peers import NNUNET, Peer, Task, segment_command
+from flare_trt.benchmarks.nnunet_share import whole_seconds, without_tiles
+from flare_trt.benchmarks.peers import NNUNET, NNUNET_DEFAULT, Peer, Task, segment_command
 from flare_trt.benchmarks.peers_cli import tell_checks
 from flare_trt.benchmarks.peers_report import peer_rows, stage_table
 from flare_trt.benchmarks.result_file import new_result, save_result
@@ -26,10 +27,13 @@ WHOLE, EXACT, FAST = "without coarse", "cascade, exact", "cascade, fast"
 COLUMNS = (
     "variant",
     "seconds",
-    "times faster than nnU-Net",
+    "times faster than nnU-Net's default",
+    "times faster than nnU-Net without mirroring",
     "DSC to whole volume",
     "network share",
     "peak (MB)",
+    "ROI",
+    "tiles coarse, fine",
     "CPUs taken by others (%)",
 )
 #: What the DSC against the whole volume may lose.
@@ -54,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
         _ours(FAST, arguments.cascade, "fast"),
     ]
     if arguments.nnunet:
-        peers.insert(0, NNUNET)
+        peers = [NNUNET_DEFAULT, NNUNET, *peers]
     task = Task(arguments.ct, arguments.nnunet or Path(), arguments.single)
     with tempfile.TemporaryDirectory(prefix="flare-trt-") as folder:
         found = compare(task, peers, arguments.repeats, Path(folder))
@@ -71,17 +75,18 @@ def run(arguments: argparse.Namespace) -> int:
 
 def cascade_table(rows: list[dict[str, Any]]) -> str:
     """The variants as a table; a variant that did not run has dashes."""
-    slowest = next((row["wall_s"] for row in rows if row["name"] == NNUNET.name and row["problem"] is None), None)
+    walls = {row["name"]: row["wall_s"] for row in rows if row["problem"] is None}
     cells = []
     for row in rows:
         if row["problem"] is not None:
             cells.append((row["name"], *[None] * (len(COLUMNS) - 1)))
             continue
-        faster = None if slowest is None else f"{slowest / row['wall_s']:.1f}"
+        faster = [f"{walls[peer.name] / row['wall_s']:.1f}" if peer.name in walls else None for peer in (NNUNET_DEFAULT, NNUNET)]
         dice = None if row["dice_to_whole"] is None else f"{row['dice_to_whole']:.4f}"
         share = f"{row['stages'].get('network', 0.0) / row['wall_s']:.2f}"
-        rest = round(row["memory"]["tree_rss"]["peak_mb"]), percent(row.get("others_share"))
-        cells.append((row["name"], f"{row['wall_s']:.1f}", faster, dice, share, *rest))
+        tiles = row["tiles_run"] or ", ".join(str(row["tiles"].get(stage, "-")) for stage in ("coarse", "fine"))
+        rest = round(row["memory"]["tree_rss"]["peak_mb"]), row["roi"], tiles, percent(row.get("others_share"))
+        cells.append((row["name"], f"{row['wall_s']:.1f}", *faster, dice, share, *rest))
     return markdown_table(COLUMNS, cells)
 
 
@@ -94,13 +99,20 @@ def _with_losses(found: list[Compared]) -> list[dict[str, Any]]:
     whole = next((compared.labels for compared in found if compared.peer.name == WHOLE), None)
     rows = peer_rows(found, None)
     for row, compared in zip(rows, found, strict=True):
-        row["dice_to_whole"] = None if whole is None or compared.labels is None else mean_dice(compared.labels, whole)
+        if compared.labels is None:
+            continue
+        measured_s = row["wall_s"]
+        row["wall_s"], row["tiles_run"] = whole_seconds(measured_s, row["stages"])
+        row["stages"] = without_tiles(row["stages"])
+        if row["tiles_run"]:
+            row["stages"]["network"] += row["wall_s"] - measured_s
+        row["dice_to_whole"] = None if whole is None or row["tiles_run"] else mean_dice(compared.labels, whole)
     return rows
 
 
 def _checks(rows: list[dict[str, Any]]) -> list[Check]:
     checks = []
     for name, limit in LOSS_LIMITS.items():
-        dice = next((row["dice_to_whole"] for row in rows if row["name"] == name), None)
+        dice = next((row.get("dice_to_whole") for row in rows if row["name"] == name), None)
         checks.append(Check(f"{name}: 1 - mean DSC to the whole volume", np.inf if dice is None else 1 - dice, limit))
     return checks

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
@@ -31,12 +31,14 @@ class Run:
 
 @dataclass(frozen=True)
 class Compared:
-    """A peer's runs and labels; `problem` says why there are none."""
+    """A peer's runs and labels; `problem` says why there are none. `tiles` by stage and `roi` are in our own report alone."""
 
     peer: Peer
     runs: tuple[Run, ...] = ()
     labels: Labels | None = None
     problem: str | None = None
+    tiles: dict[str, int] = field(default_factory=dict)
+    roi: str | None = None
 
     def median_of(self, value: Callable[[Run], float]) -> float | None:
         """The median of a number over the runs."""
@@ -74,15 +76,12 @@ def _run_once(before: Compared, task: Task, folder: Path) -> Compared:
     labels = read_labels(folder / LABELS).array
     if before.labels is not None and not np.array_equal(before.labels, labels):
         raise FlareError(f"{before.peer.name}: two runs gave different labels; a comparison of times would mean nothing")
-    run = Run(measurement, _stages(measurement, folder / REPORT))
-    return Compared(before.peer, (*before.runs, run), labels)
-
-
-def _stages(measurement: Measurement, report: Path) -> dict[str, float]:
-    if report.exists():
-        seconds: dict[str, float] = json.loads(report.read_text())["run"]["stages"]
-        return seconds
-    return stage_seconds(measurement.stages)
+    if not (folder / REPORT).exists():
+        return Compared(before.peer, (*before.runs, Run(measurement, stage_seconds(measurement.stages))), labels)
+    told = json.loads((folder / REPORT).read_text())["run"]
+    decision = told["roi"]["decision"] if told["roi"] else None
+    runs = (*before.runs, Run(measurement, told["stages"]))
+    return Compared(before.peer, runs, labels, tiles=told["tiles"], roi=decision)
 
 
 def last_line(log: Path) -> str:

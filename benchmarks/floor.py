@@ -6,15 +6,13 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import prod
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from flare_trt.benchmarks.extra import require
 from flare_trt.benchmarks.synthetic import write_convolutions
 from flare_trt.engine.backends.session import SessionOptions, open_session
+from flare_trt.engine.network_facts import network_facts
 
 _PROBE_PATCH, _PROBE_CHANNELS = (48, 64, 64), 32
 
@@ -37,7 +35,7 @@ def measure_peak(repeats: int = 5) -> Peak:
         onnx_file = Path(folder) / "probe.onnx"
         write_convolutions(onnx_file, (1, *[_PROBE_CHANNELS] * 4), (1, 3, 3, 3), _PROBE_PATCH)
         convolution_s = network_seconds(onnx_file, repeats)
-        work = network_flop(onnx_file)
+        work = network_facts(onnx_file).flops
     return Peak(2 * size**3 / matmul_s / 1e9, work / convolution_s / 1e9)
 
 
@@ -59,25 +57,3 @@ def best_seconds(work: Callable[[], object], repeats: int) -> float:
         work()
         seconds.append(time.perf_counter() - start)
     return min(seconds)
-
-
-def network_flop(onnx_file: Path) -> float:
-    """Floating-point operations of one forward pass: two for each multiply-add of the convolutions; the rest is little."""
-    require("onnx")
-    import onnx
-
-    model = onnx.shape_inference.infer_shapes(onnx.load(onnx_file))
-    graph = model.graph
-    shapes = {value.name: _sizes(value) for value in (*graph.input, *graph.output, *graph.value_info)}
-    kernels = {tensor.name: list(tensor.dims) for tensor in graph.initializer}
-    total = 0.0
-    for node in graph.node:
-        if node.op_type in ("Conv", "ConvTranspose"):
-            # each weight of one group meets each voxel of the output (Conv) or of the input (ConvTranspose)
-            voxels = shapes[node.output[0] if node.op_type == "Conv" else node.input[0]]
-            total += 2.0 * prod(kernels[node.input[1]]) * prod(voxels[2:])
-    return total
-
-
-def _sizes(value: Any) -> list[int]:
-    return [dimension.dim_value for dimension in value.type.tensor_type.shape.dim]

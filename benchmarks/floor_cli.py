@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from flare_trt.benchmarks.floor import Peak, measure_peak, network_flop, network_seconds
+from flare_trt.benchmarks.floor import Peak, measure_peak, network_seconds
 from flare_trt.benchmarks.result_file import new_result, save_result
 from flare_trt.benchmarks.tables import markdown_table
 from flare_trt.engine.bundle import open_bundle
+from flare_trt.engine.network_facts import network_facts
 
 COLUMNS = ("network", "GFLOP a tile", "floor (s)", "measured (s)", "share of the peak")
 
@@ -49,6 +50,6 @@ def floor_table(rows: Sequence[dict[str, Any]]) -> str:
 
 
 def _row(stage: str, onnx_file: Path, peak: Peak, repeats: int) -> dict[str, Any]:
-    gflop = network_flop(onnx_file) / 1e9
+    gflop = network_facts(onnx_file).flops / 1e9
     seconds = network_seconds(onnx_file, repeats)
     return {"network": stage, "gflop": gflop, "floor_s": gflop / peak.convolution_gflops, "measured_s": seconds}

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from flare_trt.benchmarks.nnunet_share import limit_tiles
 from flare_trt.engine.errors import InputError
 from flare_trt.engine.stopwatch import marked
 
@@ -29,9 +30,11 @@ def run(argv: Sequence[str], description: str, predict: Predict) -> None:
         from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
     device = torch.device(arguments.device)
     with marked("load model"):
-        predictor = nnUNetPredictor(use_mirroring=False, device=device, allow_tqdm=False)
+        predictor = nnUNetPredictor(use_mirroring=arguments.mirroring, device=device, allow_tqdm=False)
         predictor.initialize_from_trained_model_folder(str(arguments.model_folder), _folds(arguments.model_folder))
         predictor.network = predictor.network.to(device)
+    if arguments.tiles:
+        limit_tiles(predictor, arguments.tiles)
     plans, configuration, dataset = predictor.plans_manager, predictor.configuration_manager, predictor.dataset_json
     if arguments.resampling == "torch":
         use_torch_resampling(configuration.configuration)
@@ -65,6 +68,8 @@ def _parser(description: str) -> argparse.ArgumentParser:
     parser.add_argument("out", type=Path, help="labels to write (.nii.gz)")
     parser.add_argument("--device", default="cpu", help="torch device (default: %(default)s)")
     parser.add_argument("--resampling", choices=("default", "torch"), default="default", help="as planned, or torch's")
+    parser.add_argument("--mirroring", action="store_true", help="mirror each tile, as nnU-Net does by default")
+    parser.add_argument("--tiles", type=int, metavar="N", help="run the first N tiles only: times count, labels do not")
     return parser
 
 

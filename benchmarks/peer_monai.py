@@ -16,15 +16,19 @@ from flare_trt.engine.stopwatch import marked
 
 
 def predict(predictor: Any, data: Any) -> Any:
-    """Windows of the plans' patch with half overlap and Gaussian weights, one fold."""
+    """Windows of the plans' patch with half overlap and Gaussian weights, the folds' logits averaged."""
     with marked("import"):
         import torch
         from monai.inferers import sliding_window_inference
     patch = predictor.configuration_manager.patch_size
     with torch.inference_mode():
         batch = data[None].to(predictor.device)
-        network = predictor.network.eval()
-        return sliding_window_inference(batch, patch, 1, network, overlap=0.5, mode="gaussian", sigma_scale=0.125)[0]
+        network, folds = predictor.network.eval(), predictor.list_of_parameters
+        total: Any = 0.0
+        for parameters in folds:
+            network.load_state_dict(parameters)
+            total += sliding_window_inference(batch, patch, 1, network, overlap=0.5, mode="gaussian", sigma_scale=0.125)[0]
+        return total / len(folds)
 
 
 if __name__ == "__main__":

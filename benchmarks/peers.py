@@ -64,6 +64,14 @@ def _needs(*packages: str) -> Callable[[], str | None]:
 
 
 NNUNET = Peer("nnU-Net", "nnunetv2 as planned, mirroring off, in one process", _runner("peer_nnunet"), _needs("nnunetv2", "torch"))
+#: nnUNetPredictor as it comes. Eight passes a tile take hours on a CPU, so few tiles are run and the rest is reckoned.
+DEFAULT_TILES = 2
+NNUNET_DEFAULT = Peer(
+    "nnU-Net, default",
+    f"nnUNetPredictor as it comes, mirroring on; {DEFAULT_TILES} tiles are run and the time of the others is reckoned",
+    _runner("peer_nnunet", "--mirroring", "--tiles", str(DEFAULT_TILES)),
+    _needs("nnunetv2", "torch"),
+)
 EXACT = Peer("flare-trt exact", "mode=exact", _ours("exact"), _needs("openvino"))
 
 PEERS = (

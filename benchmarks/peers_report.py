@@ -57,6 +57,8 @@ def _row(compared: Compared, reference: Labels | None, nnunet: Labels | None) ->
         "stages": {name: median(run.stages.get(name, 0.0) for run in runs) for name in runs[0].stages},
         "runs": [_raw(run) for run in runs],
         "samples": _samples(runs),
+        "tiles": compared.tiles,
+        "roi": compared.roi,
     }
 
 

@@ -15,6 +15,7 @@ from flare_trt.benchmarks.result_file import Result
 from flare_trt.benchmarks.result_plots import draw_comparison, draw_scaling
 from flare_trt.benchmarks.scaling_cli import exponent_line, series_table
 from flare_trt.benchmarks.tables import markdown_table
+from flare_trt.benchmarks.tricks_cli import tricks_table
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,10 @@ def _cascade(result: Result, image: Path) -> str:
     rows = result.data["rows"]
     draw_comparison(rows, image)
     return _parts(_scan(result), cascade_table(rows), _image(image), stage_table(rows))
+
+
+def _tricks(result: Result, image: Path) -> str:
+    return _parts(_scan(result), tricks_table(result.data["rows"]))
 
 
 def _scaling(result: Result, image: Path) -> str:
@@ -112,6 +117,11 @@ SECTIONS = {
         "Coarse to fine",
         "The paper's Table 6: the fine network over the whole scan, and only where the coarse one found the abdomen.",
         _cascade,
+    ),
+    "tricks": Section(
+        "What mode=fast is made of",
+        "Each trick alone against mode=exact of the same bundle. `body box` is in every other variant too.",
+        _tricks,
     ),
     "scaling": Section(
         "Scaling",

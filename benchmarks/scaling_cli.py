@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from flare_trt.benchmarks.compare import agreement
-from flare_trt.benchmarks.floor import measure_peak, network_flop
+from flare_trt.benchmarks.floor import measure_peak
 from flare_trt.benchmarks.result_file import new_result, save_result
 from flare_trt.benchmarks.scaling import Bench, Case, cases, exponent, work_seconds
 from flare_trt.benchmarks.tables import markdown_table, percent
+from flare_trt.engine.network_facts import network_facts
 from flare_trt.engine.nifti import read_labels
 from flare_trt.engine.spec import Check
 
@@ -43,7 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
         bench = Bench(Path(folder))
         for case in chosen:
             point = bench.run(case)
-            flop = network_flop(bench.bundle(case) / "fine.onnx") * point["tiles"]
+            flop = network_facts(bench.bundle(case) / "fine.onnx").flops * point["tiles"]
             point["floor_s"] = flop / peak.convolution_gflops / 1e9
             series.setdefault(case.series, []).append(point)
         checks = _checks(bench, chosen)

@@ -38,6 +38,9 @@ DEFAULT_REACH_MM = 120.0
 #: Longest plausible extents of the box around all organs, (head-foot, front-back, left-right).
 MAX_EXTENT_MM = (750.0, 400.0, 480.0)
 
+#: A label whose name holds one of these words is measured lesion by lesion.
+_TUMOUR_WORDS = frozenset({"tumour", "tumor", "lesion", "metastasis", "cancer", "mass"})
+
 
 def canonical(name: str) -> str:
     """A label's name as this module spells it."""
@@ -49,3 +52,12 @@ def canonical(name: str) -> str:
 def reach_mm(name: str) -> float:
     """How far from the anchors' cluster a piece of this organ may lie."""
     return REACH_MM.get(canonical(name), DEFAULT_REACH_MM)
+
+
+def is_tumour(name: str) -> bool:
+    """Whether a label stands for tumours.
+
+    >>> is_tumour("Liver_Tumor"), is_tumour("tumours"), is_tumour("liver")
+    (True, True, False)
+    """
+    return any(word in _TUMOUR_WORDS or word.removesuffix("s") in _TUMOUR_WORDS for word in canonical(name).split())

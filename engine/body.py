@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from flare_trt.engine.device_scan import on_host
 from flare_trt.engine.volume import Volume
 from flare_trt.kernels import Box
 
@@ -42,5 +43,5 @@ def body_box(ct: Volume) -> Box:
 def _sampled(ct: Volume, steps: list[int]) -> NDArray[Any]:
     """Every steps[i]-th voxel of each axis, read plane by plane."""
     depth, height, width = ct.grid.shape_zyx
-    planes = [ct.array[z : z + 1, 0:height, 0:width][0, :: steps[1], :: steps[2]] for z in range(0, depth, steps[0])]
-    return np.stack(planes)
+    planes = (ct.array[z : z + 1, 0:height, 0:width][0, :: steps[1], :: steps[2]] for z in range(0, depth, steps[0]))
+    return np.stack([on_host(plane) for plane in planes])

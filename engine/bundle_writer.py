@@ -5,26 +5,31 @@ from __future__ import annotations
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 from flare_trt.engine import strict_json
 from flare_trt.engine.bundle import SPEC_FILE, named_networks, open_bundle, require_plain_names, sha256_of
 from flare_trt.engine.errors import BundleError, OutputError
 from flare_trt.engine.spec import ModelSpec, StageSpec
 
+NO_TEXTS: Mapping[str, str] = MappingProxyType({})
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # the same bundle gives the same bytes
 
 
-def write_bundle(spec: ModelSpec, network_files: Mapping[str, Path], destination: Path) -> ModelSpec:
+def write_bundle(
+    spec: ModelSpec, network_files: Mapping[str, Path], destination: Path, texts: Mapping[str, str] = NO_TEXTS
+) -> ModelSpec:
     """Write a folder, or a zip where `destination` ends in .zip, and return the spec with the checksums filled in.
 
-    `network_files` maps each file name in `spec` to the ONNX file to copy; checksums in `spec` are ignored. An existing bundle
-    is replaced as a whole; anything else at `destination`, a bundle with further files in it too, is left alone and refused
-    with OutputError. Raises BundleError where the result would not open.
+    `network_files` maps each file name in `spec` to the ONNX file to copy; checksums in `spec` are ignored. `texts` are files
+    for people that lie beside them, name to content. An existing bundle is replaced as a whole; anything else at
+    `destination`, a bundle with further files in it too, is left alone and refused with OutputError. Raises BundleError where
+    the result would not open.
     """
-    require_replaceable(destination)
+    require_replaceable(destination, texts)
     require_plain_names(spec)
     wanted = {network.file for _, network in named_networks(spec)}
     if wanted != set(network_files):
@@ -37,7 +42,8 @@ def write_bundle(spec: ModelSpec, network_files: Mapping[str, Path], destination
             for name, source in network_files.items():
                 shutil.copyfile(source, folder / name)
             hashed = _with_checksums(spec, folder)
-            (folder / SPEC_FILE).write_text(strict_json.dump(hashed), encoding="utf-8")
+            for name, text in {SPEC_FILE: strict_json.dump(hashed), **texts}.items():
+                (folder / name).write_text(text, encoding="utf-8")
             open_bundle(folder).close()
             _move(_zipped(folder) if _is_zip(destination) else folder, destination)
     except OSError as error:
@@ -45,8 +51,8 @@ def write_bundle(spec: ModelSpec, network_files: Mapping[str, Path], destination
     return hashed
 
 
-def require_replaceable(destination: Path) -> None:
-    """Check that nothing but a bundle would be lost at `destination`. Raises OutputError."""
+def require_replaceable(destination: Path, texts: Iterable[str] = ()) -> None:
+    """Check that nothing but a bundle, and texts that are written again, would be lost at `destination`. Raises OutputError."""
     if destination.is_symlink():
         raise OutputError(f"bundle: {destination} is a symbolic link, expected a path to write to; name the place itself")
     if not destination.exists() or (destination.is_dir() and not any(destination.iterdir())):
@@ -56,7 +62,7 @@ def require_replaceable(destination: Path) -> None:
         raise OutputError(f"bundle: {destination} exists and is not {wanted}; choose another name")
     try:
         with open_bundle(destination) as old:
-            known = {SPEC_FILE, *(network.file for _, network in named_networks(old.spec))}
+            known = {SPEC_FILE, *texts, *(network.file for _, network in named_networks(old.spec))}
     except BundleError as error:
         raise OutputError(f"bundle: {destination} exists and is no sound bundle ({error}); choose another name") from error
     extra = sorted({entry.name for entry in destination.iterdir()} - known) if destination.is_dir() else []

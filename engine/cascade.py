@@ -13,24 +13,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flare_trt.engine.anatomy import REACH_MM, canonical
+from flare_trt.engine.cut_organs import cut_organs
 from flare_trt.engine.frame import Frame, shifted
-from flare_trt.engine.grid import Grid
 from flare_trt.engine.memory import Footprint, choose_layout
 from flare_trt.engine.pieces import Piece, find_pieces, keep_abdomen
 from flare_trt.engine.planes import ImageSource
 from flare_trt.engine.predict import LabelSink, Pass, Runner, predict
 from flare_trt.engine.report import RoiStory
-from flare_trt.engine.roi import OPPOSITE, Located, extended, locate, retold, whole_scan
+from flare_trt.engine.roi import Located, extended, locate, retold, whole_scan
 from flare_trt.engine.spec import ModelSpec, StageSpec
 from flare_trt.engine.stage_plan import StagePlan, plan_stage
 from flare_trt.engine.volume import Volume
-from flare_trt.kernels import Box, Kernels
+from flare_trt.kernels import Box
+from flare_trt.kernels.contract import Array
 
 #: How often a box is enlarged for vessels and gullet that it cuts.
 MOST_EXTENSIONS = 5
-
-#: An organ with less than this on a face of the box only grazes it.
-CUT_AREA_MM2 = 40.0
 
 
 @dataclass(frozen=True)
@@ -48,16 +46,26 @@ class StageRun:
 
 @dataclass(frozen=True)
 class Segmented:
-    """Labels on the scan, how the ROI went (None without a coarse stage) and the tiles run by stage."""
+    """Labels on the scan, on the kernels' device; how the ROI went (None without a coarse stage); the tiles run by stage."""
 
-    labels: NDArray[np.uint8]
+    labels: Array
     roi: RoiStory | None
     tiles: dict[str, int]
 
 
+@dataclass(frozen=True)
+class CoarseLabels:
+    """Labels of the coarse stage on the network grid of the plan's window and the numbers of their pieces, on the host."""
+
+    frame: Frame
+    plan: StagePlan
+    labels: NDArray[np.uint8]
+    components: NDArray[np.int32]
+
+
 def segment_whole(run: StageRun, ct: Volume) -> Segmented:
     """Segment the whole scan with one stage."""
-    labels, tiles = _segment_box(run, ct, run.search(ct))
+    labels, tiles = segment_box(run, ct, run.search(ct))
     return Segmented(labels, None, {"fine": tiles})
 
 
@@ -70,14 +78,22 @@ def segment_cascade(coarse: StageRun, fine: StageRun, ct: Volume, spec: ModelSpe
 
 def find_roi(run: StageRun, ct: Volume, spec: ModelSpec) -> tuple[Located, int]:
     """Run the coarse stage over the scan and decide where the fine one looks; also the tiles run."""
-    frame = Frame.of(ct, run.stage)
-    work = plan_pass(run, frame, frame.from_source(run.search(ct)))
-    kernels = run.runner.kernels
-    coarse = predict(work, run.runner, LabelSink.network(work.plan))
+    coarse = coarse_labels(run, ct)
+    run.runner.kernels.trim()  # the rings are gone, and what follows has other sizes
     with run.runner.watch.stage("roi"):
-        found = keep_abdomen(_source_pieces(kernels, coarse, work.plan, frame, spec.label_names), ct.grid.spacing_mm)
+        found = keep_abdomen(_source_pieces(coarse, spec.label_names), ct.grid.spacing_mm)
         expected = [spec.label_names[value] for value in run.stage.channel_values if value]
-        return locate(found, expected, ct.grid, spec.roi), work.plan.tile_count * len(run.runner.sessions)
+        return locate(found, expected, ct.grid, spec.roi), coarse.plan.tile_count * len(run.runner.sessions)
+
+
+def coarse_labels(run: StageRun, ct: Volume) -> CoarseLabels:
+    """Run the coarse stage over the scan and number the pieces of its labels."""
+    frame, kernels = Frame.of(ct, run.stage), run.runner.kernels
+    work = plan_pass(run, frame, frame.from_source(run.search(ct)))
+    found = predict(work, run.runner, LabelSink.network(work.plan))
+    with run.runner.watch.stage("roi"):
+        components = kernels.download(kernels.components(found))
+        return CoarseLabels(frame, work.plan, kernels.download(found), components)
 
 
 def segment_roi(run: StageRun, ct: Volume, located: Located, names: dict[int, str]) -> Segmented:
@@ -88,37 +104,37 @@ def segment_roi(run: StageRun, ct: Volume, located: Located, names: dict[int, st
     """
     story, box = located.story, located.box
     if box is None:
-        return Segmented(np.zeros(ct.grid.shape_zyx, np.uint8), story, {"fine": 0})
-    labels, tiles = _segment_box(run, ct, box)
+        return Segmented(run.runner.kernels.zeros(ct.grid.shape_zyx, np.uint8), story, {"fine": 0})
+    labels, tiles = segment_box(run, ct, box)
     for extension in range(MOST_EXTENSIONS + 1):
         with run.runner.watch.stage("roi"):
-            cut = cut_organs(labels, box, ct.grid, names)
+            cut = cut_organs(labels, box, ct.grid, names, run.runner.kernels)
         story = replace(story, findings=story.findings + tuple(f"{name} reaches the box's {side} face" for name, side in cut))
         if not cut or extension == MOST_EXTENSIONS:
             break
         if extension and any(canonical(name) not in REACH_MM for name, _ in cut):
             box = whole_scan(ct.grid)
-            labels, more = _segment_box(run, ct, box)
+            labels, more = segment_box(run, ct, box)
             return Segmented(labels, retold(story, "whole", box, ct.grid), {"fine": tiles + more})
         for side in sorted({side for _, side in cut}):
             slab, box = extended(box, ct.grid, side)
-            found, more = _segment_box(run, ct, slab)
+            found, more = segment_box(run, ct, slab)
             labels[slab.slices] = found[slab.slices]
             tiles += more
         story = retold(story, "enlarged", box, ct.grid)
     return Segmented(labels, story, {"fine": tiles})
 
 
-def _segment_box(run: StageRun, ct: Volume, box: Box) -> tuple[NDArray[np.uint8], int]:
-    """Labels on the scan that lie in the source box, and the tiles run."""
-    frame = Frame.of(ct, run.stage)
+def segment_box(run: StageRun, ct: Volume, box: Box) -> tuple[Array, int]:
+    """Labels on the scan that lie in the source box, on the kernels' device, and the tiles run."""
+    frame, kernels = Frame.of(ct, run.stage), run.runner.kernels
     roi = frame.from_source(box)
     if 0 in roi.shape_zyx:
-        return np.zeros(ct.grid.shape_zyx, np.uint8), 0
+        return kernels.zeros(ct.grid.shape_zyx, np.uint8), 0
     work = plan_pass(run, frame, roi)
     found = predict(work, run.runner, LabelSink.source(work.plan))
     with run.runner.watch.stage("restore"):
-        labels = frame.labels_on_scan(run.runner.kernels.download(found), roi)
+        labels = frame.labels_on_scan(found, roi, kernels)
     return labels, work.plan.tile_count * len(run.runner.sessions)
 
 
@@ -126,33 +142,17 @@ def plan_pass(run: StageRun, frame: Frame, roi: Box | None = None) -> Pass:
     """Sizes and layout of a pass over the frame or its box `roi`. Raises BudgetError."""
     plan = plan_stage(run.stage, frame, roi)
     sessions = run.runner.sessions
-    footprint = Footprint(len(sessions), sessions[0].channels, frame.ct.array.dtype.itemsize)
+    footprint = Footprint(len(sessions), sessions[0].channels, frame.ct.array.dtype.itemsize, bool(run.stage.mirror_axes))
     layout = choose_layout(plan, footprint, run.budget_bytes).layout
     return Pass(run.stage, ImageSource.of(frame, run.stage.intensity), plan, layout)
 
 
-def cut_organs(labels: NDArray[np.uint8], box: Box, scan: Grid, names: dict[int, str]) -> list[tuple[str, str]]:
-    """(organ, side) for each label that lies on a face of the box, where that face is not the scan's own edge."""
-    inside = labels[box.slices]
-    found = []
-    for axis, letter in enumerate(scan.orientation):
-        faces = [(0, box.start_zyx[axis] > 0, OPPOSITE[letter]), (-1, box.stop_zyx[axis] < scan.shape_zyx[axis], letter)]
-        for index, inner, side in faces:
-            if inner:
-                area_mm2 = float(np.prod(scan.spacing_mm)) / scan.spacing_mm[axis]
-                counts = np.bincount(inside.take(index, axis).ravel())
-                found += [(names.get(v, str(v)), side) for v, n in enumerate(counts) if v and n * area_mm2 >= CUT_AREA_MM2]
-    return found
-
-
-def _source_pieces(
-    kernels: Kernels, coarse: NDArray[np.uint8], plan: StagePlan, frame: Frame, names: dict[int, str]
-) -> list[Piece]:
+def _source_pieces(coarse: CoarseLabels, names: dict[int, str]) -> list[Piece]:
     """Pieces of the coarse labels of a pass, with their boxes in source voxels."""
-    labels = kernels.download(coarse)
+    plan, frame = coarse.plan, coarse.frame
     scale = [source / network for source, network in zip(plan.source_shape, plan.network_shape, strict=True)]
     z, y, x = (mm * s for mm, s in zip(frame.spacing_mm, scale, strict=True))
-    pieces = find_pieces(labels, kernels.download(kernels.components(coarse)), names, (z, y, x))
+    pieces = find_pieces(coarse.labels, coarse.components, names, (z, y, x))
     moved = [(piece, shifted(piece.box, plan.window.start_zyx)) for piece in pieces]
     return [replace(piece, box=frame.to_source(_scaled(box, scale))) for piece, box in moved]
 

@@ -7,6 +7,7 @@ FlareError
 +-- DeviceError     a device or backend, asked for by name, that is not there (exit code 3)
 +-- BudgetError     a memory budget that cannot be kept; says the least that would do
 +-- OutputError     a result that cannot be written
++-- ServiceError    a server or a cluster that cannot be started or reached as asked
 """
 
 from __future__ import annotations
@@ -42,3 +43,7 @@ class BudgetError(FlareError):
 
 class OutputError(FlareError):
     """A result that cannot be written."""
+
+
+class ServiceError(FlareError):
+    """A server or a cluster that cannot be started or reached as asked."""

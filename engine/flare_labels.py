@@ -1,7 +1,13 @@
-"""The classes of FLARE 2022 to 2025, in the challenge's order, with the colours that previews and viewers use."""
+"""The classes of FLARE 2022 to 2025, in the challenge's order, with the colours that previews and viewers use.
+
+Other labels get hues of their own.
+"""
 
 from __future__ import annotations
 
+import colorsys
+
+from flare_trt.engine.anatomy import canonical
 from flare_trt.engine.spec import LabelSpec
 
 FLARE_LABELS: tuple[LabelSpec, ...] = tuple(
@@ -26,3 +32,14 @@ FLARE_LABELS: tuple[LabelSpec, ...] = tuple(
         start=1,
     )
 )
+
+_GOLDEN_RATIO = 0.618034  # steps of this share of the circle keep neighbouring labels apart
+
+
+def label_colour(value: int, name: str) -> str:
+    """FLARE's colour for its organs, else a hue by the value, as "#rrggbb"."""
+    for label in FLARE_LABELS:
+        if label.name == canonical(name):
+            return label.colour
+    red, green, blue = colorsys.hsv_to_rgb(value * _GOLDEN_RATIO % 1, 0.65, 0.9)
+    return f"#{round(red * 255):02x}{round(green * 255):02x}{round(blue * 255):02x}"

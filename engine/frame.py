@@ -6,15 +6,14 @@ Source: nnunetv2/preprocessing/preprocessors/default_preprocessor.py (transpose,
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from flare_trt.engine.grid import Grid, Reorientation, Shape, Vector
 from flare_trt.engine.spec import StageSpec
 from flare_trt.engine.volume import Volume
-from flare_trt.kernels import Box
+from flare_trt.kernels import Box, Kernels
+from flare_trt.kernels.contract import Array
 
 #: How DICOM's axial slices lie once they are stacked upwards: z to Superior, y to Posterior, x to Left.
 SCANNER_ORIENTATION = "SPL"
@@ -49,8 +48,8 @@ class Frame:
         """Spacing in the network's axis order."""
         return self.turn.permuted(self.ct.grid.spacing_mm)
 
-    def read(self, box: Box) -> NDArray[Any]:
-        """HU of a box of the frame, as a strided view or a fresh array."""
+    def read(self, box: Box) -> Array:
+        """HU of a box of the frame, as a strided view or a fresh array, where the scan lies."""
         return self.turn.apply(self.ct.array[self.to_source(box).slices])
 
     def to_source(self, box: Box) -> Box:
@@ -64,12 +63,15 @@ class Frame:
         stop = [max(first, min(high, size)) for first, high, size in zip(start, turned.stop_zyx, self.shape_zyx, strict=True)]
         return Box((start[0], start[1], start[2]), (stop[0], stop[1], stop[2]))
 
-    def labels_on_scan(self, labels: NDArray[np.uint8], target: Box) -> NDArray[np.uint8]:
-        """Labels of the box `target` of the frame as labels of the scan, 0 elsewhere. A view where the box is all there is."""
+    def labels_on_scan(self, labels: Array, target: Box, kernels: Kernels) -> Array:
+        """Labels of the box `target` of the frame as labels of the scan, 0 elsewhere, on the kernels' device.
+
+        A view where the box is all there is.
+        """
         turned = self.turn.undo(labels)
         if turned.shape == self.ct.grid.shape_zyx:
             return turned
-        output = np.zeros(self.ct.grid.shape_zyx, np.uint8)
+        output = kernels.zeros(self.ct.grid.shape_zyx, np.uint8)
         output[self.to_source(target).slices] = turned
         return output
 

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from flare_trt.engine.errors import InputError
-from flare_trt.engine.grid import Shape, Vector
+from flare_trt.engine.grid import Grid, Shape, Vector
 from flare_trt.engine.roi import edges_touched
 from flare_trt.engine.volume import Volume
 from flare_trt.kernels import Box
@@ -16,8 +17,9 @@ from flare_trt.kernels import Box
 
 @dataclass(frozen=True)
 class OrganMeasure:
-    """One label. Boxes are (z, y, x) voxels of the scan, half-open; `touches_edge` names world directions (S, I, L, ...).
+    """One label. Boxes are (z, y, x) voxels of the scan, half-open, and the lowest and highest LPS coordinates in mm.
 
+    `touches_edge` names the world directions (S, I, L, ...) in which the scan's edge cuts the organ; none: it is complete.
     An absent organ has 0 voxels and None for everything that needs one.
     """
 
@@ -30,6 +32,8 @@ class OrganMeasure:
     start_zyx: Shape | None = None
     stop_zyx: Shape | None = None
     extent_mm: Vector | None = None
+    low_lps_mm: Vector | None = None
+    high_lps_mm: Vector | None = None
     touches_edge: tuple[str, ...] = ()
 
 
@@ -50,6 +54,7 @@ def _measure(ct: Volume, labels: Volume, label: tuple[int, str], where: tuple[sl
     value, name = label
     box = Box(tuple(s.start for s in where), tuple(s.stop for s in where))
     hu = ct.array[box.slices][labels.array[box.slices] == value].astype(np.float64)
+    low_lps_mm, high_lps_mm = _world_box(box, ct.grid)
     z_mm, y_mm, x_mm = (size * mm for size, mm in zip(box.shape_zyx, ct.grid.spacing_mm, strict=True))
     return OrganMeasure(
         value=value,
@@ -61,5 +66,23 @@ def _measure(ct: Volume, labels: Volume, label: tuple[int, str], where: tuple[sl
         start_zyx=box.start_zyx,
         stop_zyx=box.stop_zyx,
         extent_mm=(round(z_mm, 2), round(y_mm, 2), round(x_mm, 2)),
+        low_lps_mm=low_lps_mm,
+        high_lps_mm=high_lps_mm,
         touches_edge=edges_touched(box, ct.grid),
     )
+
+
+def _world_box(box: Box, grid: Grid) -> tuple[Vector, Vector]:
+    """Lowest and highest LPS coordinates of the box's outer corners, mm."""
+    sizes_mm = np.array([size * mm for size, mm in zip(box.shape_zyx, grid.spacing_mm, strict=True)][::-1])
+    direction = np.asarray(grid.direction)
+    first = np.asarray(grid.cropped(box).origin_mm) - direction @ (np.array(grid.spacing_mm[::-1]) / 2)
+    edges = direction * sizes_mm  # column j runs along the box's index axis j
+    low = first + np.minimum(edges, 0).sum(axis=1)
+    high = first + np.maximum(edges, 0).sum(axis=1)
+    return _vector(low), _vector(high)
+
+
+def _vector(values: NDArray[np.float64]) -> Vector:
+    x, y, z = (round(float(value), 2) for value in values)
+    return x, y, z

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from flare_trt.engine.blocks import cut_blocks
 from flare_trt.engine.errors import BudgetError
@@ -52,11 +50,12 @@ class StageMemory:
 
 @dataclass(frozen=True)
 class Footprint:
-    """What a stage brings to its pass: networks (folds), output channels, bytes of a stored source voxel."""
+    """What a stage brings to its pass: networks (folds), output channels, bytes of a stored source voxel, flips of its input."""
 
     folds: int
     channels: int
     source_itemsize: int
+    mirrored: bool = False
 
 
 def stage_memory(plan: StagePlan, footprint: Footprint, layout: Layout) -> StageMemory:
@@ -64,22 +63,27 @@ def stage_memory(plan: StagePlan, footprint: Footprint, layout: Layout) -> Stage
     _, height, width = plan.padded_shape
     blocks = list(cut_blocks(plan, (plan.taps(0), plan.taps(1), plan.taps(2)), layout.splits_yx))
     ring = ring_planes(plan, plan.taps(0)) * max(math.prod(block.shape_yx) for block in blocks)
-    target = math.prod(plan.target.shape_zyx)
+    target, patch = math.prod(plan.target.shape_zyx), math.prod(plan.patch_zyx)
     chunk_source = _slab_voxels(plan, layout.chunk)
     window_z, window_y, window_x = plan.window.shape_zyx
     source_z = chunk_source // max(1, _slab_plane_voxels(plan))
-    buffers = (
+    buffers: tuple[Buffer, ...] = (
         Buffer("input planes", layout.planes * height * width * 4, "pass"),
         Buffer("logits ring", footprint.folds * footprint.channels * ring * 2, "pass"),
         Buffer("weights ring", footprint.folds * ring * 2, "pass"),
+        Buffer("Gaussian", patch * 2, "pass"),
         Buffer("labels of the pass", target, "pass"),
         Buffer("labels on the scan", target, "pass"),
         Buffer("source slab", chunk_source * footprint.source_itemsize, "resample"),
         Buffer("normalised slab", chunk_source * 4, "resample"),
         Buffer("slab resampled in plane", source_z * window_y * window_x * 4, "resample"),
         Buffer("resampled planes", min(layout.chunk, window_z) * window_y * window_x * 4, "resample"),
-        Buffer("tile", math.prod(plan.patch_zyx) * 4, "tile"),
+        Buffer("tile", patch * 4, "tile"),
     )
+    if footprint.mirrored:  # the sum over the flips, and a flipped tile
+        buffers += (Buffer("mirrored logits", footprint.channels * patch * 4, "tile"), Buffer("flipped tile", patch * 4, "tile"))
+    if len(blocks) > 1:  # what of a tile lies in a block is copied
+        buffers += (Buffer("clipped logits", footprint.channels * patch * 4, "tile"), Buffer("clipped Gaussian", patch * 2, "tile"))
     return StageMemory(layout, buffers)
 
 
@@ -129,9 +133,3 @@ def _slab_voxels(plan: StagePlan, chunk: int) -> int:
     last = min(high, first + chunk)
     depth = plan.source_stop(0, last) - plan.span(0, first, last).source_start
     return (depth + 1) * _slab_plane_voxels(plan)
-
-
-def resident_bytes() -> int:
-    """Memory of this process that is in RAM now (Linux: /proc/self/statm)."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE")

@@ -18,8 +18,8 @@ from flare_trt.engine.atomic_file import atomic_file
 from flare_trt.engine.errors import InputError, OutputError
 from flare_trt.engine.grid import Grid
 from flare_trt.engine.nifti_header import HEADER_BYTES, NiftiHeader, parse_header, volume_header
-from flare_trt.engine.spool import SpooledArray
-from flare_trt.engine.volume import Volume, ct_volume
+from flare_trt.engine.slab_reader import spooled_ct, whole_ct
+from flare_trt.engine.volume import Volume
 
 #: Decompressed voxels that a file may claim: 16 GiB, a 2048 x 2048 x 2048 scan of int16.
 MAX_VOXEL_BYTES = 16 << 30
@@ -56,6 +56,17 @@ class NiftiReader:
         """int16 for whole numbers, float32 otherwise: the type of the slabs."""
         whole = self.header.stored.kind in "iu" and self.header.slope.is_integer() and self.header.intercept.is_integer()
         return np.dtype(np.int16 if whole else np.float32)
+
+    @property
+    def widest(self) -> np.dtype[Any]:
+        """int16 where no slab can leave it, by the header; else float32."""
+        plain = (self.header.slope, self.header.intercept) == (1, 0) and np.can_cast(self.header.stored, np.int16)
+        return np.dtype(np.int16 if plain else np.float32)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is odd about the header but usable."""
+        return self.header.warnings
 
     def slabs(self, depth: int | None = None) -> Iterator[tuple[int, NDArray[Any]]]:
         """Yield (z of the first plane, up to `depth` planes of HU) in order; None takes slabs of about 8 MiB.
@@ -118,22 +129,12 @@ class NiftiReader:
 
 def read_ct(path: Path | str) -> Volume:
     """Read a CT in HU: int16 where nothing is lost, else float32. Raises InputError (see NiftiReader and ct_volume)."""
-    reader = NiftiReader(path)
-    array = np.empty(reader.grid.shape_zyx, reader.dtype)
-    for z, slab in reader.slabs():
-        if slab.dtype != array.dtype:
-            array = array.astype(np.float32)
-        array[z : z + len(slab)] = slab
-    with _input_errors(reader.path):
-        return ct_volume(array, reader.grid)
+    return whole_ct(NiftiReader(path))
 
 
 def spool_ct(path: Path | str) -> Volume:
     """Read a CT into a temporary file instead of memory (see spool.SpooledArray). Raises InputError."""
-    reader = NiftiReader(path)
-    plain = (reader.header.slope, reader.header.intercept) == (1, 0) and np.can_cast(reader.header.stored, np.int16)
-    dtype = np.dtype(np.int16 if plain else np.float32)
-    return Volume(SpooledArray(reader.grid.shape_zyx, dtype, reader.slabs()), reader.grid)
+    return spooled_ct(NiftiReader(path))
 
 
 def read_labels(path: Path | str) -> Volume:

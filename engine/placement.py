@@ -41,7 +41,7 @@ def place(options: RunOptions) -> Placement:
         return _place_on_gpu(options, "cuda:0", "CuPy sees a GPU and a network backend can use it")
     if not options.device.startswith("cuda:") or not options.device[5:].isdigit():
         raise DeviceError(f"device: got {options.device!r}, expected auto, cpu or cuda:N")
-    problem = cuda_problem() or _gpu_backend_problem(options.backend)
+    problem = cuda_problem(int(options.device[5:])) or _gpu_backend_problem(options.backend)
     if problem:
         raise DeviceError(f"device {options.device}: {problem}; use --device cpu")
     return _place_on_gpu(options, options.device, "asked for")

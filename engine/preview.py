@@ -36,16 +36,35 @@ class Cut:
     pixel_mm: tuple[float, float]
 
 
+@dataclass(frozen=True)
+class Pictures:
+    """RGB pictures of equal height, uint8 (height, width, 3)."""
+
+    coronal: NDArray[np.uint8]
+    axial: NDArray[np.uint8]
+    sagittal: NDArray[np.uint8]
+
+
 def preview_png(ct: Volume, labels: Volume, colours: tuple[LabelSpec, ...]) -> bytes:
-    """The picture as PNG bytes. `labels` lie on the CT's grid. Raises InputError where they do not."""
+    """The three pictures side by side as PNG bytes. Raises InputError as `pictures` does."""
+    return side_by_side(pictures(ct, labels, colours))
+
+
+def side_by_side(shown: Pictures) -> bytes:
+    """One picture of three, as PNG bytes."""
+    gap = np.zeros((_HEIGHT, _GAP, 3), np.uint8)
+    return png_bytes(np.concatenate([shown.coronal, gap, shown.axial, gap, shown.sagittal], axis=1))
+
+
+def pictures(ct: Volume, labels: Volume, colours: tuple[LabelSpec, ...]) -> Pictures:
+    """The pictures of a scan. `labels` lie on the CT's grid. Raises InputError where they do not."""
     if labels.grid.shape_zyx != ct.grid.shape_zyx:
         raise InputError(f"preview: got labels of shape {labels.grid.shape_zyx} for a CT of {ct.grid.shape_zyx}")
     table = np.zeros((256, 3), np.float32)
     for label in colours:
         table[label.value] = [int(label.colour[at : at + 2], 16) for at in (1, 3, 5)]
-    views = [_resized(_coloured(cut, table), cut.pixel_mm) for cut in cuts(ct, labels)]
-    gap = np.zeros((_HEIGHT, _GAP, 3), np.uint8)
-    return png_bytes(np.concatenate([views[0], gap, views[1], gap, views[2]], axis=1))
+    coronal, axial, sagittal = (_resized(_coloured(cut, table), cut.pixel_mm) for cut in cuts(ct, labels))
+    return Pictures(coronal, axial, sagittal)
 
 
 def cuts(ct: Volume, labels: Volume) -> tuple[Cut, Cut, Cut]:

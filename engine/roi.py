@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from flare_trt.engine.anatomy import CORE_ORGANS, MAX_EXTENT_MM, canonical
+from flare_trt.engine.anatomy import CORE_ORGANS, MAX_EXTENT_MM, REACH_MM, canonical
 from flare_trt.engine.grid import Grid, Shape, Vector
 from flare_trt.engine.pieces import Piece, Sorted
 from flare_trt.engine.report import RoiStory
@@ -22,6 +22,9 @@ from flare_trt.kernels import Box
 ENLARGE_MM = 40.0
 #: How far a slab that enlarges a box reaches back into it.
 OVERLAP_MM = 20.0
+
+#: Share of an organ's least volume that a scan shows of it where the scan's edge cuts it.
+CUT_SHARE = 0.25
 
 #: Where a world direction lies in MAX_EXTENT_MM and RoiSpec's margins: head-foot, front-back, left-right.
 OPPOSITE = dict(zip("SIPALR", "ISAPRL", strict=True))
@@ -39,9 +42,8 @@ class Located:
 def locate(found: Sorted, expected: Iterable[str], scan: Grid, roi: RoiSpec) -> Located:
     """Decide the ROI. Pieces' boxes are in source voxels; `expected` are the coarse stage's label names."""
     pieces = found.kept
-    if not pieces:
-        finding = "the coarse network found no abdominal organ in this scan"
-        return Located(None, _story("empty", None, scan, (finding,), (), found))
+    if not _shows_abdomen(pieces, scan):
+        return Located(None, _story("empty", None, scan, (_seen_instead(pieces),), (), found))
     tight = _union([piece.box for piece in pieces])
     box = grow(tight, scan, roi.margin_low_mm, roi.margin_high_mm)
     missing = tuple(name for name in map(canonical, expected) if name not in {canonical(p.name) for p in pieces})
@@ -126,6 +128,21 @@ def _story(
 ) -> RoiStory:
     story = RoiStory(decision, (0, 0, 0), (0, 0, 0), 0.0, findings, missing, found.strays, found.specks)
     return retold(story, decision, box, scan) if box else story
+
+
+def _shows_abdomen(pieces: Sequence[Piece], scan: Grid) -> bool:
+    """Whether some organ has a plausible volume. A scan that ends in a solid organ shows a part of it; vessels end anywhere."""
+    for name, limits in CORE_ORGANS.items():
+        mine = [piece for piece in pieces if canonical(piece.name) == name]
+        cut = name not in REACH_MM and any(edges_touched(piece.box, scan) for piece in mine)
+        if mine and sum(piece.volume_ml for piece in mine) >= limits.low_ml * (CUT_SHARE if cut else 1):
+            return True
+    return False
+
+
+def _seen_instead(pieces: Sequence[Piece]) -> str:
+    seen = ", ".join(f"{piece.volume_ml:.1f} ml of {piece.name}" for piece in pieces)
+    return f"no abdomen found: the coarse network sees {seen or 'no abdominal organ'}" + (", too little of each" if seen else "")
 
 
 def _missing_core(missing: Iterable[str]) -> tuple[str, ...]:

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
+from flare_trt.engine.anatomy import is_tumour
 from flare_trt.engine.atomic_file import atomic_file, write_json
 from flare_trt.engine.batch import Steps
-from flare_trt.engine.grid import Shape, Vector
 from flare_trt.engine.jobs import Job
-from flare_trt.engine.measures import OrganMeasure, measure_organs
+from flare_trt.engine.lesions import measure_tumour
+from flare_trt.engine.measures import measure_organs
 from flare_trt.engine.memory import MB
-from flare_trt.engine.nifti import NiftiReader, read_ct, spool_ct, write_labels
-from flare_trt.engine.nifti_header import NiftiHeader
-from flare_trt.engine.preview import preview_png
-from flare_trt.engine.report import RunReport
+from flare_trt.engine.memory_curve import MemoryRecorder
+from flare_trt.engine.preview import pictures, side_by_side
 from flare_trt.engine.sanity import ct_warnings
+from flare_trt.engine.scan_files import open_scan, write_label_files
+from flare_trt.engine.scan_report import ScanReport, is_page, write_page
 from flare_trt.engine.segmenter import Segmentation, StageProgress
+from flare_trt.engine.slab_reader import SlabReader, spooled_ct, whole_ct
 from flare_trt.engine.spec import ModelSpec
 from flare_trt.engine.stopwatch import Stopwatch
 from flare_trt.engine.volume import Volume
@@ -30,30 +33,13 @@ _SPOOLED_SHARE = 0.25
 
 @dataclass(frozen=True)
 class Scan:
-    """A CT as read, its header for the labels, and what looked odd."""
+    """A CT as read, its reader (for what the outputs need of the header), and what looked odd."""
 
     ct: Volume
-    header: NiftiHeader
+    source: SlabReader
     warnings: tuple[str, ...]
     read_s: float
-
-
-@dataclass(frozen=True)
-class ScanReport:
-    """Everything worth keeping about one segmented scan, JSON-ready. `warnings` holds all there are, the run's too."""
-
-    scan: str
-    labels: str
-    shape_zyx: Shape
-    spacing_mm: Vector
-    orientation: str
-    organs: tuple[OrganMeasure, ...]
-    run: RunReport
-    warnings: tuple[str, ...]
-
-    def as_json(self) -> dict[str, Any]:
-        """A plain dictionary for json.dumps."""
-        return asdict(self)
+    memory: MemoryRecorder
 
 
 class SegmentsScans(Protocol):
@@ -64,29 +50,28 @@ class SegmentsScans(Protocol):
     def segment(self, ct: Volume, progress: StageProgress | None = None) -> Segmentation: ...
 
 
-def ct_reader(max_memory_mb: int | None) -> Callable[[Path], Volume]:
+def ct_reader(max_memory_mb: int | None) -> Callable[[SlabReader], Volume]:
     """How scans are read: into memory, or onto the disk where one would take much of the budget."""
     if max_memory_mb is None:
-        return read_ct
+        return whole_ct
 
-    def read(path: Path) -> Volume:
-        reader = NiftiReader(path)
-        held = prod(reader.grid.shape_zyx) * reader.dtype.itemsize
-        return (spool_ct if held > max_memory_mb * MB * _SPOOLED_SHARE else read_ct)(path)
+    def read(source: SlabReader) -> Volume:
+        held = prod(source.grid.shape_zyx) * source.dtype.itemsize
+        return (spooled_ct if held > max_memory_mb * MB * _SPOOLED_SHARE else whole_ct)(source)
 
     return read
 
 
 def scan_steps(
-    segmenter: SegmentsScans, read: Callable[[Path], Volume], progress: Callable[[Job], StageProgress | None]
+    segmenter: SegmentsScans, read: Callable[[SlabReader], Volume], progress: Callable[[Job], StageProgress | None]
 ) -> Steps[Job, Scan, Segmentation, ScanReport]:
     """The steps for engine.batch. `read` is a `ct_reader`; `progress(job)` gives what is called at each tile."""
 
     def read_job(job: Job) -> Scan:
-        return read_scan(job.scan, read)
+        return read_scan(job.scan, read, job.series)
 
     def segment(job: Job, scan: Scan) -> Segmentation:
-        return segmenter.segment(scan.ct, progress(job))
+        return _segment(segmenter, scan, progress(job))
 
     def write(job: Job, scan: Scan, found: Segmentation) -> ScanReport:
         return write_results(job, scan, found, segmenter.spec)
@@ -94,37 +79,64 @@ def scan_steps(
     return Steps(read_job, segment, write)
 
 
-def read_scan(path: Path, read: Callable[[Path], Volume]) -> Scan:
-    """Read and look over a CT. Raises InputError."""
-    watch = Stopwatch()
-    with watch.stage("read"):
-        header = NiftiReader(path).header
-        ct = read(path)
-        warnings = header.warnings + ct_warnings(ct)
-    return Scan(ct, header, warnings, watch.seconds["read"])
+def read_scan(path: Path, read: Callable[[SlabReader], Volume], series: str | None = None) -> Scan:
+    """Read and look over a CT; `series` as in scan_files.open_scan. Raises InputError."""
+    watch, memory = Stopwatch(), MemoryRecorder()
+    with watch.stage("read"), memory.phase("read"):
+        source = open_scan(path, series)
+        ct = read(source)
+        warnings = source.warnings + ct_warnings(ct)
+    return Scan(ct, source, warnings, watch.seconds["read"], memory)
 
 
 def write_results(job: Job, scan: Scan, found: Segmentation, spec: ModelSpec) -> ScanReport:
     """Write what the job asks for, the report last. Raises OutputError."""
-    watch = Stopwatch()
-    with watch.stage("write"):
-        write_labels(job.labels, found.labels, scan.header)
-    with watch.stage("measure"):
+    watch, memory, shown = Stopwatch(), scan.memory, None
+    with watch.stage("write"), memory.phase("write"):
+        write_label_files(job.labels, job.rtstruct, scan.source, found.labels, spec)
+    with watch.stage("measure"), memory.phase("measure"):
         organs = measure_organs(scan.ct, found.labels, spec.label_names)
-    if job.preview is not None:
-        with watch.stage("preview"), atomic_file(job.preview) as file:
-            file.write(preview_png(scan.ct, found.labels, spec.labels))
+        tumours = tuple(measure_tumour(found.labels, organ) for organ in organs if is_tumour(organ.name))
+    if job.preview is not None or is_page(job.report):
+        with watch.stage("preview"), memory.phase("preview"):
+            shown = pictures(scan.ct, found.labels, spec.labels)
+            if job.preview is not None:
+                with atomic_file(job.preview) as file:
+                    file.write(side_by_side(shown))
     stages = {"read": scan.read_s, **found.report.stages, **watch.seconds}
     report = ScanReport(
-        scan=str(job.scan),
-        labels=str(job.labels),
+        scan=job.scan.name,
+        labels=job.labels.name,
         shape_zyx=scan.ct.grid.shape_zyx,
         spacing_mm=scan.ct.grid.spacing_mm,
         orientation=scan.ct.grid.orientation,
         organs=organs,
+        tumours=tumours,
+        licence=spec.provenance.licence,
         run=replace(found.report, stages={name: round(seconds, 4) for name, seconds in stages.items()}),
+        memory=memory.curve(),
         warnings=scan.warnings + found.report.warnings,
     )
-    if job.report is not None:
+    if job.report is not None and shown is not None and is_page(job.report):
+        write_page(job.report, report, spec.labels, shown)
+    elif job.report is not None:
         write_json(job.report, report.as_json())
     return report
+
+
+def _segment(segmenter: SegmentsScans, scan: Scan, progress: StageProgress | None) -> Segmentation:
+    """Segment a scan, and mark the coarse and the fine pass on its memory curve: the last coarse tile parts them."""
+    start_s = between_s = time.monotonic()
+
+    def noted(stage: str, done: int, total: int) -> None:
+        nonlocal between_s
+        if stage == "coarse":
+            between_s = time.monotonic()
+        if progress is not None:
+            progress(stage, done, total)
+
+    found = segmenter.segment(scan.ct, noted)
+    if between_s > start_s:
+        scan.memory.mark("coarse", start_s, between_s)
+    scan.memory.mark("fine", between_s, time.monotonic())
+    return found

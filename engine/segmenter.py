@@ -8,16 +8,19 @@ from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import numpy as np
 
+from flare_trt.engine.arrays import ct_from_array
 from flare_trt.engine.backends.session import Session, open_session
 from flare_trt.engine.body import body_box
 from flare_trt.engine.bundle import Bundle, open_bundle
 from flare_trt.engine.cascade import Segmented, StageRun, plan_pass, segment_cascade, segment_whole
+from flare_trt.engine.device_scan import DeviceScan
 from flare_trt.engine.frame import Frame, storage_warning
 from flare_trt.engine.grid import Grid
-from flare_trt.engine.memory import MB, resident_bytes
+from flare_trt.engine.memory import MB
 from flare_trt.engine.memory_left import obtainable_bytes
 from flare_trt.engine.options import RunOptions, stage_as_run
 from flare_trt.engine.placement import Placement, place
@@ -36,7 +39,7 @@ StageProgress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class Segmentation:
-    """uint8 labels on the scan's own grid, and what happened."""
+    """uint8 labels on the scan's own grid, a NumPy array (a CuPy one where the scan was on a GPU), and what happened."""
 
     labels: Volume
     report: RunReport
@@ -50,18 +53,19 @@ class Segmenter:
         self.options, self.placement = options, placement
         self._kernels, self._bundle = kernels, bundle
         self._lock = threading.Lock()
-        idle = resident_bytes() if options.max_memory_mb else 0
-        self._sessions = {
-            name: _open_stage(bundle, stage, placement) for name, stage in _stages(bundle.spec).items() if stage is not None
-        }
-        self._network_bytes = _warm_up(self._sessions, kernels, idle) if options.max_memory_mb else 0
+        with kernels.active():
+            idle = kernels.used_bytes() if options.max_memory_mb else 0
+            self._sessions = {
+                name: _open_stage(bundle, stage, placement) for name, stage in _stages(bundle.spec).items() if stage is not None
+            }
+            self._network_bytes = _warm_up(self._sessions, kernels, idle) if options.max_memory_mb else 0
 
     @staticmethod
     def open(bundle_path: str | Path, options: RunOptions | None = None) -> Segmenter:
         """Open a bundle folder or zip. Raises BundleError, or DeviceError where what was asked for is not there."""
         options = options or RunOptions()
         placement = place(options)
-        kernels = load(placement.kernels)
+        kernels = load(placement.device if placement.kernels == "cuda" else placement.kernels)
         limit_threads(placement.kernels, options.threads)
         bundle = open_bundle(Path(bundle_path))
         return Segmenter(bundle, options, placement, kernels)
@@ -69,14 +73,30 @@ class Segmenter:
     def segment(self, ct: Volume, progress: StageProgress | None = None) -> Segmentation:
         """Segment one CT (HU on its grid, see volume.ct_volume). The labels lie on the same grid.
 
-        Raises InputError for a grid that no body fills, BudgetError where the memory does not do.
+        `progress` may raise to stop between two tiles; the error passes through and the next scan is not harmed. Raises InputError
+        for a grid that no body fills, BudgetError where the memory does not do.
         """
         require_body_size(ct.grid)
-        with self._lock:
+        with self._lock, self._kernels.active():
             self._require_budget(ct)
             watch = Stopwatch()
             found = self._run(ct, watch, progress or _silent)
-        return Segmentation(Volume(found.labels, ct.grid), self._report(watch, found, ct.grid))
+            with watch.stage("restore"):
+                if isinstance(ct.array, DeviceScan):
+                    labels = self._kernels.upload(found.labels)  # only makes it contiguous
+                else:
+                    labels = self._kernels.download(found.labels)
+            report = self._report(watch, found, ct.grid)
+            del found
+            self._kernels.trim()
+        return Segmentation(Volume(labels, ct.grid), report)
+
+    def segment_array(self, array: Any, grid: Grid, progress: StageProgress | None = None) -> Segmentation:
+        """Segment HU (z, y, x) in memory: NumPy, CuPy, torch, DLPack or __cuda_array_interface__; see arrays.ct_from_array.
+
+        Labels come back where the array lies. On a GPU they are ready for work on CuPy's current stream.
+        """
+        return self.segment(ct_from_array(array, grid, self._kernels), progress)
 
     def close(self) -> None:
         """Free the networks."""
@@ -93,10 +113,14 @@ class Segmenter:
         self.close()
 
     def _budget_bytes(self, ct: Volume) -> int | None:
-        """What is left for a pass: the budget without the networks and the scan, or what this process can still get."""
+        """What is left for a pass: the budget without the networks and the scan, if that lies on the device that runs.
+
+        With no budget given, what this process can still get on a CPU.
+        """
         if self.options.max_memory_mb is None:
             return obtainable_bytes() if self.placement.device == "cpu" else None
-        held = 0 if isinstance(ct.array, SpooledArray) else ct.array.nbytes
+        elsewhere = isinstance(ct.array, SpooledArray) or (self.placement.device != "cpu" and not isinstance(ct.array, DeviceScan))
+        held = 0 if elsewhere else ct.array.nbytes
         return self.options.max_memory_mb * MB - self._network_bytes - held
 
     def _require_budget(self, ct: Volume) -> None:
@@ -155,7 +179,7 @@ def _warm_up(sessions: dict[str, Sequence[Session]], kernels: Kernels, idle_byte
     """Run each network once, so that it takes the memory it needs, and measure that."""
     for session in [session for stage in sessions.values() for session in stage]:
         session.run(kernels.zeros(session.input_shape, np.float32))
-    return max(0, resident_bytes() - idle_bytes)
+    return max(0, kernels.used_bytes() - idle_bytes)
 
 
 def _silent(stage: str, done: int, total: int) -> None:

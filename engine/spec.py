@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -24,6 +25,9 @@ class LabelSpec:
     value: int
     name: str
     colour: str
+
+    def __post_init__(self) -> None:
+        _require(re.fullmatch("#[0-9a-fA-F]{6}", self.colour) is not None, "colour", repr(self.colour), "#rrggbb")
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from flare_trt.engine.device_scan import DeviceScan
 from flare_trt.engine.errors import InputError
 from flare_trt.engine.grid import Grid
 from flare_trt.engine.spool import SpooledArray
@@ -17,7 +18,7 @@ from flare_trt.kernels import Box
 
 @dataclass(frozen=True)
 class Volume:
-    """`array` is (z, y, x): int16 or float32 HU for a CT, in memory or a `spool.SpooledArray`; uint8 for labels."""
+    """`array` is (z, y, x): int16 or float32 HU for a CT, in memory, a `SpooledArray` or a `DeviceScan`; uint8 for labels."""
 
     array: Any
     grid: Grid
@@ -31,14 +32,15 @@ class Volume:
     @cached_property
     def value_range(self) -> tuple[float, float]:
         """Smallest and largest voxel."""
-        if isinstance(self.array, SpooledArray):
+        if isinstance(self.array, (SpooledArray, DeviceScan)):
             return self.array.value_range
         return float(self.array.min()), float(self.array.max())
 
     @cached_property
     def nonzero_box(self) -> Box:
         """Box of the voxels that are not 0; the whole array where all are."""
-        return self.array.nonzero_box if isinstance(self.array, SpooledArray) else nonzero_box(self.array)
+        is_measured = isinstance(self.array, (SpooledArray, DeviceScan))
+        return self.array.nonzero_box if is_measured else nonzero_box(self.array)
 
 
 def ct_volume(array: NDArray[Any], grid: Grid) -> Volume:

@@ -1,4 +1,4 @@
-"""flare-trt export: nnU-Net v2 folders or ONNX files to a bundle."""
+"""flare-trt export: nnU-Net v2 folders or ONNX files to a bundle, a bundle to a repository for Triton."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _ORIENTATION = re.compile(r"as-stored|[SI][PA][LR]|[SI][LR][PA]|[PA][SI][LR]|[PA
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the two kinds of source."""
+    """Add the kinds of source, and what is made of a bundle."""
     kinds = parser.add_subparsers(dest="kind", required=True, metavar="KIND")
     nnunet = kinds.add_parser("nnunet", help="a trained nnU-Net v2 model folder, or two")
     nnunet.add_argument("folder", type=Path, nargs="?", help="model folder of a single-stage bundle, with plans.json and fold_N")
@@ -33,15 +33,21 @@ def configure(parser: argparse.ArgumentParser) -> None:
     bare = kinds.add_parser("onnx", help="ONNX files and a description of them")
     bare.add_argument("networks", type=Path, nargs="+", metavar="NET.onnx", help="the files that SPEC.json names")
     bare.add_argument("--spec", type=Path, required=True, metavar="SPEC.json", help="a bundle.json without checksums")
+    triton = kinds.add_parser("triton", help="a bundle as a model repository for NVIDIA Triton")
+    triton.add_argument("bundle", type=Path, metavar="BUNDLE", help="a model bundle: a folder or a .zip")
+    triton.add_argument("-o", "--output", type=Path, required=True, metavar="REPO", help="folder to write, new or empty")
     for kind in (nnunet, bare):
         kind.add_argument("-o", "--output", type=Path, required=True, metavar="BUNDLE", help="folder, or file in .zip, to write")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Export and say what was measured."""
-    spec = _nnunet(arguments) if arguments.kind == "nnunet" else _onnx(arguments)
-    for check in spec.provenance.checks:
-        print(f"{check.name}: {check.measured:.2g} (limit {check.limit:g})")
+    """Export, and say what was measured on a bundle."""
+    if arguments.kind == "triton":
+        _triton(arguments)
+    else:
+        spec = _nnunet(arguments) if arguments.kind == "nnunet" else _onnx(arguments)
+        for check in spec.provenance.checks:
+            print(f"{check.name}: {check.measured:.2g} (limit {check.limit:g})")
     print(f"wrote {arguments.output}")
     return 0
 
@@ -65,6 +71,12 @@ def _onnx(arguments: argparse.Namespace) -> ModelSpec:
     from flare_trt.export.bare_onnx import export_onnx
 
     return export_onnx(arguments.networks, arguments.spec, arguments.output)
+
+
+def _triton(arguments: argparse.Namespace) -> None:
+    from flare_trt.export.triton_repository import export_triton
+
+    export_triton(arguments.bundle, arguments.output)
 
 
 def _tell(line: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,8 @@ Logits = NDArray[np.float32]
 DIFFERENCE_LIMITS = {"openvino": 1e-3, "onnxruntime": 1e-1}
 #: Share of voxels whose label may differ: promise 1 leaves 1e-4 for everything.
 LABEL_LIMIT = 1e-4
+#: The same where weights are changed on purpose, such as by rounding them.
+CHANGE_LIMIT = 1e-2
 
 
 @dataclass(frozen=True)
@@ -93,10 +95,23 @@ def verify_logits(path: Path, stage: StageSpec, reference: Reference) -> tuple[C
             checks.append(Check(f"{about}: largest difference / standard deviation", difference, limit))
             checks.append(Check(f"{about}: share of voxels with another label", labels, LABEL_LIMIT))
         session.close()
+    _require(checks)
+    return tuple(checks)
+
+
+def verify_change(about: str, before: Any, after: Any, stage: StageSpec) -> Check:
+    """What a change of a torch network's weights does to the labels of a CT-like patch. Raises ExportError where too much."""
+    image = ct_patch(stage.patch_zyx, stage.intensity)
+    _, labels = _compare(torch_reference(before).run(image), torch_reference(after).run(image), stage)
+    check = Check(f"{about}: share of voxels with another label", labels, CHANGE_LIMIT)
+    _require((check,))
+    return check
+
+
+def _require(checks: Sequence[Check]) -> None:
     for check in checks:
         if not check.measured <= check.limit:
             raise ExportError(f"{check.name}: got {check.measured:.3g}, expected at most {check.limit:g}; nothing was written")
-    return tuple(checks)
 
 
 def _open(backend: str, path: Path) -> Any:

@@ -8,6 +8,7 @@ written. Lists of per-axis values are in (z, y, x) order.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -110,8 +111,17 @@ class Kernels(Protocol):
 
     name: str
 
-    def upload(self, host: NDArray[Any]) -> Array:
-        """Copy (or hand through) a host array to this device, C-contiguous."""
+    def active(self) -> AbstractContextManager[Any]:
+        """Makes this device the current one. Whatever is done with its arrays beside calling kernels is done inside."""
+
+    def used_bytes(self) -> int:
+        """Memory of this device that is in use now: this process' on the host, everyone's on a GPU."""
+
+    def trim(self) -> None:
+        """Give back to the device what is kept for later allocations."""
+
+    def upload(self, source: Array) -> Array:
+        """A host array, or one of this device, on this device and C-contiguous; copied only where it is not yet."""
 
     def download(self, array: Array) -> NDArray[Any]:
         """Bring an array of this device to the host."""

@@ -19,11 +19,13 @@ class KernelsUnavailableError(RuntimeError):
 
 
 def load(device: str) -> Kernels:
-    """Load a kernel device by name. Raises KernelsUnavailableError; never falls back to another device."""
-    if device not in KERNEL_DEVICES:
-        raise KernelsUnavailableError(f"no kernel device is named {device!r}; known: {', '.join(KERNEL_DEVICES)}")
+    """Load a kernel device by name, "cuda:1" being the second GPU. Raises KernelsUnavailableError; never takes another device."""
+    name, _, ordinal = device.partition(":")
+    if name not in KERNEL_DEVICES or (ordinal and (name != "cuda" or not ordinal.isdecimal())):
+        raise KernelsUnavailableError(f"no kernel device is named {device!r}; known: {', '.join(KERNEL_DEVICES)}, cuda:N")
     try:
-        kernels: Kernels = import_module(KERNEL_DEVICES[device]).create()
+        module = import_module(KERNEL_DEVICES[name])
+        kernels: Kernels = module.create(int(ordinal)) if ordinal else module.create()
     except ImportError as error:
         raise KernelsUnavailableError(f"kernel device {device!r} cannot be loaded: {error}") from error
     return kernels
@@ -44,10 +46,13 @@ def native_problem() -> str | None:
     return None
 
 
-def cuda_problem() -> str | None:
-    """Why CuPy cannot use a GPU here, or None where it can. Touches nothing of CUDA beyond that question."""
+def cuda_problem(ordinal: int = 0) -> str | None:
+    """Why CuPy cannot use GPU `ordinal` here, or None where it can. Touches nothing of CUDA beyond that question."""
     try:
         import cupy
     except ImportError as error:
         return f"the package cupy cannot be imported ({error}); pip install 'flare-trt[gpu]'"
-    return None if cupy.is_available() else "CuPy finds no NVIDIA GPU with a working driver"
+    if not cupy.is_available():
+        return "CuPy finds no NVIDIA GPU with a working driver"
+    count = cupy.cuda.runtime.getDeviceCount()
+    return None if ordinal < count else f"got cuda:{ordinal}, expected cuda:0 to cuda:{count - 1}"

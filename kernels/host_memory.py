@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,8 +17,17 @@ from flare_trt.kernels.contract import Array
 class HostMemory:
     """The memory half of contract.Kernels for reference and native."""
 
-    def upload(self, host: NDArray[Any]) -> Array:
-        return np.ascontiguousarray(host)
+    def active(self) -> AbstractContextManager[Any]:
+        return nullcontext()
+
+    def used_bytes(self) -> int:
+        return resident_bytes()
+
+    def trim(self) -> None:
+        """The host's allocator keeps little."""
+
+    def upload(self, source: Array) -> Array:
+        return np.ascontiguousarray(source)
 
     def download(self, array: Array) -> NDArray[Any]:
         return np.asarray(array)
@@ -25,3 +37,9 @@ class HostMemory:
 
     def zeros(self, shape: Sequence[int], dtype: DTypeLike) -> Array:
         return np.zeros(shape, dtype)
+
+
+def resident_bytes() -> int:
+    """Memory of this process that is in RAM now (Linux: /proc/self/statm)."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")

@@ -44,6 +44,8 @@ LAZY = [
     "psutil",
     "pynvml",
     "SimpleITK",
+    "pydicom",
+    "highdicom",
 ]
 LIBRARIES = {*sys.stdlib_module_names, *LAZY, "numpy", "pytest", "isal", "monai"}
 

@@ -59,14 +59,9 @@ def _require_usable(options: SessionOptions) -> None:
         raise DeviceError(f"backend tensorrt: got device {options.device}, expected cuda:N")
     if options.precision not in ("fp32", "fp16"):
         raise DeviceError(f"backend tensorrt: got precision {options.precision}, expected fp32 or fp16")
-    missing = problem()
+    missing = problem() or cuda_problem(_ordinal(options))
     if missing:
         raise DeviceError(f"backend tensorrt: {missing}")
-    import cupy
-
-    count = cupy.cuda.runtime.getDeviceCount()
-    if _ordinal(options) >= count:
-        raise DeviceError(f"backend tensorrt: got device {options.device}, expected cuda:0 to cuda:{count - 1}")
 
 
 def _ordinal(options: SessionOptions) -> int:

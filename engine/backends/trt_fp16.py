@@ -17,6 +17,9 @@ FP16_OPERATORS = frozenset(
     ["Add", "AveragePool", "Concat", "Conv", "ConvTranspose", "Identity", "LeakyRelu", "MaxPool", "Mul", "Relu", "Sub"]
 )
 FP32_OPERATORS = frozenset(["InstanceNormalization"])
+#: What stands between a weight and its reader: torch's exporter shares a weight by Identity, export/half_weights.py stores kernels
+#: in fp16 behind a Cast.
+_RENAMING = ("Identity", "Cast")
 
 
 def to_fp16(model: bytes, name: str) -> bytes:
@@ -28,7 +31,9 @@ def to_fp16(model: bytes, name: str) -> bytes:
 
     network = onnx.load_model_from_string(model)
     graph = network.graph
-    unknown = sorted({node.op_type for node in graph.node} - FP16_OPERATORS - FP32_OPERATORS)
+    weights = {tensor.name for tensor in graph.initializer}
+    computing = [node for node in graph.node if not (node.op_type == "Cast" and node.input[0] in weights)]
+    unknown = sorted({node.op_type for node in computing} - FP16_OPERATORS - FP32_OPERATORS)
     if unknown or any(node.domain not in ("", "ai.onnx") for node in graph.node):
         raise BundleError(f"{name}: got operators {', '.join(unknown)} that have no fp16 rule; use --mode exact")
     _Converter(graph, name).convert()
@@ -51,7 +56,7 @@ class _Converter:
         for name in inputs:
             self._cast(name, renamed[name], "FLOAT16")
         for node in list(self._graph.node):
-            if node.op_type == "Identity" and node.input[0] in self._weights:  # how torch's exporter shares one weight
+            if node.input[0] in self._weights and node.op_type in _RENAMING:
                 self._weights[node.output[0]] = self._weights[node.input[0]]
                 continue
             keeps = node.op_type in FP32_OPERATORS
@@ -82,6 +87,10 @@ class _Converter:
 
         tensor = self._weights[source]
         values = numpy_helper.to_array(tensor)
+        if keeps_fp32 and values.dtype == np.float16:
+            target = f"{tensor.name}.fp32"
+            self._new_weights[target] = numpy_helper.from_array(values.astype(np.float32), target)
+            return target
         if keeps_fp32 or values.dtype != np.float32:
             self._new_weights[tensor.name] = tensor
             return str(tensor.name)

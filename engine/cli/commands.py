@@ -13,6 +13,9 @@ from importlib.metadata import version
 #: Command -> (module, one-line help).
 COMMANDS = {
     "segment": ("flare_trt.engine.cli.segment", "segment CT scans with a model bundle"),
+    "plan": ("flare_trt.engine.cli.plan", "plan a scan's memory on a GPU, before anything is allocated"),
+    "serve": ("flare_trt.engine.cli.serve", "segment scans that are sent over HTTP"),
+    "view": ("flare_trt.engine.cli.view", "look at a scan and its labels in the browser"),
     "build": ("flare_trt.engine.cli.build", "build a bundle's TensorRT engines for a GPU ahead of time"),
     "info": ("flare_trt.engine.cli.info", "show devices, backends, versions and what a bundle holds"),
     "demo": ("flare_trt.engine.cli.demo", "segment an example scan and show the result"),

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Sequence
 
-from flare_trt.engine.scan_steps import ScanReport
+from flare_trt.engine.scan_report import ScanReport
 
 _BAR_WIDTH = 30
 _REDRAW_S = 0.1

@@ -10,26 +10,36 @@ from pathlib import Path
 from flare_trt.engine.batch import Outcome, run_in_turn, run_overlapped
 from flare_trt.engine.cli.console import Console, organ_table, stage_table, where_it_ran
 from flare_trt.engine.cli.values import add_run_options, run_options
+from flare_trt.engine.default_model import default_model
 from flare_trt.engine.jobs import Destination, Job, is_finished, make_folders, plan_jobs
 from flare_trt.engine.options import RunOptions
-from flare_trt.engine.scan_steps import ScanReport, SegmentsScans, ct_reader, scan_steps
+from flare_trt.engine.scan_report import ScanReport
+from flare_trt.engine.scan_steps import SegmentsScans, ct_reader, scan_steps
 from flare_trt.engine.segmenter import Segmenter, StageProgress
+
+CT_HELP = "a .nii or .nii.gz file, a folder of them, or a DICOM series (a folder or .zip); one or several"
+OUT_HELP = ".nii.gz, .nii or .dcm (DICOM-SEG) for one scan; a folder, or a name with {case} in it, for any number"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("scans", nargs="+", type=Path, metavar="CT", help="a .nii or .nii.gz file, several, or a folder of them")
-    parser.add_argument("-o", "--output", required=True, type=Path, metavar="OUT", help="a file for one scan, or a folder")
-    parser.add_argument("--model", required=True, type=Path, metavar="BUNDLE", help="a model bundle: a folder or a .zip")
-    parser.add_argument("--report", type=Path, metavar="JSON", help="what happened, a .json file for one scan, or a folder")
+    parser.add_argument("scans", nargs="+", type=Path, metavar="CT", help=CT_HELP)
+    parser.add_argument("-o", "--output", required=True, type=Path, metavar="OUT", help=OUT_HELP)
+    parser.add_argument(
+        "--model", type=Path, metavar="BUNDLE", help="a model bundle: a folder or a .zip; default: what comes with the package"
+    )
+    parser.add_argument("--report", type=Path, metavar="FILE", help="what was found and how: .json or .html, or a folder for JSON")
     parser.add_argument("--preview", type=Path, metavar="PNG", help="pictures, a .png file for one scan, or a folder")
+    parser.add_argument("--rtstruct", type=Path, metavar="DCM", help="contours too, a .dcm file for one DICOM scan, or a folder")
+    parser.add_argument("--series", metavar="UID", help="the DICOM series to take, where a folder or zip holds several")
     parser.add_argument("--resume", action="store_true", help="leave out scans whose results are there and whole")
     add_run_options(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Segment what the arguments name. Returns 0, or 1 where a scan failed."""
-    jobs = plan_jobs(arguments.scans, Destination(arguments.output, arguments.report, arguments.preview))
+    destination = Destination(arguments.output, arguments.report, arguments.preview, arguments.rtstruct)
+    jobs = plan_jobs(arguments.scans, destination, arguments.series)
     console = Console()
     if arguments.resume:
         jobs = _unfinished(jobs, console)
@@ -37,8 +47,16 @@ def run(arguments: argparse.Namespace) -> int:
             return 0
     make_folders(jobs)
     options = run_options(arguments)
-    with Segmenter.open(arguments.model, options) as segmenter:
+    with open_segmenter(arguments.model, options, console) as segmenter:
         return segment_jobs(jobs, segmenter, options, console)
+
+
+def open_segmenter(model: Path | None, options: RunOptions, console: Console) -> Segmenter:
+    """Open the named bundle, or the default model, and say which. Raises BundleError, DeviceError."""
+    bundle = model or default_model()
+    segmenter = Segmenter.open(bundle, options)
+    console.line(f"model  {segmenter.spec.name} ({'the default model' if model is None else bundle})")
+    return segmenter
 
 
 def segment_jobs(jobs: Sequence[Job], segmenter: SegmentsScans, options: RunOptions, console: Console) -> int:
@@ -71,7 +89,7 @@ class _Teller:
             self.console.line(f"{where_it_ran(report)}\n\n{organ_table(report)}\n\n{stage_table(report)}\n")
         found = sum(organ.voxels > 0 for organ in report.organs)
         seconds = sum(report.run.stages.values())
-        self.console.line(f"{report.labels}: {found} of {len(report.organs)} structures in {seconds:.1f} s")
+        self.console.line(f"{outcome.job.labels}: {found} of {len(report.organs)} structures in {seconds:.1f} s")
 
 
 def _unfinished(jobs: Sequence[Job], console: Console) -> tuple[Job, ...]:

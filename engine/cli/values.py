@@ -36,6 +36,21 @@ def threads(text: str) -> int:
     return int(text)
 
 
+def triple(text: str) -> tuple[float, float, float]:
+    """Three positive numbers.
+
+    >>> triple("100,512,512")
+    (100.0, 512.0, 512.0)
+    """
+    try:
+        z, y, x = (float(part) for part in text.split(","))
+    except ValueError:
+        z = y = x = 0.0
+    if not 0 < min(z, y, x) <= max(z, y, x) < float("inf"):
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected three positive numbers such as 2.5,0.8,0.8")
+    return z, y, x
+
+
 def add_run_options(parser: argparse.ArgumentParser) -> None:
     """Add one argument a field of RunOptions."""
     parser.add_argument("--mode", choices=("exact", "fast"), default="exact", help="exact: what nnU-Net gives; fast: may differ")

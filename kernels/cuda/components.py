@@ -22,7 +22,9 @@ def label_components(gpu: Gpu, labels: Array) -> Array:
         box = z1 - start[0], y1 - start[1], x1 - start[2]
         mask, parts = gpu.empty(box, np.uint8), gpu.empty(box, np.int32)
         gpu.launch("select_label", Launch.over_volume(box), labels, mask, label, *map_yx, *box, *start)
-        count = ndimage.label(mask, structure=np.ones((3, 3, 3), bool), output=parts)
+        with gpu.active():
+            count = ndimage.label(mask, structure=np.ones((3, 3, 3), bool), output=parts)
         gpu.launch("place_components", Launch.over_volume(box), parts, components, found, *map_yx, *box, *start)
         found += int(count)
+        del mask, parts  # before the next label's are allocated
     return components

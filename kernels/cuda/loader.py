@@ -30,16 +30,15 @@ def program_text() -> str:
 
 
 class KernelLoader:
-    """The compiled program of each GPU architecture that is used."""
+    """The compiled program of one GPU."""
 
     def __init__(self) -> None:
-        self._programs: dict[str, Any] = {}
+        self._program: Any = None
 
     def function(self, kernel: str) -> Any:
-        """The launchable kernel for the current GPU. The first call compiles the program (CuPy keeps it on disk)."""
-        import cupy
+        """The launchable kernel, its GPU being current. The first call compiles the program (CuPy keeps it on disk)."""
+        if self._program is None:
+            import cupy
 
-        architecture = cupy.cuda.Device().compute_capability
-        if architecture not in self._programs:
-            self._programs[architecture] = cupy.RawModule(code=program_text(), options=COMPILE_OPTIONS)
-        return self._programs[architecture].get_function(kernel)
+            self._program = cupy.RawModule(code=program_text(), options=COMPILE_OPTIONS)
+        return self._program.get_function(kernel)

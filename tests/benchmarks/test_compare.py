@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -43,13 +44,15 @@ def copier(name: str, source: str = "ct.nii.gz", more: str = "") -> Peer:
 
 
 def test_rows_checks_and_tables(task: Task, tmp_path: Path) -> None:
-    report = 'open(sys.argv[3], \'w\').write(\'{"run": {"stages": {"network": 0.25}}}\')'
+    told = json.dumps({"run": {"stages": {"network": 0.25}, "tiles": {"fine": 8}, "roi": {"decision": "whole"}}})
+    report = f"open(sys.argv[3], 'w').write({told!r})"
     peers = copier(NNUNET.name, more=MARK), copier(EXACT.name, more=report), copier("other", "changed.nii.gz")
     found = compare(task, peers, 2, tmp_path / "runs")
     rows = peer_rows(found, TRUTH)
     assert [len(row["runs"]) for row in rows] == [2, 2, 2]
     assert rows[0]["stages"] == {"network": pytest.approx(0.5, abs=0.01)}
     assert rows[1]["stages"] == {"network": 0.25}
+    assert (rows[1]["tiles"], rows[1]["roi"]) == ({"fine": 8}, "whole")
     assert (rows[1]["differing"], rows[1]["least_dice"], rows[1]["dice"]) == (0.0, 1.0, 1.0)
     assert 0 < rows[2]["differing"] < 0.01
     assert rows[2]["least_dice"] < 1

@@ -4,15 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from flare_trt.benchmarks.floor import best_seconds, network_flop, network_seconds
+from flare_trt.benchmarks.floor import best_seconds, network_seconds
 from flare_trt.benchmarks.synthetic import write_convolutions
+from flare_trt.engine.network_facts import network_facts
 
 onnx = pytest.importorskip("onnx")
 
 
 def test_operations_of_convolutions(tmp_path: Path) -> None:
     write_convolutions(tmp_path / "a.onnx", (1, 4, 6), (3, 1), (5, 6, 7))
-    assert network_flop(tmp_path / "a.onnx") == 2 * (27 * 1 * 4 + 4 * 6) * 5 * 6 * 7
+    assert network_facts(tmp_path / "a.onnx").flops == 2 * (27 * 1 * 4 + 4 * 6) * 5 * 6 * 7
 
 
 def test_operations_of_strided_and_transposed_convolutions(tmp_path: Path) -> None:
@@ -22,7 +23,7 @@ def test_operations_of_strided_and_transposed_convolutions(tmp_path: Path) -> No
     file = tmp_path / "b.onnx"
     torch.onnx.export(network, (torch.zeros(1, 1, 8, 10, 12),), str(file), dynamo=False)
     small = 4 * 5 * 6
-    assert network_flop(file) == 2 * small * (27 * 1 * 4 + 4 * 2 * 8)
+    assert network_facts(file).flops == 2 * small * (27 * 1 * 4 + 4 * 2 * 8)
 
 
 def test_a_network_runs_and_the_best_time_counts(tmp_path: Path) -> None:

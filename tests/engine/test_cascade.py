@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from flare_trt.engine.backends.fake import FakeSession
-from flare_trt.engine.cascade import StageRun, cut_organs, segment_cascade, segment_roi
+from flare_trt.engine.cascade import StageRun, segment_cascade, segment_roi
 from flare_trt.engine.grid import Grid
 from flare_trt.engine.predict import Runner
 from flare_trt.engine.report import RoiStory
@@ -80,19 +80,6 @@ def test_a_vessel_is_followed_and_never_costs_the_whole_scan(make_stage: MakeSta
     endless = segment_roi(fine_run(make_stage()), scan((long, AORTA_HU)), at(Box((5, 15, 28), (75, 45, 32))), NAMES)
     assert endless.roi is not None
     assert endless.roi.decision == "enlarged"
-
-
-def test_an_organ_at_the_scan_s_own_edge_is_not_cut_by_the_box() -> None:
-    labels = np.zeros(GRID.shape_zyx, np.uint8)
-    labels[:10, 20:40, 20:40] = 1
-    assert cut_organs(labels, Box((0, 10, 10), (30, 50, 50)), GRID, NAMES) == []
-    assert cut_organs(labels, Box((5, 10, 10), (30, 50, 50)), GRID, NAMES) == [("liver", "I")]
-
-
-def test_a_few_voxels_on_a_face_are_no_organ() -> None:
-    labels = np.zeros(GRID.shape_zyx, np.uint8)
-    labels[5, 20, 20:24] = 1  # 36 mm2 of the face
-    assert cut_organs(labels, Box((5, 10, 10), (30, 50, 50)), GRID, NAMES) == []
 
 
 def test_a_scan_without_an_abdomen_has_no_labels_and_says_so(make_stage: MakeStage) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,11 +11,13 @@ import numpy as np
 import pytest
 
 from flare_trt.engine.backends.session import SessionOptions, open_session
+from flare_trt.engine.errors import DeviceError
 from flare_trt.engine.options import RunOptions
 from flare_trt.engine.predict import run_mirrored
 from flare_trt.engine.segmenter import Segmentation, Segmenter
 from flare_trt.engine.volume import Volume
 from flare_trt.kernels import load
+from flare_trt.kernels.cuda.gpu import Gpu
 from tests.engine.test_backends import PATCH, conv_net
 from tests.engine.tiny_bundle import write_tiny_bundle
 from tests.fakes import device_memory, fake_cupy, fake_tensorrt, shim_build
@@ -67,3 +70,27 @@ def test_everything_on_the_gpu_is_freed(gpu: None, bundle: Path, ct: Volume) -> 
     before = device_memory.POOL.used_bytes()
     segment(bundle, GPU, ct)
     assert device_memory.POOL.used_bytes() == before
+
+
+def test_a_second_gpu_does_all_the_work(tmp_path: Path, bundle: Path, ct: Volume, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The fake refuses work on arrays of another GPU than the current one, so one that is forgotten fails."""
+    pytest.importorskip("cuda.bindings.nvrtc", reason="tests/requirements-gpu-gates.txt is not installed")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    library = shim_build.build("flare_host.cpp", shim_build.LIBRARY)
+    with fake_cupy.installed(library, devices=3), fake_tensorrt.installed(), device_memory.seen_devices() as seen:
+        on_gpu = segment(bundle, replace(GPU, device="cuda:2"), ct)
+        with pytest.raises(DeviceError, match="got cuda:3, expected cuda:0 to cuda:2"):
+            segment(bundle, replace(GPU, device="cuda:3"), ct)
+    assert seen == {2}
+    assert on_gpu.report.device == "cuda:2"
+    assert (on_gpu.labels.array == segment(bundle, CPU, ct).labels.array).mean() > 0.9999
+
+
+def test_work_on_another_gpu_than_the_current_one_is_caught(gpu: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    kernels = load("cuda")
+    array = kernels.upload(np.ones((3, 4, 5), np.float32))
+    with device_memory.Device(1):
+        assert kernels.value_range(array) == (1.0, 1.0)
+        monkeypatch.setattr(Gpu, "active", lambda self: nullcontext())
+        with pytest.raises(ValueError, match="same as the current device"):
+            kernels.value_range(array)

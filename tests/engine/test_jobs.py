@@ -70,7 +70,7 @@ def test_what_is_refused(folder: Path, tmp_path: Path) -> None:
         ([one, two], Destination(tmp_path / "x.nii.gz"), OutputError, "expected a folder for the results of several scans"),
         ([folder], Destination(tmp_path / "x.nii.gz"), OutputError, "expected a folder"),
         ([one, two], Destination(tmp_path / "out", tmp_path / "x.json"), OutputError, "expected a folder"),
-        ([one], Destination(folder / "notes.txt"), OutputError, "expected a folder, or a name that ends in .nii or"),
+        ([one], Destination(folder / "notes.txt"), OutputError, r"expected a folder, or a name that ends in \.nii\.gz or"),
         ([one, tmp_path / "a_0000.nii.gz"], Destination(tmp_path / "out"), OutputError, "both .* would be written here"),
         ([one, one], Destination(tmp_path / "out"), OutputError, "both .* would be written here"),
         ([one], Destination(one), OutputError, "would overwrite a scan"),

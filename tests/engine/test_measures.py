@@ -36,6 +36,7 @@ def test_organs(dtype: str) -> None:
     assert (liver.name, liver.voxels, liver.volume_ml) == ("liver", 59, round(59 * 1.25 / 1000, 3))
     assert (liver.mean_hu, liver.std_hu) == (round(hu.mean(), 2), round(hu.std(), 2))
     assert (liver.start_zyx, liver.stop_zyx, liver.extent_mm) == ((2, 3, 4), (5, 7, 9), (7.5, 4.0, 2.5))
+    assert (liver.low_lps_mm, liver.high_lps_mm) == ((1.75, 2.5, 3.75), (4.25, 6.5, 11.25))
     assert liver.touches_edge == ()
     assert (spleen.voxels, spleen.mean_hu, spleen.std_hu) == (1, float(ct.array[3, 4, 5]), 0.0)
     assert set(aorta.touches_edge) == {"S", "I", "L"}
@@ -64,3 +65,18 @@ def test_labels_of_another_scan_are_refused() -> None:
     ct, labels = volumes()
     with pytest.raises(InputError, match="measures: got labels of shape"):
         measure_organs(Volume(ct.array[1:], Grid((9, 12, 14), GRID.spacing_mm)), labels, NAMES)
+
+
+def test_the_box_in_mm_holds_the_voxels_of_a_turned_grid() -> None:
+    from itertools import product
+
+    turned = ((0.0, 0.6, -0.8), (-1.0, 0.0, 0.0), (0.0, 0.8, 0.6))
+    grid = Grid(GRID.shape_zyx, GRID.spacing_mm, (-30.0, 12.0, 99.0), turned)
+    ct, labels = volumes()
+    (liver,) = measure_organs(Volume(ct.array, grid), Volume(labels.array, grid), {1: "liver"})
+    assert liver.start_zyx is not None
+    assert liver.stop_zyx is not None
+    corners_zyx = product(*zip(np.array(liver.start_zyx) - 0.5, np.array(liver.stop_zyx) - 0.5, strict=True))
+    world = [np.array(grid.origin_mm) + np.array(turned) @ (np.array(c) * GRID.spacing_mm)[::-1] for c in corners_zyx]
+    np.testing.assert_allclose(liver.low_lps_mm, np.min(world, axis=0), atol=0.006)
+    np.testing.assert_allclose(liver.high_lps_mm, np.max(world, axis=0), atol=0.006)

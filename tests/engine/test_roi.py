@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
+from flare_trt.engine.anatomy import CORE_ORGANS
 from flare_trt.engine.flare_labels import FLARE_LABELS
 from flare_trt.engine.grid import Grid
 from flare_trt.engine.pieces import find_pieces, keep_abdomen
@@ -163,6 +164,31 @@ def test_no_abdomen_is_said_and_gives_no_box() -> None:
     assert found.box is None
     assert found.story.decision == "empty"
     assert "no abdominal organ" in found.story.findings[0]
+
+
+def test_too_little_of_every_organ_is_no_abdomen() -> None:
+    """What a coarse network sees in a head: a blob of liver, the end of a vessel that the scan's edge cuts."""
+    head = Scan(shape=(60, 134, 120), organs={"liver": ((120, 180, 120), (30, 28, 26)), "aorta": ((0, 230, 215), (30, 9, 9))})
+    found = located(head.labels(), head.grid())
+    assert found.box is None
+    assert found.story.decision == "empty"
+    (finding,) = found.story.findings
+    assert finding.startswith("no abdomen found: the coarse network sees ")
+    assert "ml of liver" in finding
+    assert "ml of aorta" in finding
+    assert finding.endswith(", too little of each")
+
+
+def test_a_scan_that_ends_in_an_organ_is_looked_at() -> None:
+    """A quarter of an organ's least volume is enough where the scan's edge cuts it."""
+    tip = Scan(shape=(60, 134, 120), organs={"liver": ((230, 180, 120), (40, 32, 32))})
+    volume = float((tip.labels() == 1).sum()) * tip.grid().voxel_ml
+    assert CORE_ORGANS["liver"].low_ml / 4 < volume < CORE_ORGANS["liver"].low_ml
+    found = located(tip.labels(), tip.grid())
+    assert found.box is not None
+    inside = Scan(shape=(80, 134, 120), organs=tip.organs)
+    assert float((inside.labels() == 1).sum()) * inside.grid().voxel_ml < CORE_ORGANS["liver"].low_ml
+    assert located(inside.labels(), inside.grid()).box is None, "the same tip, not cut"
 
 
 def test_a_slab_of_20_slices_is_no_alarm() -> None:

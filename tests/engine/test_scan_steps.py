@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from flare_trt.engine.scan_steps import ct_reader, read_scan
+from flare_trt.engine.jobs import Job
+from flare_trt.engine.report import RunReport
+from flare_trt.engine.scan_files import open_scan
+from flare_trt.engine.scan_steps import ct_reader, read_scan, scan_steps
+from flare_trt.engine.segmenter import Segmentation, StageProgress
 from flare_trt.engine.spool import SpooledArray
+from flare_trt.engine.volume import Volume
+from tests.engine.fake_bundle import fake_spec
 from tests.engine.nifti_files import AXIAL, Forms, affine, write_raw
 
 SHAPE = (50, 100, 100)  # 1 MB of int16
@@ -22,9 +29,9 @@ def scan(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize(("max_memory_mb", "spooled"), [(None, False), (4, False), (3, True), (1, True)])
 def test_a_scan_over_a_quarter_of_the_budget_stays_on_disk(scan: Path, max_memory_mb: int | None, spooled: bool) -> None:
-    ct = ct_reader(max_memory_mb)(scan)
+    ct = ct_reader(max_memory_mb)(open_scan(scan))
     assert isinstance(ct.array, SpooledArray) == spooled
-    np.testing.assert_array_equal(ct.array[:, :, :], ct_reader(None)(scan).array)
+    np.testing.assert_array_equal(ct.array[:, :, :], ct_reader(None)(open_scan(scan)).array)
 
 
 def test_what_looks_odd_is_told_with_the_scan(tmp_path: Path) -> None:
@@ -34,3 +41,32 @@ def test_what_looks_odd_is_told_with_the_scan(tmp_path: Path) -> None:
     apart, eight_bit = read_scan(path, ct_reader(None)).warnings
     assert "lie up to 30 mm apart" in apart
     assert "8-bit" in eight_bit
+
+
+class TwoPasses:
+    """A segmenter of two stages that labels nothing, three tiles each, the fine pass after a while."""
+
+    spec = fake_spec(coarse=True)
+
+    def segment(self, ct: Volume, progress: StageProgress | None = None) -> Segmentation:
+        assert progress is not None
+        for stage in ("coarse", "fine"):
+            time.sleep(0.05)
+            for done in range(3):
+                progress(stage, done + 1, 3)
+        report = RunReport(*("0", "fake", "exact", "cpu", "asked for", "none", "fake", "fp32"), {"network": 0.5}, {}, None, ())
+        return Segmentation(Volume(np.zeros(ct.grid.shape_zyx, np.uint8), ct.grid), report)
+
+
+def test_the_memory_curve_tells_the_coarse_pass_from_the_fine_one(scan: Path, tmp_path: Path) -> None:
+    told: list[tuple[str, int, int]] = []
+    steps = scan_steps(TwoPasses(), ct_reader(None), lambda job: lambda *progress: told.append(progress))
+    job = Job(scan, tmp_path / "labels.nii.gz")
+    read = steps.read(job)
+    report = steps.write(job, read, steps.segment(job, read))
+    _, coarse, fine, *_ = report.memory.phases
+    assert [phase.name for phase in report.memory.phases] == ["read", "coarse", "fine", "write", "measure"]
+    assert coarse.stop_s == fine.start_s
+    assert min(phase.stop_s - phase.start_s for phase in (coarse, fine)) >= 0.049
+    assert len(told) == 6
+    assert (report.licence, report.tumours) == ("Apache-2.0", ())

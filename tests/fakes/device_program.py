@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 from tests.fakes import nvrtc
-from tests.fakes.device_memory import ndarray
+from tests.fakes.device_memory import ndarray, require_current
 from tests.fakes.device_streams import get_current_stream
 
 #: Limits of a launch on every architecture.
@@ -58,6 +58,7 @@ class Function:
         if len(args) != len(self._entry.parameters):
             raise TypeError(f"{self.name}: {len(args)} arguments for {len(self._entry.parameters)} parameters")
         packed = [self._packed(i, *pair) for i, pair in enumerate(zip(args, self._entry.parameters, strict=True))]
+        require_current(*(argument for argument in args if isinstance(argument, ndarray)))
         get_current_stream()._do(lambda: self._launch(grid, block, packed))
 
     def _check_size(self, grid: Sequence[int], block: Sequence[int]) -> None:

@@ -15,22 +15,7 @@ from typing import Any
 from unittest import mock
 
 import numpy as np
-from tests.fakes import device_memory, device_program, device_streams
-
-
-class Device:
-    """GPU 0, of the architecture that the fakes compile for."""
-
-    compute_capability = "86"
-
-    def __init__(self, device: int | None = None) -> None:
-        self.id = device or 0
-
-    def __enter__(self) -> Device:
-        return self
-
-    def __exit__(self, *_: Any) -> None:
-        return None
+from tests.fakes import device_exchange, device_memory, device_program, device_streams
 
 
 def label(input: device_memory.ndarray, structure: Any = None, output: Any = None) -> int:
@@ -39,6 +24,7 @@ def label(input: device_memory.ndarray, structure: Any = None, output: Any = Non
 
     if not isinstance(input, device_memory.ndarray) or not isinstance(output, device_memory.ndarray):
         raise TypeError("input must be cupy.ndarray")
+    device_memory.require_current(input, output)
     if output.shape != input.shape or output.dtype != np.int32:
         raise ValueError("output shape not correct")
     return int(ndimage.label(input._host, structure=structure, output=output._host))
@@ -50,17 +36,18 @@ def _module(name: str, **names: Any) -> ModuleType:
     return module
 
 
-def modules() -> dict[str, ModuleType]:
-    """The fake packages as they stand in sys.modules."""
+def modules(devices: int = 1) -> dict[str, ModuleType]:
+    """The fake packages, with so many GPUs, as they stand in sys.modules."""
     runtime = SimpleNamespace(
         driverGetVersion=lambda: 13020,
-        getDeviceCount=lambda: 1,
+        getDeviceCount=lambda: devices,
+        memGetInfo=lambda: ((1 << 34) - device_memory.POOL.used_bytes(), 1 << 34),
         getDeviceProperties=lambda device: {"name": b"Fake GPU"},
         CUDARuntimeError=device_streams.CUDARuntimeError,
     )
     cuda = _module(
         "cupy.cuda",
-        Device=Device,
+        Device=device_memory.Device,
         Stream=device_streams.Stream,
         Event=device_streams.Event,
         Graph=device_streams.Graph,
@@ -72,6 +59,8 @@ def modules() -> dict[str, ModuleType]:
         "cupy",
         ndarray=device_memory.ndarray,
         empty=device_memory.empty,
+        asarray=device_exchange.asarray,
+        from_dlpack=device_exchange.from_dlpack,
         is_available=lambda: True,
         get_default_memory_pool=lambda: device_memory.POOL,
         RawModule=device_program.RawModule,
@@ -89,9 +78,9 @@ def modules() -> dict[str, ModuleType]:
 
 
 @contextmanager
-def installed(library: Path | None = None, reversed_order: bool = False) -> Iterator[None]:
+def installed(library: Path | None = None, reversed_order: bool = False, devices: int = 1) -> Iterator[None]:
     """Put the fake in CuPy's place, over one build of the sources where kernels are to run."""
-    fakes = modules()
+    fakes = modules(devices)
     real = {name: sys.modules.pop(name) for name in [*sys.modules] if name.partition(".")[0] in ("cupy", "cupyx")}
     sys.modules.update(fakes)
     try:

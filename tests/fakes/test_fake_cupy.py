@@ -44,7 +44,7 @@ def test_the_fake_has_no_name_that_the_real_package_lacks() -> None:
         (device_streams.Event, cupy.cuda.Event),
         (device_streams.Graph, cupy.cuda.Graph),
         (device_program.RawModule, cupy.RawModule),
-        (fake_cupy.Device, cupy.cuda.Device),
+        (device_memory.Device, cupy.cuda.Device),
     ):
         public = [name for name in vars(fake) if not name.startswith("_")]
         assert surface.missing_names(public, genuine) == []

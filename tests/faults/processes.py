@@ -79,14 +79,12 @@ def little_memory(folder: Path, times: int) -> str:
         with mock.patch.object(subprocess, "Popen", _limited(limit)):
             running = command(scans, "-o", out, "--model", bundle)
         _, errors = running.communicate(timeout=300)
-        written = finished(out) if out.exists() else {}
-        if running.returncode == 0:
-            (labels,) = (data for _, data in written.values())
+        written = [data for _, data in finished(out).values()] if out.exists() else []
+        assert running.returncode >= 0, f"a crash: {running.returncode}"
+        assert running.returncode or written
+        for labels in written:  # they may be whole and the run still fail, measuring them
             assert whole in (None, labels), "less memory, other labels"
             whole = labels
-        else:
-            assert written == {}
-            assert running.returncode > 0, f"a crash: {running.returncode}"
         ours = re.search(r"^flare-trt: ", errors, re.MULTILINE)
         word = "labels" if running.returncode == 0 else "an error of ours" if ours else "no start of Python or NumPy"
         ends[word] = ends.get(word, 0) + 1

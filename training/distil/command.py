@@ -15,7 +15,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     steps = parser.add_subparsers(dest="distil_step", required=True, metavar="STEP")
     views = steps.add_parser("views", help="let the teacher label random views of the CTs")
     train = steps.add_parser("train", help="train a student on the views and on phantoms")
-    bundle = steps.add_parser("bundle", help="write two students as a model bundle")
+    bundle = steps.add_parser("bundle", help="write two students as a model bundle with its card")
     for step in (views, train):
         step.add_argument("--config", type=Path, required=True, help="configuration, see training/runs/*.json")
         step.add_argument("--cache", type=Path, required=True, help="folder of the teacher's views")
@@ -65,8 +65,9 @@ def _train(arguments: argparse.Namespace) -> None:
 
 def _bundle(arguments: argparse.Namespace) -> None:
     from flare_trt.training.distil.config import read_config
-    from flare_trt.training.distil.student_bundle import Student, write_student_bundle
+    from flare_trt.training.distil.default_model import write_default_model
+    from flare_trt.training.distil.student import Student
 
     coarse = Student(read_config(arguments.coarse, arguments.data), arguments.coarse_checkpoint)
     fine = Student(read_config(arguments.fine, arguments.data), arguments.fine_checkpoint)
-    write_student_bundle(coarse, fine, arguments.output)
+    write_default_model(coarse, fine, arguments.output, arguments.threads)

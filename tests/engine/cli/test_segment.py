@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from tests.engine.nifti_files import Forms, affine, write_raw
 from tests.engine.tiny_bundle import LABELS, write_tiny_bundle
 
+from flare_trt.engine import default_model
 from flare_trt.engine.cli import main
 from flare_trt.engine.cli import segment as command
 from flare_trt.engine.errors import BudgetError
@@ -108,7 +110,7 @@ def test_a_folder(scans: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str
         labels = read_labels(out / f"case{number}.nii.gz")
         np.testing.assert_array_equal(labels.array, bands(read_ct(scans / f"case{number}_0000.nii.gz").array))
         report = json.loads((tmp_path / "reports" / f"case{number}.json").read_text())
-        assert report["labels"] == str(out / f"case{number}.nii.gz")
+        assert (report["scan"], report["labels"]) == (f"case{number}_0000.nii.gz", f"case{number}.nii.gz")
         assert [organ["name"] for organ in report["organs"]] == [label.name for label in LABELS]
         assert list(report["run"]["stages"]) == ["read", "network", "write", "measure", "preview"]
         assert report["warnings"] == ["a warning"]
@@ -116,6 +118,42 @@ def test_a_folder(scans: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert printed.out.splitlines()[-1] == "3 of 3 scans segmented, 0 failed"
     assert printed.err.count("a warning") == 3
     assert FakeSegmenter.opened == 1
+
+
+@pytest.mark.parametrize("ending", ["json", "html"])
+@pytest.mark.usefixtures("fake")
+def test_a_report_of_one_scan_by_its_ending_and_nothing_of_the_patient(scans: Path, tmp_path: Path, ending: str) -> None:
+    folder = tmp_path / "DOE_JOHN_19500101"
+    folder.mkdir()
+
+    def name_the_patient(header: Any) -> None:
+        for key in ("descrip", "aux_file", "intent_name", "db_name"):
+            header[key] = b"DOE^JOHN"
+
+    hu = read_ct(scans / "case0_0000.nii.gz").array
+    scan = write_raw(folder / "case0_0000.nii.gz", hu, BODY, name_the_patient)
+    out = tmp_path / "out"
+    report = out / f"report.{ending}"
+    words = ["segment", str(scan), "-o", str(out / "labels.nii.gz"), "--model", "m", "--report", str(report)]
+    assert main([*words, "--preview", str(out / "p.png")]) == 0
+    text = report.read_text()
+    assert "case0_0000.nii.gz" in text
+    assert "CC0-1.0" in text
+    assert text.startswith("<!DOCTYPE html>" if ending == "html" else "{")
+    for file in (report, out / "p.png"):
+        assert b"DOE" not in file.read_bytes()
+        assert bytes(tmp_path) not in file.read_bytes()
+    if ending == "json":
+        memory = json.loads(text)["memory"]
+        assert [phase["name"] for phase in memory["phases"]] == ["read", "fine", "write", "measure", "preview"]
+        assert len(memory["time_s"]) == len(memory["rss_mb"]) >= 2
+
+
+@pytest.mark.usefixtures("fake")
+def test_a_page_is_for_one_scan(scans: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["segment", str(scans), "-o", str(tmp_path / "out"), "--model", "m", "--report", str(tmp_path / "r.html")]
+    assert main(words) == 1
+    assert "this names one file" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("memory", [[], ["--max-memory", "2GB"]])
@@ -201,6 +239,20 @@ def test_devices_that_are_not_there(
         pytest.skip("this machine has a GPU")
     assert main(["segment", str(scans), "-o", str(tmp_path / "out"), "--model", str(bundle), *words]) == code
     assert message in capsys.readouterr().err
+
+
+def test_without_a_model_the_default_one_is_taken(
+    bundle: Path, scans: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["segment", str(scans / "case0_0000.nii.gz"), "-o", str(tmp_path / "x.nii.gz")]
+    monkeypatch.setattr(default_model, "DEFAULT_MODEL", tmp_path / "none")
+    assert main(words) == 1
+    assert "brings no default model; name one with --model" in capsys.readouterr().err
+    monkeypatch.setattr(default_model, "DEFAULT_MODEL", bundle)
+    assert main(words) == 0
+    assert capsys.readouterr().out.startswith("model  tiny (the default model)\n")
+    assert main([*words, "--model", str(bundle)]) == 0
+    assert capsys.readouterr().out.startswith(f"model  tiny ({bundle})\n")
 
 
 def test_a_model_that_is_not_there(scans: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from flare_trt.training.distil.loop import new_state
-from flare_trt.training.distil.student_bundle import Student, write_student_bundle
+from flare_trt.training.distil.student import Student
+from flare_trt.training.distil.student_bundle import write_student_bundle
 from flare_trt.training.prepare.command import configure as configure_prepare
 from flare_trt.training.prepare.command import run as run_prepare
 from flare_trt.training.pseudo.command import configure, run

@@ -13,7 +13,8 @@ from flare_trt.engine.phantom import PhantomOptions, make_phantom
 from flare_trt.engine.segmenter import Segmenter
 from flare_trt.engine.volume import Volume
 from flare_trt.training.distil.loop import new_state
-from flare_trt.training.distil.student_bundle import Student, write_student_bundle
+from flare_trt.training.distil.student import Student
+from flare_trt.training.distil.student_bundle import write_student_bundle
 from flare_trt.training.pseudo.doubt import DoubtLimits
 from flare_trt.training.pseudo.teachers import BundleTeacher
 from tests.training.distil.distil_fixtures import tiny_config

@@ -1,0 +1,89 @@
+"""`flare-trt bench tricks`: what each trick of mode=fast saves on one scan, and what it does to the labels."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from flare_trt.benchmarks.compare import Compared, agreement, compare, mean_dice
+from flare_trt.benchmarks.peers import Peer, Task, segment_command
+from flare_trt.benchmarks.peers_cli import tell_checks
+from flare_trt.benchmarks.peers_report import peer_rows
+from flare_trt.benchmarks.result_file import new_result, save_result
+from flare_trt.benchmarks.tables import markdown_table, percent
+from flare_trt.benchmarks.tricks import write_variants
+from flare_trt.engine.nifti import NiftiReader
+from flare_trt.engine.spec import Check
+
+EXACT, FAST = "exact", "fast, as the bundle has it"
+COLUMNS = (
+    "variant",
+    "seconds",
+    "of exact (%)",
+    "CPU seconds",
+    "tiles coarse, fine",
+    "DSC to exact",
+    "equal voxels (%)",
+    "CPUs taken by others (%)",
+)
+#: What the DSC to mode=exact may lose in mode=fast.
+LOSS_LIMIT = 0.010
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument("ct", type=Path, help="the scan")
+    parser.add_argument("bundle", type=Path, help="folder of the model")
+    parser.add_argument("--repeats", type=int, default=3, help="runs of each, in turn (default: %(default)s)")
+    parser.add_argument("--out", type=Path, help="write the result as JSON")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Compare the tricks. Returns 1 where mode=fast changes the labels by more than its limit."""
+    with tempfile.TemporaryDirectory(prefix="flare-trt-") as temporary:
+        folder = Path(temporary)
+        variants = write_variants(arguments.bundle, folder)
+        peers = [_peer(EXACT, arguments.bundle, "exact"), *(_peer(name, bundle, "fast") for name, bundle in variants.items())]
+        peers.append(_peer(FAST, arguments.bundle, "fast"))
+        found = compare(Task(arguments.ct, Path(), arguments.bundle), peers, arguments.repeats, folder / "runs")
+        rows = _rows(found)
+    print(tricks_table(rows))
+    scan = {"case": arguments.ct.parent.name, "shape_zyx": NiftiReader(arguments.ct).grid.shape_zyx}
+    last = rows[-1].get("dice_to_exact")
+    check = Check(f"{FAST}: 1 - mean DSC to exact", float("inf") if last is None else 1 - last, LOSS_LIMIT)
+    result = new_result("tricks", [check], {"scan": scan, "rows": rows})
+    if arguments.out:
+        save_result(arguments.out, result)
+    return tell_checks(result)
+
+
+def tricks_table(rows: list[dict[str, Any]]) -> str:
+    """The variants as a table; one that did not run has dashes."""
+    exact_s = rows[0]["wall_s"] if rows[0]["problem"] is None else float("nan")
+    cells: list[tuple[Any, ...]] = []
+    for row in rows:
+        if row["problem"] is not None:
+            cells.append((row["name"], *[None] * (len(COLUMNS) - 1)))
+            continue
+        times = f"{row['wall_s']:.1f}", f"{100 * row['wall_s'] / exact_s:.0f}", f"{row['cpu_s']:.1f}"
+        tiles = ", ".join(str(row["tiles"].get(stage, "-")) for stage in ("coarse", "fine"))
+        labels = f"{row['dice_to_exact']:.4f}", f"{100 * row['equal_to_exact']:.3f}"
+        cells.append((row["name"], *times, tiles, *labels, percent(row.get("others_share"))))
+    return markdown_table(COLUMNS, cells)
+
+
+def _peer(name: str, bundle: Path, mode: str) -> Peer:
+    return Peer(name, f"mode={mode}", lambda task, folder: segment_command(task, folder, bundle, mode), lambda: None)
+
+
+def _rows(found: list[Compared]) -> list[dict[str, Any]]:
+    """Numbers of each variant, with its labels against those of mode=exact."""
+    exact = found[0].labels
+    rows = peer_rows(found, None)
+    for row, compared in zip(rows, found, strict=True):
+        if exact is not None and compared.labels is not None:
+            row["dice_to_exact"] = mean_dice(compared.labels, exact)
+            row["equal_to_exact"] = 1 - agreement(compared.labels, exact).differing
+    return rows

@@ -1,0 +1,139 @@
+"use strict";
+
+/* Level and width in HU; the first is shown at the start, as in reports. The liver's is for the portal-venous phase. */
+const WINDOWS_HU = { abdomen: [40, 400], liver: [90, 150], lung: [-600, 1500], bone: [400, 1800] };
+const OPACITY = 0.5;
+/* niivue's names for what it draws: planes without a 3-D rendering, and a click that moves the crosshair. */
+const OPTIONS = {
+  isRadiologicalConvention: true, multiplanarShowRender: 0, dragAndDropEnabled: false, backColor: [0, 0, 0, 1], crosshairColor: [0.4, 0.8, 1, 0.7],
+  logLevel: "error", loadingText: "",
+};
+
+const byId = (id) => document.getElementById(id);
+const hidden = new Set();
+
+start().catch((error) => tell(error.message || String(error)));
+
+async function start() {
+  const scene = await (await fetched("scene.json")).json();
+  document.title = byId("title").textContent = `${scene.ct} · ${scene.labels}`;
+  const view = new niivue.Niivue({ ...OPTIONS, onLocationChange: (place) => describe(place, scene.organs) });
+  if (!byId("canvas").getContext("webgl2")) throw new Error("This browser has no WebGL 2, which the viewer draws with.");
+  await view.attachToCanvas(byId("canvas"));
+  const [ct, labels] = await Promise.all([volume("ct", scene.ct), volume("labels", scene.labels)]);
+  view.addVolume(ct);
+  view.addVolume(labels);
+  colour(view, labels, scene.organs);
+  view.setOpacity(1, OPACITY);
+  addWindows(view, ct);
+  addOrgans(view, labels, scene.organs);
+  byId("opacity").value = OPACITY;
+  byId("opacity").addEventListener("input", (event) => view.setOpacity(1, Number(event.target.value)));
+  const largest = scene.organs.reduce((a, b) => (b.volume_ml > a.volume_ml ? b : a), { volume_ml: 0 });
+  if (largest.place_ras_mm) goTo(view, largest.place_ras_mm);
+  document.body.dataset.state = "ready";
+}
+
+/** A resource of the server, or an Error with the server's own words. */
+async function fetched(name) {
+  const response = await fetch(name).catch(() => { throw new Error("flare-trt view does not answer any more; start it again."); });
+  if (!response.ok) throw new Error(await response.text());
+  return response;
+}
+
+async function volume(resource, name) {
+  const buffer = await (await fetched(resource)).arrayBuffer();
+  try {
+    return await niivue.NVImage.loadFromUrl({ url: buffer, name });
+  } catch (error) {
+    throw new Error(`${name} cannot be shown: ${error.message || error}`);
+  }
+}
+
+/** Give each label its colour, and none to those that are hidden and to the background. */
+function colour(view, labels, organs) {
+  const shown = organs.filter((organ) => !hidden.has(organ.value));
+  const part = (at) => [0, ...shown.map((organ) => parseInt(organ.colour.slice(at, at + 2), 16))];
+  labels.setColormapLabel({
+    R: part(1), G: part(3), B: part(5), A: [0, ...shown.map(() => 255)],
+    I: [0, ...shown.map((organ) => organ.value)], labels: ["", ...shown.map((organ) => organ.name)],
+  });
+  view.updateGLVolume();
+}
+
+function addWindows(view, ct) {
+  for (const [name, [level, width]] of Object.entries(WINDOWS_HU)) {
+    const choice = Object.assign(document.createElement("input"), { type: "radio", name: "window", value: name });
+    const choose = () => {
+      [ct.cal_min, ct.cal_max] = [level - width / 2, level + width / 2];
+      view.updateGLVolume();
+    };
+    choice.addEventListener("change", choose);
+    const label = document.createElement("label");
+    label.append(choice, name);
+    label.title = `${level} / ${width} HU`;
+    byId("windows").append(label);
+    if (name === Object.keys(WINDOWS_HU)[0]) {
+      choice.checked = true;
+      choose();
+    }
+  }
+}
+
+function addOrgans(view, labels, organs) {
+  const boxes = organs.map((organ) => {
+    const box = Object.assign(document.createElement("input"), { type: "checkbox", checked: true, disabled: !organ.place_ras_mm });
+    box.setAttribute("aria-label", `Show ${organ.name}`);
+    box.addEventListener("change", () => {
+      hidden[box.checked ? "delete" : "add"](organ.value);
+      colour(view, labels, organs);
+    });
+    byId("organs").append(row(view, organ, box));
+    return box;
+  });
+  byId("all").addEventListener("change", (event) => {
+    hidden.clear();
+    boxes.forEach((box, at) => {
+      box.checked = event.target.checked;
+      if (!box.checked) hidden.add(organs[at].value);
+    });
+    colour(view, labels, organs);
+  });
+}
+
+function row(view, organ, box) {
+  const line = document.createElement("tr");
+  const swatch = Object.assign(document.createElement("span"), { className: "swatch" });
+  swatch.style.background = organ.colour;
+  const button = Object.assign(document.createElement("button"), { type: "button", disabled: !organ.place_ras_mm });
+  button.append(swatch, organ.name);
+  button.addEventListener("click", () => goTo(view, organ.place_ras_mm));
+  line.dataset.value = organ.value;
+  for (const content of [box, button, organ.place_ras_mm ? organ.volume_ml.toFixed(1) : "not found"]) {
+    const cell = document.createElement("td");
+    cell.append(content);
+    line.append(cell);
+  }
+  return line;
+}
+
+function goTo(view, place_ras_mm) {
+  view.scene.crosshairPos = view.mm2frac(place_ras_mm);
+  view.createOnLocationChange();
+  view.drawScene();
+}
+
+/** The footer: where the crosshair is (towards right, anterior and superior), the HU there, and the label. */
+function describe(place, organs) {
+  const ras_mm = Array.from(place.mm).slice(0, 3).map((mm) => mm.toFixed(1));
+  const [ct, label] = place.values.map((found) => found.value);
+  const organ = organs.find((candidate) => candidate.value === Math.round(label));
+  byId("place").textContent = [`RAS ${ras_mm.join(", ")} mm`, `${Math.round(ct)} HU`, organ ? organ.name : "no label"].join(" · ");
+}
+
+function tell(words) {
+  byId("problem").textContent = words;
+  byId("problem").hidden = false;
+  byId("place").textContent = "";
+  document.body.dataset.state = "failed";
+}

@@ -1,0 +1,74 @@
+"""Zips that are hostile, damaged or too large are refused before they are read; folders are bounded."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from flare_trt.engine.dicom import file_set
+from flare_trt.engine.dicom.file_set import ZipFiles, open_files
+from flare_trt.engine.errors import InputError
+
+
+def make_zip(path: Path, **members: bytes) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return path
+
+
+@pytest.mark.parametrize("name", ["../../evil", "a/../../evil", "/etc/evil", "..\\evil", "C:\\evil"])
+def test_names_that_lead_out(tmp_path: Path, name: str) -> None:
+    with pytest.raises(InputError, match=r"leads out of it.*do not trust it"):
+        open_files(make_zip(tmp_path / "x.zip", **{name: b"x"}))
+    assert list(tmp_path.iterdir()) == [tmp_path / "x.zip"]
+
+
+def test_too_much(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = make_zip(tmp_path / "x.zip", a=bytes(5000), b=bytes(5000))
+    monkeypatch.setattr(file_set, "MAX_ZIP_BYTES", 9999)
+    with pytest.raises(InputError, match="claims 10000 bytes uncompressed, more than the limit"):
+        open_files(path)
+    monkeypatch.setattr(file_set, "MAX_FILES", 1)
+    with pytest.raises(InputError, match="holds 2 files, more than the limit of 1"):
+        open_files(path)
+    (tmp_path / "y").touch()
+    with pytest.raises(InputError, match="holds more than 1 files"):
+        open_files(tmp_path)
+
+
+def test_a_member_that_inflates_beyond_its_claim(tmp_path: Path) -> None:
+    path = make_zip(tmp_path / "x.zip", a=bytes(1 << 20))
+    raw = path.read_bytes()
+    path.write_bytes(raw.replace((1 << 20).to_bytes(4, "little"), (100).to_bytes(4, "little")))
+    files = ZipFiles(path)
+    with pytest.raises(OSError, match="the zip is damaged"), files.open(0):
+        pass
+
+
+def test_damaged_and_encrypted(tmp_path: Path) -> None:
+    path = make_zip(tmp_path / "x.zip", a=b"hello" * 50)
+    raw = path.read_bytes()
+    for content in (b"", b"PK", raw[: len(raw) // 2]):
+        path.write_bytes(content)
+        with pytest.raises(InputError, match="not a zip that can be read"):
+            open_files(path)
+    at = raw.index(b"PK\x01\x02") + 8
+    path.write_bytes(raw[:at] + b"\x01" + raw[at + 1 :])
+    with pytest.raises(InputError, match="is encrypted"):
+        open_files(path)
+
+
+def test_a_folder_by_number(tmp_path: Path) -> None:
+    for name in ("b/2", "b/1", "a", ".hidden", ".git/x"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(name)
+    (tmp_path / "loop").symlink_to(tmp_path)
+    files = open_files(tmp_path)
+    read = []
+    for number in range(len(files)):
+        with files.open(number) as file:
+            read.append(file.read())
+    assert read == [b"a", b"b/1", b"b/2"]

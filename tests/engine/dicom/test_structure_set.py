@@ -1,0 +1,88 @@
+"""RTSTRUCT: contours that a rasteriser of its own turns back into the labels, and what the file says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+import pytest
+from numpy.typing import NDArray
+
+from flare_trt.engine.dicom.reader import DicomReader
+from flare_trt.engine.dicom.structure_set import write_structure_set
+from flare_trt.engine.flare_labels import FLARE_LABELS
+from flare_trt.engine.volume import Volume
+from tests.engine.dicom.label_maps import blobs, flare_spec
+from tests.engine.dicom.series_files import AXIAL, OBLIQUE, SAGITTAL, Look, small_ct, write_series
+
+SHAPE = (7, 31, 27)
+
+
+@pytest.fixture(params=[AXIAL, SAGITTAL, OBLIQUE])
+def reader(request: pytest.FixtureRequest, tmp_path: Path) -> DicomReader:
+    return DicomReader(write_series(tmp_path / "ct", small_ct(SHAPE), Look(cosines=request.param)))
+
+
+def rasterised(structures: Any, source: Path, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
+    """Each contour through the header of the image that it refers to, filled by scikit-image, even-odd."""
+    from skimage.draw import polygon2mask
+
+    headers = [pydicom.dcmread(file, stop_before_pixels=True) for file in source.iterdir()]
+    image_of = {header.SOPInstanceUID: header for header in headers}
+    normal = np.cross(*np.array(headers[0].ImageOrientationPatient, float).reshape(2, 3))
+    ordered = sorted(headers, key=lambda header: float(normal @ np.array(header.ImagePositionPatient, float)))
+    z_of = {header.SOPInstanceUID: z for z, header in enumerate(ordered)}
+    labels = np.zeros(shape, np.uint8)
+    for roi in structures.ROIContourSequence:
+        mask = np.zeros(shape, bool)
+        for contour in roi.get("ContourSequence", ()):
+            assert contour.ContourGeometricType == "CLOSED_PLANAR"
+            points = np.array(contour.ContourData, float).reshape(-1, 3)
+            assert len(points) == contour.NumberOfContourPoints
+            image = image_of[contour.ContourImageSequence[0].ReferencedSOPInstanceUID]
+            offsets = points - np.array(image.ImagePositionPatient, float)
+            row, column = np.array(image.ImageOrientationPatient, float).reshape(2, 3)
+            assert np.abs(offsets @ normal).max() < 1e-3  # on the image's own plane
+            indices = np.stack([offsets @ column / image.PixelSpacing[0], offsets @ row / image.PixelSpacing[1]], axis=1)
+            mask[z_of[image.SOPInstanceUID]] ^= polygon2mask(shape[1:], indices)
+        labels[mask] = roi.ReferencedROINumber
+    return labels
+
+
+def test_contours_give_the_labels_back(reader: DicomReader, tmp_path: Path) -> None:
+    labels = blobs(SHAPE)
+    write_structure_set(tmp_path / "rt.dcm", Volume(labels, reader.grid), reader, flare_spec())
+    np.testing.assert_array_equal(rasterised(pydicom.dcmread(tmp_path / "rt.dcm"), tmp_path / "ct", SHAPE), labels)
+
+
+def test_what_it_says(tmp_path: Path) -> None:
+    folder = write_series(tmp_path / "ct", small_ct(SHAPE))
+    reader = DicomReader(folder)
+    write_structure_set(tmp_path / "rt.dcm", Volume(blobs(SHAPE), reader.grid), reader, flare_spec())
+    structures, source = pydicom.dcmread(tmp_path / "rt.dcm"), pydicom.dcmread(next(folder.iterdir()))
+    assert structures.Modality == "RTSTRUCT"
+    assert structures.SOPClassUID.name == "RT Structure Set Storage"
+    for name in ("StudyInstanceUID", "FrameOfReferenceUID", "PatientName", "PatientID", "PatientBirthDate", "StudyDate", "StudyID"):
+        assert structures[name].value == source[name].value, name
+    (frame,) = structures.ReferencedFrameOfReferenceSequence
+    (series,) = frame.RTReferencedStudySequence[0].RTReferencedSeriesSequence
+    assert frame.FrameOfReferenceUID == source.FrameOfReferenceUID
+    assert series.SeriesInstanceUID == source.SeriesInstanceUID
+    assert {item.ReferencedSOPInstanceUID for item in series.ContourImageSequence} == {plane.sop_uid for plane in reader.planes}
+    assert [(roi.ROINumber, roi.ROIName) for roi in structures.StructureSetROISequence] == [(c.value, c.name) for c in FLARE_LABELS]
+    contoured = {roi.ReferencedROINumber for roi in structures.ROIContourSequence if "ContourSequence" in roi}
+    assert contoured == {1, 2, 7, 13, 14}
+    spleen = structures.RTROIObservationsSequence[2]
+    assert spleen.RTROIIdentificationCodeSequence[0].CodeValue == "78961009"
+    assert structures.ROIContourSequence[0].ROIDisplayColor == [0xB5, 0x52, 0x3B]
+
+
+def test_points_take_at_most_16_characters(tmp_path: Path) -> None:
+    reader = DicomReader(write_series(tmp_path / "ct", small_ct(SHAPE), Look(origin_mm=(-1234.56789, 1e3 / 3, -2000.123456))))
+    write_structure_set(tmp_path / "rt.dcm", Volume(blobs(SHAPE), reader.grid), reader, flare_spec())
+    contours = pydicom.dcmread(tmp_path / "rt.dcm").ROIContourSequence[0].ContourSequence
+    texts = [text for contour in contours for text in contour.get_item("ContourData").value.decode().split("\\")]
+    assert max(len(text.strip()) for text in texts) <= 16
+    assert all(len(contour.get_item("ContourData").value) % 2 == 0 for contour in contours)

@@ -1,0 +1,97 @@
+"""A server on loopback in a thread of the test, and a segmenter whose tiles wait until the test lets them go."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import numpy as np
+import uvicorn
+from tests.engine.fake_bundle import fake_spec
+from tests.engine.nifti_files import AXIAL, write_raw
+
+from flare_trt.engine.report import RunReport
+from flare_trt.engine.segmenter import Segmentation, StageProgress
+from flare_trt.engine.serve.access import Door
+from flare_trt.engine.serve.app import build_app
+from flare_trt.engine.serve.service import Service
+from flare_trt.engine.spec import ModelSpec
+from flare_trt.engine.volume import Volume
+
+JOBS = "/v1/segmentations"
+UPLOAD = {"content-type": "application/octet-stream"}
+LIMIT_S = 20.0
+
+
+def scan_bytes(folder: Path, seed: int = 0, name: str = "ct.nii.gz") -> bytes:
+    """A small CT-like NIfTI file; another one for each seed."""
+    hu = np.random.default_rng(seed).normal(0, 300, (19 + seed, 37, 31)).astype("<i2")
+    return write_raw(folder / name, hu, AXIAL).read_bytes()
+
+
+@dataclass
+class GatedSegmenter:
+    """Bands the HU in `tiles` tiles; each waits for `let(1)` unless `open_gate` was called."""
+
+    tiles: int = 5
+    tiles_run: int = 0
+    spec: ModelSpec = field(default_factory=fake_spec)
+    _gate: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
+    _open: bool = False
+
+    def let(self, tiles: int) -> None:
+        self._gate.release(tiles)
+
+    def open_gate(self) -> None:
+        self._open = True
+        self._gate.release(100)
+
+    def segment(self, ct: Volume, progress: StageProgress | None = None) -> Segmentation:
+        assert progress is not None
+        for tile in range(self.tiles):
+            assert self._open or self._gate.acquire(timeout=LIMIT_S)
+            self.tiles_run += 1
+            progress("fine", tile + 1, self.tiles)
+        labels = np.digitize(ct.array, [-100, 0, 100]).astype(np.uint8)
+        report = RunReport(
+            *("0", "bands", "exact", "cpu", "asked for", "none", "fake", "fp32"), {"network": 0.5}, {"fine": 5}, None, ()
+        )
+        return Segmentation(Volume(labels, ct.grid), report)
+
+
+@contextmanager
+def live(service: Service, token: str | None = None) -> Iterator[httpx.Client]:
+    """A client of a real server; the service is drained at the end."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(build_app(service, Door(token=token)), log_level="warning", lifespan="off")
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, args=([listener],))
+    thread.start()
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{listener.getsockname()[1]}", headers=UPLOAD, timeout=LIMIT_S) as client:
+            yield client
+    finally:
+        service.stop_running()
+        server.should_exit = True
+        thread.join()
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Wait for something that other threads bring about."""
+    end_s = time.monotonic() + LIMIT_S
+    while not holds():
+        assert time.monotonic() < end_s, "it did not come about"
+        time.sleep(0.01)
+
+
+def counted(client: httpx.Client, outcome: str) -> int:
+    """Jobs of an outcome, from /metrics."""
+    wanted = f'flare_trt_jobs_total{{outcome="{outcome}"}} '
+    lines = client.get("/metrics").text.splitlines()
+    return next((int(float(line.removeprefix(wanted))) for line in lines if line.startswith(wanted)), 0)
