@@ -11,10 +11,12 @@ from pathlib import Path
 from flare_trt.engine.batch import Outcome, run_overlapped
 from flare_trt.engine.errors import InputError
 from flare_trt.engine.jobs import Destination, Job, make_folders, plan_jobs
-from flare_trt.engine.memory import MB, resident_bytes
+from flare_trt.engine.memory import MB
 from flare_trt.engine.options import RunOptions
-from flare_trt.engine.scan_steps import ScanReport, ct_reader, scan_steps
+from flare_trt.engine.scan_report import ScanReport
+from flare_trt.engine.scan_steps import ct_reader, scan_steps
 from flare_trt.engine.segmenter import Segmenter
+from flare_trt.kernels.host_memory import resident_bytes
 
 #: Parts that a run is cut into; memory is read behind each, and the first one warms up allocators and caches.
 _PARTS = 10

@@ -21,7 +21,8 @@ from flare_trt.engine.errors import InputError, OutputError
 from flare_trt.engine.jobs import Destination, Job, make_folders, plan_jobs
 from flare_trt.engine.nifti import NiftiReader, read_ct
 from flare_trt.engine.options import RunOptions
-from flare_trt.engine.scan_steps import ScanReport, ct_reader, scan_steps
+from flare_trt.engine.scan_report import ScanReport
+from flare_trt.engine.scan_steps import ct_reader, scan_steps
 from flare_trt.engine.segmenter import Segmenter
 
 Told = list[Outcome[Job, ScanReport]]
