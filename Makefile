@@ -12,7 +12,7 @@ BINDINGS := $(patsubst %,build/tensorrt-bindings/%,11.4.0.106 10.16.1.11)
 TRITON_CLIENT := build/triton-client/2.73.0
 NATIVE := setup.py $(wildcard kernels/native/*.cpp kernels/native/*.h)
 
-.PHONY: demo test gates check lint types docs typing bench gpu viewer clean
+.PHONY: demo test gates check lint types docs typing bench gpu fuzz viewer clean
 
 # Segment an example CT with the small runtime: no torch, no nnunetv2.
 demo: $(VENV)/runtime.stamp
@@ -51,6 +51,10 @@ bench: $(VENV)/dev.stamp
 gpu: $(VENV)/dev.stamp
 	$(PIP) --constraint tests/constraints.txt --editable '.[gpu]'
 	$(BIN)/python -m tests.gpu_gate out/gpu.json
+
+# Ten minutes of damaged inputs with a new seed; those that fail are kept in out/fuzz.
+fuzz: $(VENV)/dev.stamp typing
+	$(BIN)/python -m tests.fuzz --seconds 600
 
 # What `flare-trt view` draws with: fetched with npm, held to its checksum, never part of the source tree, bundled into wheels.
 viewer: typing

@@ -99,7 +99,7 @@ def choose_layout(plan: StagePlan, footprint: Footprint, budget_bytes: int | Non
     left = budget_bytes or 0
     raise BudgetError(
         f"memory: a pass needs at least {least / MB:.0f} MB beside the network and the scan, {max(0, left) / MB:.0f} MB are left "
-        f"of the budget; raise --max-memory by {math.ceil((least - left) / MB)} MB or more"
+        f"to it; free {math.ceil((least - left) / MB)} MB, or raise --max-memory by as much"
     )
 
 

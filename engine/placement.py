@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 
 from flare_trt.engine.backends.session import BACKENDS, Precision, SessionOptions, backend_problem
+from flare_trt.engine.backends.silent_import import load_openvino
 from flare_trt.engine.errors import DeviceError
 from flare_trt.engine.options import RunOptions
 from flare_trt.kernels import cuda_problem, native_problem
@@ -80,6 +81,4 @@ def _place_on_cpu(options: RunOptions, reason: str) -> Placement:
 
 
 def _cpu_has_bf16() -> bool:
-    import openvino
-
-    return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return "BF16" in load_openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")

@@ -21,10 +21,12 @@ from flare_trt.engine.device_scan import DeviceScan
 from flare_trt.engine.frame import Frame, storage_warning
 from flare_trt.engine.grid import Grid
 from flare_trt.engine.memory import MB
+from flare_trt.engine.memory_left import obtainable_bytes
 from flare_trt.engine.options import RunOptions, stage_as_run
 from flare_trt.engine.placement import Placement, place
 from flare_trt.engine.predict import Runner
 from flare_trt.engine.report import RunReport
+from flare_trt.engine.sanity import require_body_size
 from flare_trt.engine.spec import ModelSpec, StageSpec
 from flare_trt.engine.spool import SpooledArray
 from flare_trt.engine.stopwatch import Stopwatch
@@ -71,8 +73,10 @@ class Segmenter:
     def segment(self, ct: Volume, progress: StageProgress | None = None) -> Segmentation:
         """Segment one CT (HU on its grid, see volume.ct_volume). The labels lie on the same grid.
 
-        `progress` may raise to stop between two tiles; the error passes through and the next scan is not harmed.
+        `progress` may raise to stop between two tiles; the error passes through and the next scan is not harmed. Raises InputError
+        for a grid that no body fills, BudgetError where the memory does not do.
         """
+        require_body_size(ct.grid)
         with self._lock, self._kernels.active():
             self._require_budget(ct)
             watch = Stopwatch()
@@ -109,9 +113,12 @@ class Segmenter:
         self.close()
 
     def _budget_bytes(self, ct: Volume) -> int | None:
-        """What is left for a pass: the budget without the networks and the scan, if that lies on the device that runs."""
+        """What is left for a pass: the budget without the networks and the scan, if that lies on the device that runs.
+
+        With no budget given, what this process can still get on a CPU.
+        """
         if self.options.max_memory_mb is None:
-            return None
+            return obtainable_bytes() if self.placement.device == "cpu" else None
         elsewhere = isinstance(ct.array, SpooledArray) or (self.placement.device != "cpu" and not isinstance(ct.array, DeviceScan))
         held = 0 if elsewhere else ct.array.nbytes
         return self.options.max_memory_mb * MB - self._network_bytes - held

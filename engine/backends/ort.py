@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from flare_trt.engine.backends.session import Precision, Session, SessionOptions, one_channel_shape, require_tile
+from flare_trt.engine.backends.silent_import import load_onnxruntime
 from flare_trt.engine.errors import BundleError, DeviceError
 
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
@@ -25,7 +26,7 @@ def problem(device: str = "cpu") -> str | None:
 def provider_problem(provider: str) -> str | None:
     """Why the installed ONNX Runtime does not have a provider, or None. That it has it says nothing of this machine."""
     try:
-        import onnxruntime
+        onnxruntime = load_onnxruntime()
     except ImportError as error:
         return f"the package onnxruntime cannot be imported ({error})"
     if provider in onnxruntime.get_available_providers():
@@ -111,8 +112,7 @@ class _Bound:
 
 
 def _load(onnx: Path, options: SessionOptions, providers: Providers) -> Any:
-    import onnxruntime
-
+    onnxruntime = load_onnxruntime()
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = options.threads
     settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
