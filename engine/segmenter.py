@@ -18,6 +18,7 @@ from flare_trt.engine.body import body_box
 from flare_trt.engine.bundle import Bundle, open_bundle
 from flare_trt.engine.cascade import Segmented, StageRun, plan_pass, segment_cascade, segment_whole
 from flare_trt.engine.device_scan import DeviceScan
+from flare_trt.engine.errors import BundleError
 from flare_trt.engine.frame import Frame, storage_warning
 from flare_trt.engine.grid import Grid
 from flare_trt.engine.memory import MB
@@ -172,7 +173,17 @@ def _stages(spec: ModelSpec) -> dict[str, StageSpec | None]:
 
 
 def _open_stage(bundle: Bundle, stage: StageSpec, placement: Placement) -> Sequence[Session]:
-    return [open_session(placement.backend, file, placement.session) for file in bundle.network_files(stage)]
+    sessions = []
+    for file in bundle.network_files(stage):
+        session = open_session(placement.backend, file, placement.session)
+        got, expected = (session.channels, *session.input_shape[2:]), (len(stage.channel_values), *stage.patch_zyx)
+        if got != expected:
+            raise BundleError(
+                f"{file.name}: got a network of {got[0]} channels and patch {got[1:]}, bundle.json says {expected[0]} "
+                f"(channel_values) and {expected[1:]} (patch_zyx); export it again"
+            )
+        sessions.append(session)
+    return sessions
 
 
 def _warm_up(sessions: dict[str, Sequence[Session]], kernels: Kernels, idle_bytes: int) -> int:

@@ -24,10 +24,10 @@ def main() -> None:
 
 def rewritten(page: str, section: str, text: str) -> str:
     """The page with what stands between <!-- section --> and <!-- end --> replaced. Raises ValueError where there is no such."""
-    marks = re.compile(rf"(<!-- {section} -->\n).*?(\n<!-- end -->)", re.DOTALL)
+    marks = re.compile(rf"(<!-- {section} -->\n).*?(<!-- end -->)", re.DOTALL)
     if not marks.search(page):
         raise ValueError(f"{PAGE.name}: no section <!-- {section} -->")
-    return marks.sub(lambda found: found[1] + text + found[2], page)
+    return marks.sub(lambda found: found[1] + text + "\n" + found[2], page)
 
 
 if __name__ == "__main__":

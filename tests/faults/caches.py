@@ -53,7 +53,7 @@ def corrupt_cache(folder: Path, times: int) -> str:
         assert rebuilt > times * 0.9
         write_engine(_KEY, engine)
         assert read_engine(_KEY) == engine
-    return f"{rebuilt} times the entry was told as damaged and would be built again, never used"
+    return f"{rebuilt} times the entry was refused and would be built again, never used"
 
 
 def shared_cache(folder: Path, times: int) -> str:

@@ -135,7 +135,7 @@ def lost_gpu(folder: Path, times: int) -> str:
         place.mkdir()
         told: Told = []
         with batch(place, 3) as (jobs, segmenter):
-            left = iter(range(rng.randrange(12)))
+            left = iter(range(rng.randrange(80)))
             run = FakeSession.run
 
             def lost(self: FakeSession, tile: Any, left: Any = left, run: Any = run) -> Any:

@@ -20,7 +20,7 @@ class Fault:
 
 
 FAULTS = (
-    Fault("disk full while writing labels, report, preview", files.full_disk, 200, 20),
+    Fault("no room for labels, report, preview (RLIMIT_FSIZE in place of a full disk)", files.full_disk, 200, 20),
     Fault("output folder vanishes during a batch", files.vanishing_folder, 10, 2),
     Fault("read error (EIO) at a random byte", files.bad_sectors, 200, 20),
     Fault("scan cut off while it is read", files.shrinking_scan, 200, 20),
@@ -30,6 +30,6 @@ FAULTS = (
     Fault("reading or writing thread dies", processes.dying_thread, 20, 4),
     Fault("GPU lost at a random tile (fake)", processes.lost_gpu, 20, 4),
     Fault("corrupt TensorRT engine in the cache", caches.corrupt_cache, 500, 60),
-    Fault("two processes write one cache entry", caches.shared_cache, 400, 40),
+    Fault("two processes write one cache entry (writes of both)", caches.shared_cache, 400, 40),
     Fault("wall clock jumps while the sampler measures", caches.jumping_clock, 100, 20),
 )

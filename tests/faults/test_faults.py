@@ -23,7 +23,8 @@ def test_the_page_holds_a_row_for_each_fault() -> None:
 
 
 def test_a_section_is_rewritten_and_the_rest_is_kept() -> None:
-    page = "# Title\n\n<!-- faults -->\nold\n<!-- end -->\n\nrest\n"
-    assert rewritten(page, "faults", "new") == "# Title\n\n<!-- faults -->\nnew\n<!-- end -->\n\nrest\n"
+    tail = "<!-- end -->\n\n<!-- endurance -->\nkept\n<!-- end -->\n"
+    for page in (f"# Title\n\n<!-- faults -->\nold\nrows\n{tail}", f"# Title\n\n<!-- faults -->\n{tail}"):
+        assert rewritten(page, "faults", "new") == f"# Title\n\n<!-- faults -->\nnew\n{tail}"
     with pytest.raises(ValueError, match="no section <!-- other -->"):
         rewritten(page, "other", "new")

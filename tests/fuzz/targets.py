@@ -201,7 +201,7 @@ TARGETS = {
     "bundle": Target(seeds.bundle_specs, mutate.damaged_json, _bundle, 1600),
     "bundle-zip": Target(seeds.bundle_zips, mutate.damaged_zip, _zipped_bundle, 900),
     "onnx": Target(seeds.networks, mutate.damaged, _network, 500),
-    "plans": Target(seeds.plans, mutate.damaged_json, _plans, 600),
+    "plans": Target(seeds.plans, mutate.damaged_json, _plans, 700),
     "dataset": Target(seeds.datasets, mutate.damaged_json, _dataset, 500),
     "checkpoint": Target(seeds.checkpoints, mutate.damaged, _checkpoint, 500),
     "checkpoint-zip": Target(lambda: seeds.checkpoints()[2::2], mutate.damaged_zip, _checkpoint, 300),
