@@ -19,6 +19,7 @@ COMMANDS = {
     "cascade": ("flare_trt.benchmarks.cascade_cli", "the paper's Table 6: nnU-Net, without coarse, cascade exact and fast"),
     "roofline": ("flare_trt.benchmarks.roofline_cli", "the least time of the paper's scans on some GPUs, planned, not measured"),
     "endurance": ("flare_trt.benchmarks.endurance_cli", "many scans in one process: are memory, handles and threads flat?"),
+    "service": ("flare_trt.benchmarks.service_load_cli", "a server under load: is every request answered or refused?"),
     "tricks": ("flare_trt.benchmarks.tricks_cli", "what each trick of mode=fast saves, and what it does to the labels"),
     "report": ("flare_trt.benchmarks.report_cli", "write docs/benchmarks.md and its plots from the result files"),
 }

@@ -63,6 +63,11 @@ def machine_cpu_s() -> float:
     return float(sum(times) - times.idle - times.iowait - times.guest - times.guest_nice)  # guests are in user and nice too
 
 
+def rss_mb_of(pid: int) -> float:
+    """Resident memory of one process in MB; 0 for one that has ended."""
+    return _rss(pid) / 1e6
+
+
 def _alive(process: psutil.Process) -> bool:
     try:
         return bool(process.status() != psutil.STATUS_ZOMBIE)
