@@ -4,6 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 # Twice quiet: errors alone.
 PIP := $(BIN)/pip install --quiet --quiet --disable-pip-version-check
+FRESH := build/fresh/bin/pip install --quiet --quiet --disable-pip-version-check
 PACKAGES := kernels engine export benchmarks training
 REQUIREMENTS := $(addprefix --requirement ,tests/requirements.txt tests/requirements-gpu-gates.txt docs/requirements.txt)
 # Both majors of TensorRT's bindings, unpacked side by side: one environment cannot hold two, and none is ever run.
@@ -62,16 +63,16 @@ viewer: typing
 
 # dist/: the sdist and the wheel of this commit, the wheel marked for many Linuxes where auditwheel finds it fit. Then the wheel is
 # installed in a fresh environment, with packages held to their hashes (Linux x86_64, CPython 3.11 to 3.13), and tried.
+wheel: export SOURCE_DATE_EPOCH = $(shell git log -1 --format=%ct)
 wheel: $(VENV)/wheel.stamp viewer
 	@rm -rf dist build/wheel build/fresh
-	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) PIP_CONSTRAINT=tests/lock.txt $(BIN)/python -m build --outdir build/wheel >build/wheel.log
+	PIP_CONSTRAINT=tests/lock.txt $(BIN)/python -m build --outdir build/wheel >build/wheel.log
 	@mkdir dist && cp build/wheel/*.tar.gz dist
-	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) PATH="$(abspath $(BIN)):$$PATH" \
-		$(BIN)/auditwheel repair --wheel-dir dist build/wheel/*.whl || \
-		{ echo "make wheel: not for many Linuxes, see auditwheel's words above; dist/ holds a wheel for this one" >&2; cp build/wheel/*.whl dist; }
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/auditwheel repair --wheel-dir dist build/wheel/*.whl || { cp build/wheel/*.whl dist; \
+		echo "make wheel: not for many Linuxes, see auditwheel's words above; the wheel in dist is for this one" >&2; }
 	$(PYTHON) -m venv build/fresh
-	build/fresh/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement tests/lock-runtime.txt
-	build/fresh/bin/pip install --quiet --disable-pip-version-check --no-deps dist/*.whl
+	$(FRESH) --require-hashes --requirement tests/lock-runtime.txt
+	$(FRESH) --no-deps dist/*.whl
 	build/fresh/bin/pip check --disable-pip-version-check
 	cd build && fresh/bin/flare-trt --version && fresh/bin/flare-trt info && fresh/bin/python -I ../tests/supply/installed.py
 	@ls -l dist
