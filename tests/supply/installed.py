@@ -57,8 +57,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         organs = organs_of_phantom(Path(folder))
     check(len(organs) >= FEWEST_ORGANS, f"the default model found {organs} in a phantom, expected {FEWEST_ORGANS} organs or more")
-    files = [path.locate() for path in metadata.files("flare-trt") or ()]
-    own_mb = sum(Path(path).stat().st_size for path in files if Path(path).suffix != ".pyc") / 1e6
+    files = [Path(path.locate()) for path in metadata.files("flare-trt") or () if path.suffix != ".pyc"]
+    own_mb = sum(path.stat().st_size for path in files) / 1e6
     print(f"flare-trt {version}: {len(files)} files, {own_mb:.1f} MB; {len(organs)} of the phantom's organs by the default model")
 
 
