@@ -4,6 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 # Twice quiet: errors alone.
 PIP := $(BIN)/pip install --quiet --quiet --disable-pip-version-check
+FRESH := build/fresh/bin/pip install --quiet --quiet --disable-pip-version-check
 PACKAGES := kernels engine export benchmarks training
 REQUIREMENTS := $(addprefix --requirement ,tests/requirements.txt tests/requirements-gpu-gates.txt docs/requirements.txt)
 # Both majors of TensorRT's bindings, unpacked side by side: one environment cannot hold two, and none is ever run.
@@ -12,7 +13,7 @@ BINDINGS := $(patsubst %,build/tensorrt-bindings/%,11.4.0.106 10.16.1.11)
 TRITON_CLIENT := build/triton-client/2.73.0
 NATIVE := setup.py $(wildcard kernels/native/*.cpp kernels/native/*.h)
 
-.PHONY: demo test gates check lint types docs typing bench gpu fuzz viewer clean
+.PHONY: demo test gates check lint types docs typing bench gpu fuzz viewer wheel clean
 
 # Segment an example CT with the small runtime: no torch, no nnunetv2.
 demo: $(VENV)/runtime.stamp
@@ -60,6 +61,22 @@ fuzz: $(VENV)/dev.stamp typing
 viewer: typing
 	PYTHONPATH=build/typing $(PYTHON) -m flare_trt.engine.viewer.niivue
 
+# dist/: the sdist and the wheel of this commit, the wheel marked for many Linuxes where auditwheel finds it fit. Then the wheel is
+# installed in a fresh environment, with packages held to their hashes (Linux x86_64, CPython 3.11 to 3.13), and tried.
+wheel: export SOURCE_DATE_EPOCH = $(shell git log -1 --format=%ct)
+wheel: $(VENV)/wheel.stamp viewer
+	@rm -rf dist build/wheel build/fresh
+	PIP_CONSTRAINT=tests/lock.txt $(BIN)/python -m build --outdir build/wheel >build/wheel.log
+	@mkdir dist && cp build/wheel/*.tar.gz dist
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/auditwheel repair --wheel-dir dist build/wheel/*.whl || { cp build/wheel/*.whl dist; \
+		echo "make wheel: not for many Linuxes, see auditwheel's words above; the wheel in dist is for this one" >&2; }
+	$(PYTHON) -m venv build/fresh
+	$(FRESH) --require-hashes --requirement tests/lock-runtime.txt
+	$(FRESH) --no-deps dist/*.whl
+	build/fresh/bin/pip check --disable-pip-version-check
+	cd build && fresh/bin/flare-trt --version && fresh/bin/flare-trt info && fresh/bin/python -I ../tests/supply/installed.py
+	@ls -l dist
+
 # mypy does not follow an editable install; it finds the packages through this link.
 typing:
 	@mkdir -p build/typing && ln -sfn ../.. build/typing/flare_trt
@@ -77,6 +94,10 @@ $(BIN)/python:
 
 $(VENV)/runtime.stamp: $(BIN)/python pyproject.toml $(NATIVE)
 	$(PIP) --editable .
+	@touch $@
+
+$(VENV)/wheel.stamp: $(BIN)/python tests/requirements-wheel.txt
+	$(PIP) --requirement tests/requirements-wheel.txt
 	@touch $@
 
 # torch comes first and alone; the constraints then keep everything else from pulling another one.

@@ -1,17 +1,28 @@
-"""Maps the top-level folders to the subpackages of the namespace flare_trt and builds the native kernels."""
+"""Maps the top-level folders to the subpackages of the namespace flare_trt, builds the native kernels, packs reproducibly.
 
+The same files, the same compiler and the same SOURCE_DATE_EPOCH give the same sdist and the same wheel, byte for byte, whatever
+the folder, the owner, the umask and the clock.
+"""
+
+import gzip
+import os
 import sys
+import tarfile
+import time
 from pathlib import Path
 
 from pybind11.setup_helpers import Pybind11Extension, build_ext
 from setuptools import find_namespace_packages, setup
+from setuptools.command.bdist_wheel import bdist_wheel
+from setuptools.command.sdist import sdist
 
 FOLDERS = ("kernels", "engine", "export", "benchmarks", "training")
 
 
 def packages_in(folder: str) -> list[str]:
-    """The folder's packages; folders that hold data alone (models, runs) count as packages too, or setuptools would complain."""
-    inside = find_namespace_packages(folder, exclude=("*__pycache__*",))
+    """The folder's packages; folders that hold data alone (models, runs) count as packages too, or setuptools would complain.
+    Results of benchmarks stay in the repository."""
+    inside = find_namespace_packages(folder, exclude=("*__pycache__*", "results"))
     return [f"flare_trt.{folder}"] + [f"flare_trt.{folder}.{name}" for name in inside]
 
 
@@ -26,6 +37,38 @@ class BuildNative(build_ext):
                 "remain; for the fast ones install a C++17 compiler (g++) and install flare-trt again.",
                 file=sys.stderr,
             )
+
+
+class PackSource(sdist):
+    """An archive without a trace of who packed it: sorted names, no owner, plain modes, one time."""
+
+    def make_archive(self, base_name: str, format: str, root_dir: str | None = None, base_dir: str = ".", **_: object) -> str:
+        if format != "gztar":
+            return str(super().make_archive(base_name, format, root_dir, base_dir))
+        path, seconds = Path(f"{base_name}.tar.gz"), int(os.environ.get("SOURCE_DATE_EPOCH", time.time()))
+
+        def anonymous(member: tarfile.TarInfo) -> tarfile.TarInfo:
+            member.uid = member.gid = 0
+            member.uname = member.gname = ""
+            member.mtime, member.mode = seconds, 0o755 if member.isdir() else 0o644
+            return member
+
+        with (
+            path.open("wb") as file,
+            gzip.GzipFile("", "wb", 9, file, mtime=seconds) as packed,
+            tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as tar,
+        ):
+            tar.add(base_dir, filter=anonymous)
+        return str(path)
+
+
+class PackWheel(bdist_wheel):
+    """A wheel whose modes do not depend on the umask; wheel itself takes the times from SOURCE_DATE_EPOCH."""
+
+    def write_wheelfile(self, *arguments: str) -> None:
+        super().write_wheelfile(*arguments)
+        for path in Path(self.bdist_dir).rglob("*"):
+            path.chmod(0o755 if path.is_dir() or path.suffix == ".so" else 0o644)
 
 
 NATIVE = Pybind11Extension(
@@ -45,6 +88,7 @@ setup(
     package_data={
         "": ["py.typed", *(f"*.{kind}" for kind in ("cu", "cuh", "hpp", "cmake", "json", "md", "onnx", "css", "html", "js"))]
     },
+    exclude_package_data={"": ["LOG.md", "*.cpp", "*.h"]},
     ext_modules=[NATIVE],
-    cmdclass={"build_ext": BuildNative},
+    cmdclass={"build_ext": BuildNative, "sdist": PackSource, "bdist_wheel": PackWheel},
 )

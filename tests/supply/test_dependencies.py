@@ -9,6 +9,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from tests.supply.dependencies import ROOT, Package, licences_page, lock, packages, project, sbom
+from tests.supply.hashes import hashed_lock
 
 FOUND = packages()
 
@@ -33,6 +34,24 @@ def test_the_kept_lists_name_every_runtime_package() -> None:
     names = [package.name for package in FOUND if package.wanted_by == ("runtime",)]
     assert {"numpy", "openvino", "protobuf"} <= set(names)
     assert [name for name in names if not all(name in text for text in kept)] == []
+
+
+def test_the_hashed_lock_is_the_runtime_at_the_locked_versions() -> None:
+    hashed = (ROOT / "tests" / "lock-runtime.txt").read_text()
+    pins = re.findall(r"^\S+==\S+(?= \\$)", hashed, re.MULTILINE)
+    locked = (ROOT / "tests" / "lock.txt").read_text().splitlines()
+    assert pins == [line for line in locked if line.partition("==")[0] in {pin.partition("==")[0] for pin in pins}]
+    assert {package.name for package in FOUND if package.wanted_by == ("runtime",)} <= {pin.partition("==")[0] for pin in pins}
+    assert len(re.findall(r"^    --hash=sha256:[0-9a-f]{64}", hashed, re.MULTILINE)) >= len(pins)
+
+
+def test_the_hashed_lock_holds_the_hash_of_every_wheel() -> None:
+    def told(version: str, sha256: str) -> dict[str, object]:
+        archive = {"archive_info": {"hashes": {"sha256": sha256}}}
+        return {"install": [{"metadata": {"name": "Some_Part", "version": version}, "download_info": archive}]}
+
+    lines = hashed_lock([told("1.2", "bb"), told("1.2", "aa"), told("1.2", "aa")]).splitlines()[2:]
+    assert lines == ["some-part==1.2 \\", "    --hash=sha256:aa \\", "    --hash=sha256:bb"]
 
 
 def test_the_list_of_parts_is_cyclonedx() -> None:

@@ -1,0 +1,112 @@
+"""The sdist and the wheel: the same bytes whoever builds them, all that a run needs, and nothing else."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from tests.supply.dependencies import ROOT
+
+pytestmark = pytest.mark.slow
+
+FOLDERS = ("kernels", "engine", "export", "benchmarks", "training")
+#: Builds the sdist from the checkout in the working folder, and the wheel from the sdist, as `python -m build` does.
+BUILD = """
+import os, sys, tarfile
+from pathlib import Path
+from setuptools import build_meta
+os.umask(int(sys.argv[1], 8))
+packed = Path.cwd() / build_meta.build_sdist(str(Path.cwd()))
+tarfile.open(packed).extractall(Path.cwd(), filter="data")
+os.chdir(packed.name.removesuffix(".tar.gz"))
+build_meta.build_wheel("..")
+"""
+
+
+@dataclass(frozen=True)
+class Built:
+    """The two files of one build, and the folder that it was made in."""
+
+    sdist: Path
+    wheel: Path
+
+
+def start_build(checkout: Path, umask: str, seconds: int) -> subprocess.Popen[str]:
+    """Copy what git knows, set every file's time, and build in the background."""
+    names = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for name in filter(None, names.split("\0")):
+        if (ROOT / name).is_file():
+            (checkout / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(ROOT / name, checkout / name)
+            (checkout / name).chmod(0o666 & ~int(umask, 8))
+            os.utime(checkout / name, (seconds, seconds))
+    environment = {**os.environ, "SOURCE_DATE_EPOCH": "1700000000"}
+    command = [sys.executable, "-c", BUILD, umask]
+    return subprocess.Popen(command, cwd=checkout, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+@pytest.fixture(scope="module")
+def twice(tmp_path_factory: pytest.TempPathFactory) -> tuple[Built, Built]:
+    """Two builds that differ in folder, umask and the files' times."""
+    folder = tmp_path_factory.mktemp("builds")
+    checkouts = [folder / "one", folder / "another place" / "two"]
+    running = [start_build(checkouts[0], "022", 1_600_000_000), start_build(checkouts[1], "077", 1_650_000_001)]
+    for build in running:
+        output, _ = build.communicate()
+        assert build.returncode == 0, output
+    first, second = (Built(next(at.glob("*.tar.gz")), next(at.glob("*.whl"))) for at in checkouts)
+    return first, second
+
+
+def names_in(wheel: Path) -> set[str]:
+    with zipfile.ZipFile(wheel) as archive:
+        return set(archive.namelist())
+
+
+def test_two_builds_give_the_same_bytes(twice: tuple[Built, Built]) -> None:
+    first, second = twice
+    assert first.sdist.name == second.sdist.name
+    assert first.sdist.read_bytes() == second.sdist.read_bytes()
+    assert first.wheel.name == second.wheel.name
+    assert first.wheel.read_bytes() == second.wheel.read_bytes()
+
+
+def test_the_wheel_holds_every_file_of_the_packages_but_sources_and_results(twice: tuple[Built, Built]) -> None:
+    names = subprocess.run(["git", "ls-files", *FOLDERS], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    left_out = re.compile(r"kernels/native/[^/]+\.(cpp|h)|benchmarks/results/.*|[^/]+/LOG\.md")
+    wanted = {f"flare_trt/{name}" for name in names if (ROOT / name).is_file() and not left_out.fullmatch(name)}
+    found = {name for name in names_in(twice[0].wheel) if ".dist-info/" not in name}
+    native = {name for name in found if name.endswith(".so")}
+    assert len(native) == 1
+    assert found - native == wanted
+    assert {Path(name).suffix for name in found} >= {".onnx", ".cu", ".cuh", ".hpp", ".cmake", ".html", ".css", ".js", ".typed"}
+    assert {f"flare_trt/engine/models/default/{name}" for name in ("bundle.json", "MODEL_CARD.md")} <= found
+
+
+def test_the_wheel_is_small(twice: tuple[Built, Built]) -> None:
+    with zipfile.ZipFile(twice[0].wheel) as archive:
+        assert sum(member.file_size for member in archive.infolist()) < 6_000_000
+
+
+def test_the_compiled_kernels_name_no_folder_of_the_machine(twice: tuple[Built, Built]) -> None:
+    with zipfile.ZipFile(twice[0].wheel) as archive:
+        native = archive.read(next(name for name in archive.namelist() if name.endswith(".so")))
+    places = (twice[0].sdist.parent, ROOT, Path(sys.prefix) / "lib", Path.home())
+    assert [place for place in places if str(place).encode() in native] == []
+
+
+def test_the_sdist_holds_what_a_build_needs(twice: tuple[Built, Built]) -> None:
+    with tarfile.open(twice[0].sdist) as archive:
+        members = archive.getmembers()
+    names = {member.name.partition("/")[2] for member in members}
+    assert {"pyproject.toml", "setup.py", "LICENSE", "kernels/native/module.cpp", "kernels/native/threads.h"} <= names
+    assert [name for name in names if name.startswith(("tests", "benchmarks/results", "docs"))] == []
+    assert {(member.uid, member.gid, member.uname, member.mtime) for member in members} == {(0, 0, "", 1_700_000_000)}
