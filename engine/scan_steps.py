@@ -67,16 +67,18 @@ def scan_steps(
 ) -> Steps[Job, Scan, Segmentation, ScanReport]:
     """The steps for engine.batch. `read` is a `ct_reader`; `progress(job)` gives what is called at each tile."""
 
-    def read_job(job: Job) -> Scan:
-        return read_scan(job.scan, read, job.series)
-
     def segment(job: Job, scan: Scan) -> Segmentation:
         return segment_scan(segmenter, scan, progress(job))
 
     def write(job: Job, scan: Scan, found: Segmentation) -> ScanReport:
         return write_results(job, scan, found, segmenter.spec)
 
-    return Steps(read_job, segment, write)
+    return Steps(job_reader(read), segment, write)
+
+
+def job_reader(read: Callable[[SlabReader], Volume]) -> Callable[[Job], Scan]:
+    """The first of the steps alone."""
+    return lambda job: read_scan(job.scan, read, job.series)
 
 
 def read_scan(path: Path, read: Callable[[SlabReader], Volume], series: str | None = None) -> Scan:

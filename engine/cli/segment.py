@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from flare_trt.engine.batch import Outcome, run_in_turn, run_overlapped
+from flare_trt.engine.batch import Outcome, first_read_early, run_in_turn, run_overlapped
 from flare_trt.engine.cli.console import Console, organ_table, stage_table, where_it_ran
 from flare_trt.engine.cli.values import add_run_options, run_options
 from flare_trt.engine.default_model import default_model
 from flare_trt.engine.jobs import Destination, Job, is_finished, make_folders, plan_jobs
 from flare_trt.engine.options import RunOptions
 from flare_trt.engine.scan_report import ScanReport
-from flare_trt.engine.scan_steps import SegmentsScans, ct_reader, scan_steps
+from flare_trt.engine.scan_steps import Scan, SegmentsScans, ct_reader, job_reader, scan_steps
 from flare_trt.engine.segmenter import Segmenter, StageProgress
 
 CT_HELP = "a .nii or .nii.gz file, a folder of them, or a DICOM series (a folder or .zip); one or several"
@@ -50,8 +50,14 @@ def run(arguments: argparse.Namespace) -> int:
     options = run_options(arguments)
     if arguments.ray is not None:
         return _on_cluster(jobs, arguments, options, console)
-    with open_segmenter(arguments.model, options, console) as segmenter:
-        return segment_jobs(jobs, segmenter, options, console)
+    if options.max_memory_mb is not None:  # the networks' own memory is measured while they are opened
+        with open_segmenter(arguments.model, options, console) as segmenter:
+            return segment_jobs(jobs, segmenter, options, console)
+    with (
+        first_read_early(jobs, job_reader(ct_reader(None))) as read,
+        open_segmenter(arguments.model, options, console) as segmenter,
+    ):
+        return segment_jobs(jobs, segmenter, options, console, read)
 
 
 def open_segmenter(model: Path | None, options: RunOptions, console: Console) -> Segmenter:
@@ -62,11 +68,23 @@ def open_segmenter(model: Path | None, options: RunOptions, console: Console) ->
     return segmenter
 
 
-def segment_jobs(jobs: Sequence[Job], segmenter: SegmentsScans, options: RunOptions, console: Console) -> int:
-    """Run the jobs and tell what became of each; one by one under a memory budget. Returns the exit code."""
+def segment_jobs(
+    jobs: Sequence[Job],
+    segmenter: SegmentsScans,
+    options: RunOptions,
+    console: Console,
+    read: Callable[[Job], Scan] | None = None,
+) -> int:
+    """Run the jobs and tell what became of each; one by one under a memory budget. Returns the exit code.
+
+    `read` is given where the first scan's reading has begun already.
+    """
+    steps = scan_steps(segmenter, ct_reader(options.max_memory_mb), _progress_of(jobs, console))
+    if read is not None:
+        steps = replace(steps, read=read)
     teller = _Teller(console, len(jobs))
     run_jobs = run_overlapped if options.max_memory_mb is None else run_in_turn
-    run_jobs(jobs, scan_steps(segmenter, ct_reader(options.max_memory_mb), _progress_of(jobs, console)), teller.tell)
+    run_jobs(jobs, steps, teller.tell)
     return teller.sum_up()
 
 
