@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -12,30 +13,41 @@ from tests.gpu.findings import CouldNotDoError, Findings
 
 #: Folders that hold tests marked `gpu`; tests of other folders need packages that a GPU machine may lack.
 FOLDERS = ("tests/kernels", "tests/gpu")
-_MISSING = re.compile(r"ModuleNotFoundError: No module named '([\w.]+)'")
+_MISSING = re.compile(r"ModuleNotFoundError: No module named '(\w+)")
+#: So much of the end of a failed test's report is kept.
+_KEPT = 600
 
 
 class Collector:
-    """A pytest plugin that keeps each test's outcome and what could not be collected."""
+    """A pytest plugin that keeps each test's outcome, and why it or its module did not pass."""
 
     def __init__(self) -> None:
         self.outcomes: dict[str, str] = {}
         self.reasons: dict[str, str] = {}
-        self.not_collected: dict[str, str] = {}
 
     def pytest_runtest_logreport(self, report: Any) -> None:
         if report.when == "call" or report.outcome != "passed":
-            self.outcomes[report.nodeid] = report.outcome
-            if report.outcome != "passed":
-                self.reasons[report.nodeid] = str(report.longrepr)[-600:]
+            self._keep(report)
 
     def pytest_collectreport(self, report: Any) -> None:
         if report.failed:
-            self.not_collected[report.nodeid] = str(report.longrepr)
+            self._keep(report)
+
+    def _keep(self, report: Any) -> None:
+        text = report.longrepr[2] if report.skipped and isinstance(report.longrepr, tuple) else str(report.longrepr)
+        lacks = missing_package(text) if report.failed else None
+        self.outcomes[report.nodeid] = "not run" if lacks else report.outcome
+        self.reasons[report.nodeid] = f"no package {lacks}" if lacks else text[-_KEPT:].removeprefix("Skipped: ")
+
+
+def missing_package(text: str) -> str | None:
+    """The package of others that a failure says is not installed, or None where it failed for another reason."""
+    found = _MISSING.search(text)
+    return found[1] if found and found[1] not in ("flare_trt", "tests") and find_spec(found[1]) is None else None
 
 
 def run(findings: Findings, folders: tuple[str, ...] = FOLDERS, root: Path = ROOT) -> None:
-    """Run them. A failed test is a problem, and so is that none ran; a missing package of a test module is a note."""
+    """Run them. A failed test is a problem, and so is that none passed; a package that tests lack is a note."""
     if find_spec("pytest") is None:
         raise CouldNotDoError("GPU tests: pytest is not installed")
     import pytest
@@ -44,15 +56,9 @@ def run(findings: Findings, folders: tuple[str, ...] = FOLDERS, root: Path = ROO
     options = [f"--rootdir={root}", "-m", "gpu", "-p", "no:cacheprovider", "--continue-on-collection-errors", "--tb=short", "-q"]
     pytest.main([*options, *(str(root / folder) for folder in folders)], plugins=[collector])
     outcomes = list(collector.outcomes.values())
-    findings.data["counts"] = {name: outcomes.count(name) for name in ("passed", "failed", "skipped")}
-    for name, text in collector.not_collected.items():
-        missing = _MISSING.search(text)
-        told = findings.notes if missing else findings.problems
-        told.append(f"{name}: not collected: {'no package ' + missing[1] if missing else text[-600:]}")
-    for name, outcome in collector.outcomes.items():
-        if outcome == "failed":
-            findings.problems.append(f"{name}: {collector.reasons[name]}")
-    skipped = {collector.reasons[name].rpartition("Skipped: ")[2] for name, kind in collector.outcomes.items() if kind == "skipped"}
-    findings.notes += [f"skipped: {reason}" for reason in sorted(skipped)]
+    findings.data["counts"] = {name: outcomes.count(name) for name in ("passed", "failed", "skipped", "not run")}
+    told = Counter((outcome, collector.reasons[name]) for name, outcome in collector.outcomes.items())
+    findings.notes += [f"{kind}, {count}: {reason}" for (kind, reason), count in told.items() if kind in ("skipped", "not run")]
+    findings.problems += [f"{name}: {collector.reasons[name]}" for name, kind in collector.outcomes.items() if kind == "failed"]
     if "passed" not in outcomes and not findings.problems:
         findings.problems.append("no GPU test ran")
