@@ -8,6 +8,7 @@ from pathlib import Path
 
 from flare_trt.benchmarks.cascade_cli import cascade_table
 from flare_trt.benchmarks.floor_cli import floor_table
+from flare_trt.benchmarks.gpu_tables import gpu_tables
 from flare_trt.benchmarks.kernels_cli import kernel_table
 from flare_trt.benchmarks.peers import EXACT, NNUNET, NOT_COMPARED
 from flare_trt.benchmarks.peers_report import peer_table, ratio_lines, stage_table
@@ -102,6 +103,10 @@ def _roofline(result: Result, image: Path) -> str:
     return _parts(*parts)
 
 
+def _gpu(result: Result, image: Path) -> str:
+    return gpu_tables(result.data["steps"])
+
+
 def _scan(result: Result) -> str:
     scan = result.data["scan"]
     size = " x ".join(map(str, scan["shape_zyx"][::-1]))
@@ -148,6 +153,13 @@ SECTIONS = {
         "step moves and computes and the card's data sheet, beside the times and peaks that the paper measured on a Quadro RTX "
         "5000 (table 4; end to end). Peaks are the plan's, activations estimated, CUDA's context left out.",
         _roofline,
+    ),
+    "gpu": Section(
+        "On a real GPU",
+        "`make gpu`: parity with the CPU, kernels, whole scans and memory on one card. A kernel's bandwidth counts each array once "
+        "(kernels/cuda/cost.py) and its time holds the launch. Backend `torch-stand-in` belongs to the gate and is none of "
+        "flare-trt's: where it stands, times and memory of networks say nothing of TensorRT.",
+        _gpu,
     ),
     "metrics": Section(
         "Metrics", "NSD of a shifted label map, by us and by DeepMind's surface-distance in the same run.", _metrics

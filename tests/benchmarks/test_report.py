@@ -50,6 +50,19 @@ def peer(name: str, wall_s: float, **stages: float) -> dict[str, Any]:
 
 ROWS = [peer("nnU-Net", 20.0, **{"import": 4.0, "network": 10.0}), peer("flare-trt exact", 8.0, read=0.5, network=6.0)]
 ABSENT = {"name": "absent", "about": "x", "problem": "not installed: torch"}
+STEP = {"status": "done", "seconds": 1.0, "error": "", "problems": [], "notes": ["no package x"]}
+GPU_DATA = {
+    "networks": {
+        "backend": "tensorrt",
+        "networks": [
+            {"network": "fine", "precision": "fp32", "open_s": 9.0, "run_ms": 3.0, "largest_error_std": 1e-5, "equal_argmax": 1.0}
+        ],
+    },
+    "kernels": {
+        "copy_gb_s": {"device": 900.0, "up": 10.0, "down": 9.0},
+        "rows": [{"name": "blend", "us": 50.0, "gb_s": 700.0, "of_copy": 0.78}],
+    },
+}
 SCAN = {"case": "ts", "shape_zyx": [30, 20, 10]}
 POINTS = [
     {
@@ -76,6 +89,7 @@ DATA: dict[str, dict[str, Any]] = {
         "convolution_gflops": 215.0,
         "rows": [{"network": "fine", "gflop": 1103.3, "floor_s": 5.1, "measured_s": 5.4}],
     },
+    "gpu": {"steps": [STEP | {"name": name, "data": data} for name, data in GPU_DATA.items()]},
     "roofline": {"spacing_mm": [2.5, 0.8, 0.8], "organs_mm": [300, 200, 320], "rows": roofline_rows(TABLE_4[:1])},
     "metrics": {"structures": 12, "shape_zyx": [133, 512, 512], "ratio": 11.4, "ours_s": [0.3], "theirs_s": [3.4]},
     "kernels": {

@@ -42,7 +42,7 @@ def modules(devices: int = 1) -> dict[str, ModuleType]:
         driverGetVersion=lambda: 13020,
         getDeviceCount=lambda: devices,
         memGetInfo=lambda: ((1 << 34) - device_memory.POOL.used_bytes(), 1 << 34),
-        getDeviceProperties=lambda device: {"name": b"Fake GPU"},
+        getDeviceProperties=lambda device: {"name": b"Fake GPU", "totalGlobalMem": 1 << 34},
         CUDARuntimeError=device_streams.CUDARuntimeError,
     )
     cuda = _module(

@@ -32,7 +32,9 @@ def fake_gpu(request: pytest.FixtureRequest, cuda_library: Path) -> Iterator[Ker
         yield load("cuda")
 
 
-@pytest.fixture(params=[*KERNEL_DEVICES, *FAKE_GPUS])
+@pytest.fixture(
+    params=[pytest.param(name, marks=pytest.mark.gpu if name == "cuda" else ()) for name in (*KERNEL_DEVICES, *FAKE_GPUS)]
+)
 def kernels(request: pytest.FixtureRequest) -> Iterator[Kernels]:
     """A kernel device. Only the GPU may be missing: the native kernels have to be built where tests run."""
     if request.param in FAKE_GPUS:
