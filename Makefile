@@ -12,7 +12,7 @@ BINDINGS := $(patsubst %,build/tensorrt-bindings/%,11.4.0.106 10.16.1.11)
 TRITON_CLIENT := build/triton-client/2.73.0
 NATIVE := setup.py $(wildcard kernels/native/*.cpp kernels/native/*.h)
 
-.PHONY: demo test gates check lint types docs typing bench gpu viewer clean
+.PHONY: demo test gates check lint types docs typing bench gpu fuzz viewer clean
 
 # Segment an example CT with the small runtime: no torch, no nnunetv2.
 demo: $(VENV)/runtime.stamp
@@ -23,7 +23,8 @@ test: $(VENV)/dev.stamp $(BINDINGS) $(TRITON_CLIENT) typing
 
 # What of the GPU path can be checked without a GPU.
 gates: $(VENV)/dev.stamp $(BINDINGS) typing
-	$(BIN)/python -m pytest tests/fakes tests/kernels tests/engine/backends
+	$(BIN)/python -m pytest tests/fakes tests/kernels tests/engine/backends \
+		tests/engine/test_gpu_pipeline.py tests/engine/test_plan.py tests/engine/test_arrays.py
 
 # Everything that continuous integration holds a change to; the gates are among the tests.
 check: lint types docs test
@@ -35,11 +36,12 @@ lint: $(VENV)/dev.stamp
 types: $(VENV)/dev.stamp typing
 	MYPYPATH=build/typing $(BIN)/mypy $(PACKAGES:%=-p flare_trt.%)
 
-# The documentation site, in build/site; a warning fails it. The reference is made from a copy that is laid out as installed.
+# The documentation site, in build/site; a warning fails it (not with --quiet, which hides warnings from --strict too). The
+# reference is made from a copy that is laid out as installed.
 docs: $(VENV)/dev.stamp
 	@rm -rf build/api
 	$(BIN)/python setup.py --quiet build_py --build-lib build/api
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	PYTHONPATH= NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 # The sub-commands of the benchmarks; each needs its own scans and models.
 bench: $(VENV)/dev.stamp
@@ -49,6 +51,10 @@ bench: $(VENV)/dev.stamp
 gpu: $(VENV)/dev.stamp
 	$(PIP) --constraint tests/constraints.txt --editable '.[gpu]'
 	$(BIN)/python -m tests.gpu_gate out/gpu.json
+
+# Ten minutes of damaged inputs with a new seed; those that fail are kept in out/fuzz.
+fuzz: $(VENV)/dev.stamp typing
+	$(BIN)/python -m tests.fuzz --seconds 600
 
 # What `flare-trt view` draws with: fetched with npm, held to its checksum, never part of the source tree, bundled into wheels.
 viewer: typing

@@ -17,12 +17,12 @@ from flare_trt.kernels.host_memory import resident_bytes
 
 def main(bundle: Path, scan: Path, labels: Path, budget_mb: int) -> dict[str, float | str]:
     """Segment and write with this budget; budget 0 means none."""
-    import openvino  # noqa: F401  # part of the idle process
-
     from flare_trt.engine import Segmenter, read_ct, write_labels
+    from flare_trt.engine.backends.silent_import import load_openvino
     from flare_trt.engine.nifti import spool_ct
     from flare_trt.engine.options import RunOptions
 
+    load_openvino()  # part of the idle process
     idle = resident_bytes()
     read = spool_ct if budget_mb else read_ct
     try:

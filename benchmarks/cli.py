@@ -17,6 +17,8 @@ COMMANDS = {
     "budget": ("flare_trt.benchmarks.budget_cli", "is --max-memory kept, for long scans and for many classes?"),
     "body": ("flare_trt.benchmarks.body_cli", "write a whole-body scan: a real torso between phantom legs and head"),
     "cascade": ("flare_trt.benchmarks.cascade_cli", "the paper's Table 6: nnU-Net, without coarse, cascade exact and fast"),
+    "roofline": ("flare_trt.benchmarks.roofline_cli", "the least time of the paper's scans on some GPUs, planned, not measured"),
+    "endurance": ("flare_trt.benchmarks.endurance_cli", "many scans in one process: are memory, handles and threads flat?"),
     "tricks": ("flare_trt.benchmarks.tricks_cli", "what each trick of mode=fast saves, and what it does to the labels"),
     "report": ("flare_trt.benchmarks.report_cli", "write docs/benchmarks.md and its plots from the result files"),
 }

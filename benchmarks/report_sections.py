@@ -13,6 +13,7 @@ from flare_trt.benchmarks.peers import EXACT, NNUNET, NOT_COMPARED
 from flare_trt.benchmarks.peers_report import peer_table, ratio_lines, stage_table
 from flare_trt.benchmarks.result_file import Result
 from flare_trt.benchmarks.result_plots import draw_comparison, draw_scaling
+from flare_trt.benchmarks.roofline import roofline_stage_table, total_table
 from flare_trt.benchmarks.scaling_cli import exponent_line, series_table
 from flare_trt.benchmarks.tables import markdown_table
 from flare_trt.benchmarks.tricks_cli import tricks_table
@@ -90,6 +91,17 @@ def _kernels(result: Result, image: Path) -> str:
     return _parts(f"Threads of ours: {threads}; the peers run on one.", kernel_table(result.data["rows"]))
 
 
+def _roofline(result: Result, image: Path) -> str:
+    rows, (z, y, x), organs = result.data["rows"], result.data["spacing_mm"], result.data["organs_mm"]
+    assumed = f"Assumed: voxels of {x:g} x {y:g} x {z:g} mm, organs of {' x '.join(f'{mm:g}' for mm in organs)} mm (z, y, x)."
+    parts = [assumed]
+    for precision in ("fp16", "fp32"):
+        longest = [row for row in rows if row["precision"] == precision][-1]
+        parts += [f"Networks in {precision}:", total_table(rows, precision), f"Stages of {longest['case']}:"]
+        parts.append(roofline_stage_table(longest))
+    return _parts(*parts)
+
+
 def _scan(result: Result) -> str:
     scan = result.data["scan"]
     size = " x ".join(map(str, scan["shape_zyx"][::-1]))
@@ -130,6 +142,13 @@ SECTIONS = {
         _scaling,
     ),
     "floor": Section("The network's floor", "Operations of a forward pass over the measured rate for convolutions.", _floor),
+    "roofline": Section(
+        "Roofline of the GPU path",
+        "Not measured: this project never ran on a GPU. The least time that the planned work can take on a card, from what every "
+        "step moves and computes and the card's data sheet, beside the times and peaks that the paper measured on a Quadro RTX "
+        "5000 (table 4; end to end). Peaks are the plan's, activations estimated, CUDA's context left out.",
+        _roofline,
+    ),
     "metrics": Section(
         "Metrics", "NSD of a shifted label map, by us and by DeepMind's surface-distance in the same run.", _metrics
     ),

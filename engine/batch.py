@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -44,6 +45,21 @@ class Outcome(Generic[J, W]):
 
 #: Called once a job, in order, when it has been written or has failed.
 Tell = Callable[[Outcome[J, W]], None]
+
+
+@contextmanager
+def first_read_early(jobs: Sequence[J], read: Callable[[J], S]) -> Iterator[Callable[[J], S]]:
+    """Begin to read the first job at once, in a thread; yields a `read` that hands it out and reads every other job itself.
+
+    So a scan is unpacked while the networks are loaded.
+    """
+    with ThreadPoolExecutor(1, "read") as reader:
+        begun = {jobs[0]: reader.submit(read, jobs[0])}
+
+        def read_or_wait(job: J) -> S:
+            return begun.pop(job).result() if job in begun else read(job)
+
+        yield read_or_wait
 
 
 def run_in_turn(jobs: Sequence[J], steps: Steps[J, S, L, W], tell: Tell[J, W]) -> None:

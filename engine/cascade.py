@@ -6,6 +6,7 @@ box was probably cut, so the box grows on that side, and is given up for the who
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -142,7 +143,8 @@ def plan_pass(run: StageRun, frame: Frame, roi: Box | None = None) -> Pass:
     """Sizes and layout of a pass over the frame or its box `roi`. Raises BudgetError."""
     plan = plan_stage(run.stage, frame, roi)
     sessions = run.runner.sessions
-    footprint = Footprint(len(sessions), sessions[0].channels, frame.ct.array.dtype.itemsize, bool(run.stage.mirror_axes))
+    voxels, itemsize = math.prod(frame.ct.grid.shape_zyx), frame.ct.array.dtype.itemsize
+    footprint = Footprint(len(sessions), sessions[0].channels, voxels, itemsize, bool(run.stage.mirror_axes))
     layout = choose_layout(plan, footprint, run.budget_bytes).layout
     return Pass(run.stage, ImageSource.of(frame, run.stage.intensity), plan, layout)
 

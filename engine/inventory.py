@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from flare_trt.engine.backends.session import BACKENDS, backend_problem
+from flare_trt.engine.placement import GPU_ONLY
 from flare_trt.kernels import KERNEL_DEVICES, cuda_problem, native_problem
 
 #: Distributions whose versions matter to results; of those in one line the first that is installed is told.
@@ -22,6 +23,8 @@ _LIBRARIES = (
     ("onnxruntime-gpu", "onnxruntime"),
     ("cupy-cuda13x", "cupy-cuda12x", "cupy"),
     ("tensorrt",),
+    ("pydicom",),
+    ("highdicom",),
 )
 
 
@@ -61,7 +64,7 @@ def take_inventory() -> Inventory:
         platform=platform.platform(),
         devices=(Part("cpu", None, f"{len(os.sched_getaffinity(0))} cores for this process"), *_gpus(no_gpu)),
         kernels=tuple(Part(name, kernel_problems[name]) for name in KERNEL_DEVICES),
-        backends=tuple(Part(name, backend_problem(name)) for name in BACKENDS),
+        backends=tuple(Part(name, backend_problem(name, "cuda:0" if name in GPU_ONLY else "cpu")) for name in BACKENDS),
         libraries=_versions(),
     )
 

@@ -50,12 +50,13 @@ class StageMemory:
 
 @dataclass(frozen=True)
 class Footprint:
-    """What a stage brings to its pass: networks (folds), output channels, bytes of a stored source voxel, flips of its input."""
+    """What a stage brings to its pass: networks (folds), output channels, the scan's voxels and the bytes of each, flips."""
 
     folds: int
     channels: int
+    scan_voxels: int
     source_itemsize: int
-    mirrored: bool = False
+    mirrored: bool
 
 
 def stage_memory(plan: StagePlan, footprint: Footprint, layout: Layout) -> StageMemory:
@@ -73,7 +74,7 @@ def stage_memory(plan: StagePlan, footprint: Footprint, layout: Layout) -> Stage
         Buffer("weights ring", footprint.folds * ring * 2, "pass"),
         Buffer("Gaussian", patch * 2, "pass"),
         Buffer("labels of the pass", target, "pass"),
-        Buffer("labels on the scan", target, "pass"),
+        Buffer("labels on the scan", footprint.scan_voxels, "pass"),
         Buffer("source slab", chunk_source * footprint.source_itemsize, "resample"),
         Buffer("normalised slab", chunk_source * 4, "resample"),
         Buffer("slab resampled in plane", source_z * window_y * window_x * 4, "resample"),
@@ -98,7 +99,7 @@ def choose_layout(plan: StagePlan, footprint: Footprint, budget_bytes: int | Non
     left = budget_bytes or 0
     raise BudgetError(
         f"memory: a pass needs at least {least / MB:.0f} MB beside the network and the scan, {max(0, left) / MB:.0f} MB are left "
-        f"of the budget; raise --max-memory by {math.ceil((least - left) / MB)} MB or more"
+        f"to it; free {math.ceil((least - left) / MB)} MB, or raise --max-memory by as much"
     )
 
 

@@ -130,7 +130,7 @@ def _nearly_agree(sform: Matrix, qform: Matrix) -> bool:
     Flipping an axis changes neither but for rounding: a flipped sform with the qform's offset passes where the axes run along
     the world's, in ITK and here; for oblique axes ITK's answer hangs on the last bits of its own SVD (`affine_warnings` tells).
     """
-    if np.abs(sform[:3, 3] - qform[:3, 3]).max() > 1e-4:
+    if not (np.isfinite(sform).all() and np.isfinite(qform).all()) or np.abs(sform[:3, 3] - qform[:3, 3]).max() > 1e-4:
         return False
     left_s, values_s, _ = np.linalg.svd(sform[:3, :3])
     left_q, values_q, _ = np.linalg.svd(qform[:3, :3])

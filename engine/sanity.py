@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from flare_trt.engine.errors import InputError
 from flare_trt.engine.grid import Grid
 from flare_trt.engine.volume import Volume
 
@@ -26,6 +27,8 @@ _LEAST_TISSUE = 0.03
 _OFFSET_HU = 1024
 #: Usual voxel of a body CT, mm; outside this the unit or the header is likely wrong.
 _VOXEL_MM = (0.2, 15.0)
+#: No scan of a body is larger, mm: the longest axis (whole body: 2 m), and the other two (the widest bore: 0.9 m).
+_MOST_EXTENT_MM = (3000.0, 1500.0)
 #: What an abdominal scan covers at the least along each axis, mm.
 _LEAST_EXTENT_MM = 40.0
 
@@ -33,6 +36,23 @@ _LEAST_EXTENT_MM = 40.0
 def ct_warnings(ct: Volume) -> tuple[str, ...]:
     """What about this scan does not look like a CT in HU, in words; empty where all is well."""
     return _value_warnings(ct) + _grid_warnings(ct.grid)
+
+
+def require_body_size(grid: Grid) -> None:
+    """Refuse a grid that no body fills: resampled to a network's spacing it would take any amount of memory and time.
+
+    Raises InputError.
+    """
+    extent = [size * mm for size, mm in zip(grid.shape_zyx, grid.spacing_mm, strict=True)]
+    longest, second, _ = sorted(extent, reverse=True)
+    if longest > _MOST_EXTENT_MM[0] or second > _MOST_EXTENT_MM[1]:
+        covered = " x ".join(f"{mm / 1000:.3g}" for mm in extent)
+        spacing = " x ".join(f"{mm:g}" for mm in grid.spacing_mm)
+        most = " and ".join(f"{mm / 1000:g}" for mm in _MOST_EXTENT_MM)
+        raise InputError(
+            f"the scan covers {covered} m (z, y, x) with voxels of {spacing} mm, expected at most {most} m along its two longest "
+            "axes; correct the header"
+        )
 
 
 def _value_warnings(ct: Volume) -> tuple[str, ...]:

@@ -67,16 +67,18 @@ def scan_steps(
 ) -> Steps[Job, Scan, Segmentation, ScanReport]:
     """The steps for engine.batch. `read` is a `ct_reader`; `progress(job)` gives what is called at each tile."""
 
-    def read_job(job: Job) -> Scan:
-        return read_scan(job.scan, read, job.series)
-
     def segment(job: Job, scan: Scan) -> Segmentation:
-        return _segment(segmenter, scan, progress(job))
+        return segment_scan(segmenter, scan, progress(job))
 
     def write(job: Job, scan: Scan, found: Segmentation) -> ScanReport:
         return write_results(job, scan, found, segmenter.spec)
 
-    return Steps(read_job, segment, write)
+    return Steps(job_reader(read), segment, write)
+
+
+def job_reader(read: Callable[[SlabReader], Volume]) -> Callable[[Job], Scan]:
+    """The first of the steps alone."""
+    return lambda job: read_scan(job.scan, read, job.series)
 
 
 def read_scan(path: Path, read: Callable[[SlabReader], Volume], series: str | None = None) -> Scan:
@@ -87,6 +89,24 @@ def read_scan(path: Path, read: Callable[[SlabReader], Volume], series: str | No
         ct = read(source)
         warnings = source.warnings + ct_warnings(ct)
     return Scan(ct, source, warnings, watch.seconds["read"], memory)
+
+
+def segment_scan(segmenter: SegmentsScans, scan: Scan, progress: StageProgress | None) -> Segmentation:
+    """Segment a scan, and mark the coarse and the fine pass on its memory curve: the last coarse tile parts them."""
+    start_s = between_s = time.monotonic()
+
+    def noted(stage: str, done: int, total: int) -> None:
+        nonlocal between_s
+        if stage == "coarse":
+            between_s = time.monotonic()
+        if progress is not None:
+            progress(stage, done, total)
+
+    found = segmenter.segment(scan.ct, noted)
+    if between_s > start_s:
+        scan.memory.mark("coarse", start_s, between_s)
+    scan.memory.mark("fine", between_s, time.monotonic())
+    return found
 
 
 def write_results(job: Job, scan: Scan, found: Segmentation, spec: ModelSpec) -> ScanReport:
@@ -122,21 +142,3 @@ def write_results(job: Job, scan: Scan, found: Segmentation, spec: ModelSpec) ->
     elif job.report is not None:
         write_json(job.report, report.as_json())
     return report
-
-
-def _segment(segmenter: SegmentsScans, scan: Scan, progress: StageProgress | None) -> Segmentation:
-    """Segment a scan, and mark the coarse and the fine pass on its memory curve: the last coarse tile parts them."""
-    start_s = between_s = time.monotonic()
-
-    def noted(stage: str, done: int, total: int) -> None:
-        nonlocal between_s
-        if stage == "coarse":
-            between_s = time.monotonic()
-        if progress is not None:
-            progress(stage, done, total)
-
-    found = segmenter.segment(scan.ct, noted)
-    if between_s > start_s:
-        scan.memory.mark("coarse", start_s, between_s)
-    scan.memory.mark("fine", between_s, time.monotonic())
-    return found

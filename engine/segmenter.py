@@ -18,13 +18,16 @@ from flare_trt.engine.body import body_box
 from flare_trt.engine.bundle import Bundle, open_bundle
 from flare_trt.engine.cascade import Segmented, StageRun, plan_pass, segment_cascade, segment_whole
 from flare_trt.engine.device_scan import DeviceScan
+from flare_trt.engine.errors import BundleError
 from flare_trt.engine.frame import Frame, storage_warning
 from flare_trt.engine.grid import Grid
 from flare_trt.engine.memory import MB
+from flare_trt.engine.memory_left import obtainable_bytes
 from flare_trt.engine.options import RunOptions, stage_as_run
 from flare_trt.engine.placement import Placement, place
 from flare_trt.engine.predict import Runner
 from flare_trt.engine.report import RunReport
+from flare_trt.engine.sanity import require_body_size
 from flare_trt.engine.spec import ModelSpec, StageSpec
 from flare_trt.engine.spool import SpooledArray
 from flare_trt.engine.stopwatch import Stopwatch
@@ -71,8 +74,10 @@ class Segmenter:
     def segment(self, ct: Volume, progress: StageProgress | None = None) -> Segmentation:
         """Segment one CT (HU on its grid, see volume.ct_volume). The labels lie on the same grid.
 
-        `progress` may raise to stop between two tiles; the error passes through and the next scan is not harmed.
+        `progress` may raise to stop between two tiles; the error passes through and the next scan is not harmed. Raises InputError
+        for a grid that no body fills, BudgetError where the memory does not do.
         """
+        require_body_size(ct.grid)
         with self._lock, self._kernels.active():
             self._require_budget(ct)
             watch = Stopwatch()
@@ -109,9 +114,12 @@ class Segmenter:
         self.close()
 
     def _budget_bytes(self, ct: Volume) -> int | None:
-        """What is left for a pass: the budget without the networks and the scan, if that lies on the device that runs."""
+        """What is left for a pass: the budget without the networks and the scan, if that lies on the device that runs.
+
+        With no budget given, what this process can still get on a CPU.
+        """
         if self.options.max_memory_mb is None:
-            return None
+            return obtainable_bytes() if self.placement.device == "cpu" else None
         elsewhere = isinstance(ct.array, SpooledArray) or (self.placement.device != "cpu" and not isinstance(ct.array, DeviceScan))
         held = 0 if elsewhere else ct.array.nbytes
         return self.options.max_memory_mb * MB - self._network_bytes - held
@@ -165,7 +173,17 @@ def _stages(spec: ModelSpec) -> dict[str, StageSpec | None]:
 
 
 def _open_stage(bundle: Bundle, stage: StageSpec, placement: Placement) -> Sequence[Session]:
-    return [open_session(placement.backend, file, placement.session) for file in bundle.network_files(stage)]
+    sessions = []
+    for file in bundle.network_files(stage):
+        session = open_session(placement.backend, file, placement.session)
+        got, expected = (session.channels, *session.input_shape[2:]), (len(stage.channel_values), *stage.patch_zyx)
+        if got != expected:
+            raise BundleError(
+                f"{file.name}: got a network of {got[0]} channels and patch {got[1:]}, bundle.json says {expected[0]} "
+                f"(channel_values) and {expected[1:]} (patch_zyx); export it again"
+            )
+        sessions.append(session)
+    return sessions
 
 
 def _warm_up(sessions: dict[str, Sequence[Session]], kernels: Kernels, idle_bytes: int) -> int:

@@ -12,6 +12,9 @@ from flare_trt.kernels import Intensity
 #: Version of the bundle format. A reader refuses a newer one and still opens each older one.
 SCHEMA = 1
 
+#: Smallest and largest voxel that a network may ask for, mm: finer ones would make a scan of any size endless.
+SPACING_MM = (0.1, 50.0)
+
 Triple = tuple[int, int, int]
 
 
@@ -74,7 +77,9 @@ class StageSpec:
 
     def __post_init__(self) -> None:
         _require(bool(self.networks), "networks", "[]", "at least one network file")
-        _require(min(self.spacing_mm) > 0, "spacing_mm", self.spacing_mm, "three positive numbers of mm")
+        for spacing_mm in (self.spacing_mm, self.fast.spacing_mm or self.spacing_mm):
+            fits = min(spacing_mm) >= SPACING_MM[0] and max(spacing_mm) <= SPACING_MM[1]
+            _require(fits, "spacing_mm", spacing_mm, f"three numbers from {SPACING_MM[0]:g} to {SPACING_MM[1]:g} mm")
         _require(min(self.patch_zyx) > 0, "patch_zyx", self.patch_zyx, "three positive sizes")
         _require(
             sorted(self.transpose_forward) == [0, 1, 2], "transpose_forward", self.transpose_forward, "a permutation of 0, 1, 2"

@@ -28,7 +28,7 @@ def configuration_of(plans: JsonObject, name: str) -> JsonObject:
     visited: list[str] = []
     following: str | None = name
     while following is not None:
-        if following not in known:
+        if not isinstance(following, str) or following not in known:
             raise ExportError(f"plans.json: got the configuration {following!r}, expected one of {', '.join(known)}")
         if following in visited:
             raise ExportError(f"plans.json: inherits_from runs in a circle: {' > '.join([*visited, following])}")

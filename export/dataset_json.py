@@ -66,7 +66,7 @@ def _regions(dataset: JsonObject, values: dict[str, tuple[int, ...]]) -> Outputs
     order = dataset.get("regions_class_order", list)
     if len(order) != len(regions):
         raise ExportError(f"dataset.json: regions_class_order: got {len(order)} values, expected {len(regions)}, one a region")
-    if len(set(order)) != len(order) or not all(type(value) is int and 0 < value <= _MOST for value in order):
+    if not all(type(value) is int and 0 < value <= _MOST for value in order) or len(set(order)) != len(order):
         raise ExportError(f"dataset.json: regions_class_order: got {order}, expected different labels 1..{_MOST}")
     names = {value: _painted_name(name, group) for value, (name, group) in zip(order, regions.items(), strict=True)}
     return Outputs(names, tuple(order), "regions")

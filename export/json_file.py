@@ -32,11 +32,18 @@ class JsonObject:
         """The object of a key."""
         return JsonObject(self.get(key, dict), f"{self.where}.{key}")
 
+    def number(self, key: str) -> float:
+        """A finite number."""
+        value = self.get(key, object)
+        if not _is_number(value):
+            raise ExportError(f"{self.where}.{key}: got {value!r:.60}, expected a finite number")
+        return float(value)  # type: ignore[arg-type]  # a number, known
+
     def numbers(self, key: str) -> tuple[float, ...]:
-        """A list of numbers."""
+        """A list of finite numbers."""
         values = self.get(key, list)
-        if not all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in values):
-            raise ExportError(f"{self.where}.{key}: got {values!r:.60}, expected a list of numbers")
+        if not all(_is_number(v) for v in values):
+            raise ExportError(f"{self.where}.{key}: got {values!r:.60}, expected a list of finite numbers")
         return tuple(values)
 
     def triple(self, key: str) -> tuple[float, float, float]:
@@ -49,7 +56,16 @@ class JsonObject:
     def sizes(self, key: str) -> tuple[int, int, int]:
         """Three whole numbers, one a spatial axis."""
         z, y, x = self.triple(key)
+        if not all(float(size).is_integer() for size in (z, y, x)):
+            raise ExportError(f"{self.where}.{key}: got {[z, y, x]}, expected whole numbers")
         return int(z), int(y), int(x)
+
+
+def _is_number(value: object) -> bool:
+    """JSON's numbers as Python reads them: big ones may leave a float's range, and NaN is let through."""
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return False
+    return abs(value) < 1e30  # NaN is not
 
 
 def read_object(path: Path) -> JsonObject:

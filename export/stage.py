@@ -68,7 +68,7 @@ def _intensity(plans: JsonObject) -> Intensity:
     if key not in plans.data:
         key = "foreground_intensity_properties_by_modality"
     values = plans.child(key).child("0")
-    low, high, mean, std = (float(values.get(k, (int, float))) for k in ("percentile_00_5", "percentile_99_5", "mean", "std"))  # type: ignore[arg-type]
+    low, high, mean, std = (values.number(key) for key in ("percentile_00_5", "percentile_99_5", "mean", "std"))
     return Intensity(low, high, mean, std)
 
 

@@ -133,7 +133,7 @@ def test_no_module_is_named_like_a_library() -> None:
 
 
 def test_files_are_short() -> None:
-    sources = [path for path in tracked() if path.suffix in (".py", ".cpp", ".h", ".cu", ".cuh")]
+    sources = [path for path in tracked() if path.suffix in (".py", ".cpp", ".h", ".hpp", ".cu", ".cuh")]
     lines = {shown(path): len(path.read_text(encoding="utf-8").splitlines()) for path in sources}
     assert {name: count for name, count in lines.items() if count > FILE_LINES} == {}
 

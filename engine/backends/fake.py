@@ -20,7 +20,7 @@ from flare_trt.engine.grid import Shape
 _DOC_STRING, _GRAPH = b"\x32", b"\x3a"
 
 
-def problem() -> str | None:
+def problem(device: str = "cpu") -> str | None:
     """Why this backend cannot be used here: never."""
     return None
 

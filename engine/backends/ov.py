@@ -9,15 +9,16 @@ import numpy as np
 
 from flare_trt.engine.backends.ov_means import split_means
 from flare_trt.engine.backends.session import Session, SessionOptions, one_channel_shape, require_tile
+from flare_trt.engine.backends.silent_import import load_openvino
 from flare_trt.engine.errors import BundleError, DeviceError
 
 _PRECISIONS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
 
 
-def problem() -> str | None:
+def problem(device: str = "cpu") -> str | None:
     """Why this backend cannot be used here, or None."""
     try:
-        import openvino  # noqa: F401  # only whether it imports
+        load_openvino()
     except ImportError as error:
         return f"the package openvino cannot be imported ({error})"
     return None
@@ -37,8 +38,7 @@ class OpenVinoSession:
     device = "cpu"
 
     def __init__(self, onnx: Path, options: SessionOptions) -> None:
-        import openvino
-
+        openvino = load_openvino()
         core = openvino.Core()
         if options.precision == "bf16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
             raise DeviceError("backend openvino: this CPU has no bf16 arithmetic; use precision fp32")

@@ -10,10 +10,11 @@ from typing import Any, Literal, Protocol
 
 from flare_trt.engine.errors import BundleError, DeviceError
 
-#: Backend name -> module with `open_session(onnx, options) -> Session` and `problem() -> str | None`.
+#: Backend name -> module with `open_session(onnx, options) -> Session` and `problem(device) -> str | None`.
 BACKENDS = {
     "openvino": "flare_trt.engine.backends.ov",
     "onnxruntime": "flare_trt.engine.backends.ort",
+    "onnxruntime-tensorrt": "flare_trt.engine.backends.ort_trt",
     "tensorrt": "flare_trt.engine.backends.trt",
     "fake": "flare_trt.engine.backends.fake",
 }
@@ -62,10 +63,10 @@ def open_session(backend: str, onnx: Path, options: SessionOptions) -> Session:
     return session
 
 
-def backend_problem(backend: str) -> str | None:
-    """Why a backend of BACKENDS cannot be used here, or None."""
+def backend_problem(backend: str, device: str) -> str | None:
+    """Why a backend of BACKENDS cannot be used here on a device, or None."""
     try:
-        problem: str | None = import_module(BACKENDS[backend]).problem()
+        problem: str | None = import_module(BACKENDS[backend]).problem(device)
     except ModuleNotFoundError as error:
         return f"the package {error.name!r} is not installed; pip install it"
     return problem

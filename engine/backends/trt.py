@@ -25,9 +25,9 @@ _LOG = logging.getLogger(__name__)
 OLDEST_VERSION = (10, 12)
 
 
-def problem() -> str | None:
+def problem(device: str = "cuda:0") -> str | None:
     """Why this backend cannot be used here, or None."""
-    missing = cuda_problem()
+    missing = cuda_problem(_ordinal(device)) if device.startswith("cuda:") else f"got device {device}, expected cuda:N"
     if missing:
         return missing
     try:
@@ -50,23 +50,21 @@ def build_ahead(onnx: Path, options: SessionOptions) -> bool:
     _require_usable(options)
     import cupy
 
-    with cupy.cuda.Device(_ordinal(options)):
-        return not load_engine(onnx, options.precision, _ordinal(options)).was_cached
+    with cupy.cuda.Device(_ordinal(options.device)):
+        return not load_engine(onnx, options.precision, _ordinal(options.device)).was_cached
 
 
 def _require_usable(options: SessionOptions) -> None:
-    if not options.device.startswith("cuda:"):
-        raise DeviceError(f"backend tensorrt: got device {options.device}, expected cuda:N")
     if options.precision not in ("fp32", "fp16"):
         raise DeviceError(f"backend tensorrt: got precision {options.precision}, expected fp32 or fp16")
-    missing = problem() or cuda_problem(_ordinal(options))
+    missing = problem(options.device)
     if missing:
         raise DeviceError(f"backend tensorrt: {missing}")
 
 
-def _ordinal(options: SessionOptions) -> int:
+def _ordinal(device: str) -> int:
     """The N of cuda:N."""
-    return int(options.device.partition(":")[2])
+    return int(device.partition(":")[2])
 
 
 class TensorRtSession:
@@ -78,7 +76,7 @@ class TensorRtSession:
         import cupy
 
         self.device, self.precision = options.device, options.precision
-        self._gpu: Any = cupy.cuda.Device(_ordinal(options))
+        self._gpu: Any = cupy.cuda.Device(_ordinal(options.device))
         with self._gpu:
             self._network: _Network | None = _Network(onnx, options.precision, self._gpu.id)
             self._workspace = Workspace.of(self._gpu.id)

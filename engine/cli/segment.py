@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from flare_trt.engine.batch import Outcome, run_in_turn, run_overlapped
+from flare_trt.engine.batch import Outcome, first_read_early, run_in_turn, run_overlapped
 from flare_trt.engine.cli.console import Console, organ_table, stage_table, where_it_ran
 from flare_trt.engine.cli.values import add_run_options, run_options
 from flare_trt.engine.default_model import default_model
 from flare_trt.engine.jobs import Destination, Job, is_finished, make_folders, plan_jobs
 from flare_trt.engine.options import RunOptions
 from flare_trt.engine.scan_report import ScanReport
-from flare_trt.engine.scan_steps import SegmentsScans, ct_reader, scan_steps
+from flare_trt.engine.scan_steps import Scan, SegmentsScans, ct_reader, job_reader, scan_steps
 from flare_trt.engine.segmenter import Segmenter, StageProgress
 
 CT_HELP = "a .nii or .nii.gz file, a folder of them, or a DICOM series (a folder or .zip); one or several"
@@ -33,6 +33,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rtstruct", type=Path, metavar="DCM", help="contours too, a .dcm file for one DICOM scan, or a folder")
     parser.add_argument("--series", metavar="UID", help="the DICOM series to take, where a folder or zip holds several")
     parser.add_argument("--resume", action="store_true", help="leave out scans whose results are there and whole")
+    parser.add_argument("--ray", metavar="ADDRESS", help="use the workers of a Ray cluster: auto, or HOST:PORT of its head")
     add_run_options(parser)
 
 
@@ -47,8 +48,16 @@ def run(arguments: argparse.Namespace) -> int:
             return 0
     make_folders(jobs)
     options = run_options(arguments)
-    with open_segmenter(arguments.model, options, console) as segmenter:
-        return segment_jobs(jobs, segmenter, options, console)
+    if arguments.ray is not None:
+        return _on_cluster(jobs, arguments, options, console)
+    if options.max_memory_mb is not None:  # the networks' own memory is measured while they are opened
+        with open_segmenter(arguments.model, options, console) as segmenter:
+            return segment_jobs(jobs, segmenter, options, console)
+    with (
+        first_read_early(jobs, job_reader(ct_reader(None))) as read,
+        open_segmenter(arguments.model, options, console) as segmenter,
+    ):
+        return segment_jobs(jobs, segmenter, options, console, read)
 
 
 def open_segmenter(model: Path | None, options: RunOptions, console: Console) -> Segmenter:
@@ -59,14 +68,32 @@ def open_segmenter(model: Path | None, options: RunOptions, console: Console) ->
     return segmenter
 
 
-def segment_jobs(jobs: Sequence[Job], segmenter: SegmentsScans, options: RunOptions, console: Console) -> int:
-    """Run the jobs and tell what became of each; one by one under a memory budget. Returns the exit code."""
+def segment_jobs(
+    jobs: Sequence[Job],
+    segmenter: SegmentsScans,
+    options: RunOptions,
+    console: Console,
+    read: Callable[[Job], Scan] | None = None,
+) -> int:
+    """Run the jobs and tell what became of each; one by one under a memory budget. Returns the exit code.
+
+    `read` is given where the first scan's reading has begun already.
+    """
+    steps = scan_steps(segmenter, ct_reader(options.max_memory_mb), _progress_of(jobs, console))
+    if read is not None:
+        steps = replace(steps, read=read)
     teller = _Teller(console, len(jobs))
     run_jobs = run_overlapped if options.max_memory_mb is None else run_in_turn
-    run_jobs(jobs, scan_steps(segmenter, ct_reader(options.max_memory_mb), _progress_of(jobs, console)), teller.tell)
-    if len(jobs) > 1:
-        console.line(f"{len(jobs) - teller.failed} of {len(jobs)} scans segmented, {teller.failed} failed")
-    return 1 if teller.failed else 0
+    run_jobs(jobs, steps, teller.tell)
+    return teller.sum_up()
+
+
+def _on_cluster(jobs: Sequence[Job], arguments: argparse.Namespace, options: RunOptions, console: Console) -> int:
+    from flare_trt.engine.cluster.ray_pool import segment_on_ray
+
+    teller = _Teller(console, len(jobs))
+    segment_on_ray(jobs, arguments.ray, arguments.model, options, teller.tell)
+    return teller.sum_up()
 
 
 @dataclass
@@ -90,6 +117,12 @@ class _Teller:
         found = sum(organ.voxels > 0 for organ in report.organs)
         seconds = sum(report.run.stages.values())
         self.console.line(f"{outcome.job.labels}: {found} of {len(report.organs)} structures in {seconds:.1f} s")
+
+    def sum_up(self) -> int:
+        """Print the last line of a batch. Returns the exit code."""
+        if self.jobs > 1:
+            self.console.line(f"{self.jobs - self.failed} of {self.jobs} scans segmented, {self.failed} failed")
+        return 1 if self.failed else 0
 
 
 def _unfinished(jobs: Sequence[Job], console: Console) -> tuple[Job, ...]:

@@ -6,10 +6,11 @@ import argparse
 import logging
 from pathlib import Path
 
+from flare_trt.engine.cli.console import Console
+from flare_trt.engine.cli.segment import open_segmenter
 from flare_trt.engine.cli.values import add_run_options, memory_mb, run_options
 from flare_trt.engine.errors import ServiceError
 from flare_trt.engine.memory import MB
-from flare_trt.engine.segmenter import Segmenter
 from flare_trt.engine.serve.access import Door, read_token
 from flare_trt.engine.serve.limits import Limits
 from flare_trt.engine.serve.server import serve
@@ -19,7 +20,9 @@ from flare_trt.engine.serve.steps import upload_steps
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     limits = Limits()
-    parser.add_argument("--model", required=True, type=Path, metavar="BUNDLE", help="a model bundle: a folder or a .zip")
+    parser.add_argument(
+        "--model", type=Path, metavar="BUNDLE", help="a model bundle: a folder or a .zip; default: what comes with the package"
+    )
     parser.add_argument(
         "--host", default="127.0.0.1", help="address to listen on (%(default)s); any but this machine's needs a token"
     )
@@ -48,13 +51,10 @@ def run(arguments: argparse.Namespace) -> int:
     logging.getLogger("flare_trt").setLevel(logging.INFO)
     limits = Limits(arguments.queue, arguments.max_upload * MB, arguments.timeout)
     options = run_options(arguments)
-    with Segmenter.open(arguments.model, options) as segmenter:
-        serve(upload_steps(segmenter, options.max_memory_mb), door, limits, _announce)
+    console = Console()
+    with open_segmenter(arguments.model, options, console) as segmenter:
+        serve(upload_steps(segmenter, options.max_memory_mb), door, limits, lambda address: console.line(f"listening on {address}"))
     return 0
-
-
-def _announce(address: str) -> None:
-    print(f"listening on {address}", flush=True)
 
 
 def _require_extra() -> None:

@@ -55,7 +55,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     """Add one argument a field of RunOptions."""
     parser.add_argument("--mode", choices=("exact", "fast"), default="exact", help="exact: what nnU-Net gives; fast: may differ")
     parser.add_argument("--device", type=device, default="auto", metavar="auto|cpu|cuda:N", help="default: auto")
-    parser.add_argument("--backend", help="openvino, onnxruntime or tensorrt; default: the device's own")
+    parser.add_argument("--backend", help="openvino, onnxruntime, tensorrt or onnxruntime-tensorrt; default: the device's own")
     parser.add_argument(
         "--max-memory", type=memory_mb, metavar="SIZE", help="memory above the idle process, e.g. 1500MB; scans then run one by one"
     )

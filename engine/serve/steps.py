@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
-from flare_trt.engine.atomic_file import write_json
 from flare_trt.engine.jobs import Job
-from flare_trt.engine.scan_steps import SegmentsScans, ct_reader, write_results
+from flare_trt.engine.scan_steps import SegmentsScans, ct_reader, scan_steps
 from flare_trt.engine.serve.served_job import ServedJob
 from flare_trt.engine.serve.uploads import take_scan
 
@@ -19,12 +17,13 @@ def upload_steps(segmenter: SegmentsScans, max_memory_mb: int | None) -> Segment
     """The steps with an open segmenter; `max_memory_mb` is its budget, which large scans are kept on the disk for."""
     read = ct_reader(max_memory_mb)
 
-    def segment(job: ServedJob) -> None:
-        scan = take_scan(job.upload, read)
-        job.require_wanted()
-        found = segmenter.segment(scan.ct, job.on_tile)
-        report = write_results(Job(job.upload, job.labels), scan, found, segmenter.spec)
-        job.require_wanted()
-        write_json(job.report, replace(report, scan=job.upload.name, labels=job.labels.name).as_json())
+    def segment(served: ServedJob) -> None:
+        job = Job(served.upload, served.labels, served.report)
+        steps = scan_steps(segmenter, read, lambda job: served.on_tile)
+        scan = take_scan(job.scan, read)
+        served.require_wanted()
+        found = steps.segment(job, scan)
+        steps.write(job, scan, found)
+        served.require_wanted()
 
     return segment

@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 
 from flare_trt.benchmarks import report_cli
+from flare_trt.benchmarks.paper import TABLE_4
 from flare_trt.benchmarks.report import write_report
 from flare_trt.benchmarks.report_sections import SECTIONS
 from flare_trt.benchmarks.result_file import Result
+from flare_trt.benchmarks.roofline import roofline_rows
 from flare_trt.engine.errors import InputError
 
 pytest.importorskip("matplotlib")
@@ -74,6 +76,7 @@ DATA: dict[str, dict[str, Any]] = {
         "convolution_gflops": 215.0,
         "rows": [{"network": "fine", "gflop": 1103.3, "floor_s": 5.1, "measured_s": 5.4}],
     },
+    "roofline": {"spacing_mm": [2.5, 0.8, 0.8], "organs_mm": [300, 200, 320], "rows": roofline_rows(TABLE_4[:1])},
     "metrics": {"structures": 12, "shape_zyx": [133, 512, 512], "ratio": 11.4, "ours_s": [0.3], "theirs_s": [3.4]},
     "kernels": {
         "threads": 0,
@@ -113,6 +116,8 @@ def test_every_kind_has_its_section_with_numbers_and_origin(tmp_path: Path) -> N
     assert "stages: exponent 1.00" in text
     assert "11.4 times faster" in text
     assert "Threads of ours: 2" in text
+    assert "voxels of 0.8 x 0.8 x 2.5 mm" in text
+    assert "| fine network " in text
     assert "| blend  | 20.0      | NumPy | 300 " in text
     images = {path.name for path in (tmp_path / "img").iterdir()}
     assert images == {f"{name}-case.svg" for name in ("peers", "nnunet", "cascade", "scaling")}

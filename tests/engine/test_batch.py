@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
-from flare_trt.engine.batch import Outcome, Steps, run_in_turn, run_overlapped
+from flare_trt.engine.batch import Outcome, Steps, first_read_early, run_in_turn, run_overlapped
 from flare_trt.engine.errors import InputError, OutputError
 
 RUNNERS = [run_in_turn, run_overlapped]
@@ -143,3 +143,25 @@ def test_few_scans_are_held_at_once() -> None:
         run(range(40), recorder.steps, recorder.tell)
         assert recorder.most_held <= most
     assert recorder.most_held > 1
+
+
+def test_the_first_job_is_read_before_it_is_asked_for_and_once() -> None:
+    begun, read = threading.Event(), list[int]()
+
+    def reads(job: int) -> str:
+        read.append(job)
+        begun.set()
+        return f"scan {job}"
+
+    with first_read_early([1, 2], reads) as read_job:
+        assert begun.wait(10)
+        assert [read_job(1), read_job(2), read_job(1)] == ["scan 1", "scan 2", "scan 1"]
+    assert read == [1, 2, 1]
+
+
+def test_an_error_of_the_early_reading_comes_when_it_is_asked_for() -> None:
+    def fails(job: int) -> str:
+        raise InputError("no scan")
+
+    with first_read_early([1], fails) as read_job, pytest.raises(InputError, match="no scan"):
+        read_job(1)

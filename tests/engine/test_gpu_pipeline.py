@@ -52,6 +52,21 @@ def test_labels_equal_those_of_the_cpu(gpu: None, bundle: Path, ct: Volume) -> N
     assert (on_gpu.labels.array == on_cpu.labels.array).mean() > 0.9999
 
 
+def test_a_cascade_goes_the_cpu_s_way(gpu: None, tmp_path: Path, ct: Volume) -> None:
+    bundle = write_tiny_bundle(tmp_path / "two", coarse=True)
+    on_cpu, on_gpu = (segment(bundle, options, ct) for options in (CPU, GPU))
+    assert on_gpu.report.roi == on_cpu.report.roi
+    assert on_gpu.report.tiles == on_cpu.report.tiles
+    assert (on_gpu.labels.array == on_cpu.labels.array).mean() > 0.9999
+
+
+def test_a_fault_in_one_kernel_shows_in_the_labels(gpu: None, bundle: Path, ct: Volume) -> None:
+    fault = shim_build.edited("ring.cu", "(start + voxel.z) % ring_z", "(start + voxel.z + 1) % ring_z")
+    with fake_cupy.installed(shim_build.build("flare_host.cpp", shim_build.LIBRARY, fault)):
+        on_gpu = segment(bundle, GPU, ct)
+    assert (on_gpu.labels.array == segment(bundle, CPU, ct).labels.array).mean() < 0.999
+
+
 def test_fast_runs_in_fp16(gpu: None, bundle: Path, ct: Volume) -> None:
     on_cpu, on_gpu = (segment(bundle, replace(options, mode="fast"), ct) for options in (CPU, GPU))
     assert on_gpu.report.precision == "fp16"

@@ -84,6 +84,49 @@ def test_what_is_refused(folder: Path, tmp_path: Path) -> None:
             assert plan_jobs(inputs, destination)
 
 
+def test_the_case_in_a_name(folder: Path, tmp_path: Path) -> None:
+    jobs = plan_jobs([folder], Destination(tmp_path / "{case}_labels.nii", tmp_path / "r" / "{case}.report.json"))
+    assert [job.labels.name for job in jobs] == ["a_labels.nii", "b_labels.nii", "c_0001_labels.nii"]
+    assert [job.report and job.report.name for job in jobs] == ["a.report.json", "b.report.json", "c_0001.report.json"]
+
+
+def test_dicom_is_one_scan_a_folder_or_zip(tmp_path: Path) -> None:
+    series = tmp_path / "series" / "deep"
+    series.mkdir(parents=True)
+    (series / "slice").write_bytes(bytes(128) + b"DICM")
+    (tmp_path / "b.zip").touch()
+    jobs = plan_jobs([tmp_path / "series", tmp_path / "b.zip"], Destination(tmp_path / "out", rtstruct=tmp_path / "rt"))
+    assert [(job.labels.name, job.rtstruct and job.rtstruct.name) for job in jobs] == [
+        ("series.nii.gz", "series.dcm"),
+        ("b.nii.gz", "b.dcm"),
+    ]
+
+
+def test_what_is_refused_of_dicom(folder: Path, tmp_path: Path) -> None:
+    one = folder / "a.nii"
+    series = tmp_path / "series"
+    series.mkdir()
+    (series / "slice").write_bytes(bytes(128) + b"DICM")
+    (tmp_path / "b.zip").touch()
+    for inputs, destination, uid, error, message in (
+        ([one], Destination(tmp_path / "x.dcm"), None, OutputError, "DICOM output needs a DICOM scan"),
+        ([one], Destination(tmp_path / "x.nii", rtstruct=tmp_path / "x.dcm"), None, OutputError, "DICOM output needs"),
+        ([one], Destination(tmp_path / "x.nii"), "1.2", InputError, "leave --series out"),
+        (
+            [series, tmp_path / "b.zip"],
+            Destination(tmp_path / "out"),
+            "1.2",
+            InputError,
+            "--series chooses one series, got 2 scans",
+        ),
+        ([series], Destination(series / "x.nii.gz"), None, OutputError, "would overwrite a scan or lie inside it"),
+        ([series], Destination(series / "slice.dcm"), None, OutputError, "would overwrite a scan or lie inside it"),
+        ([tmp_path / "b.zip"], Destination(tmp_path / "x.nii.gz"), None, InputError, "not a zip that can be read"),
+    ):
+        with pytest.raises(error, match=message):
+            plan_jobs(inputs, destination, uid)
+
+
 def test_a_scan_is_not_overwritten_through_another_name(folder: Path, tmp_path: Path) -> None:
     (folder / "e.nii.gz").touch()
     (tmp_path / "alias").symlink_to(folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -35,8 +36,8 @@ def write_network(path: Path) -> Path:
     return path
 
 
-def write_tiny_bundle(folder: Path) -> Path:
-    """A one-stage bundle folder, `folder`."""
+def write_tiny_bundle(folder: Path, coarse: bool = False) -> Path:
+    """A bundle folder, `folder`, of one stage or of two with the same network."""
     stage = StageSpec(
         networks=(NetworkFile("fine.onnx"),),
         spacing_mm=(3.0, 2.0, 2.0),
@@ -46,5 +47,9 @@ def write_tiny_bundle(folder: Path) -> Path:
     )
     spec = ModelSpec(schema=1, name="tiny", labels=LABELS, fine=stage, provenance=Provenance("made by a test", "CC0-1.0"))
     network = write_network(folder.with_suffix(".source.onnx"))
-    write_bundle(spec, {"fine.onnx": network}, folder)
+    files = {"fine.onnx": network}
+    if coarse:
+        first = replace(stage, networks=(NetworkFile("coarse.onnx"),), spacing_mm=(4.0, 3.1, 2.9), tile_step=1.0)
+        spec, files = replace(spec, coarse=first), {**files, "coarse.onnx": network}
+    write_bundle(spec, files, folder)
     return folder

@@ -90,7 +90,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"normalization_schemes": ["CTNormalization"] * 2}, "normalization_schemes: got"),
     ({"previous_stage": "3d_lowres"}, "previous_stage: got '3d_lowres', expected None.*use --coarse and --fine"),
     ({"spacing": [3.0, 3.0]}, "spacing: got 2 values, expected 3; only 3-D configurations"),
-    ({"patch_size": [32, "48", 40]}, "patch_size: got .*, expected a list of numbers"),
+    ({"patch_size": [32, "48", 40]}, "patch_size: got .*, expected a list of finite numbers"),
     ({"resampling_fn_data": "resample_torch_fornnunet"}, "resampling_fn_data: got 'resample_torch_fornnunet'.*resample_torch"),
     ({"resampling_fn_probabilities": "no_resampling_hack"}, "resampling_fn_probabilities: got 'no_resampling_hack'"),
     ({"resampling_fn_data_kwargs": {"mode": "torch"}}, "resampling_fn_data_kwargs: got mode, expected only"),

@@ -29,12 +29,12 @@ def write_noise_bundle(folder: Path, orientation: str = "SPL") -> Path:
         mirror_axes=(0, 2),
     )
     spec = ModelSpec(1, "noise", LABELS, stage, Provenance("made by a test", "CC0-1.0"))
-    files = {name: _write_network(folder.with_suffix(f".{name}"), seed) for seed, name in enumerate(networks)}
+    files = {name: write_noise_network(folder.with_suffix(f".{name}"), seed) for seed, name in enumerate(networks)}
     write_bundle(spec, files, folder)
     return folder
 
 
-def _write_network(path: Path, seed: int) -> Path:
+def write_noise_network(path: Path, seed: int) -> Path:
     """Two 3 x 3 x 3 convolutions, each normalised and leaky, and one of 1 x 1 x 1 to the logits."""
     import onnx
     from onnx import TensorProto, helper, numpy_helper

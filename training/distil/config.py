@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from flare_trt.engine import strict_json
+from flare_trt.engine.errors import InputError
 from flare_trt.kernels import Intensity
 from flare_trt.training.distil.network import NetworkConfig, Triple
 from flare_trt.training.distil.warp import Vector, WarpRange
@@ -62,7 +63,12 @@ class ScheduleConfig:
 
 @dataclass(frozen=True)
 class DistilConfig:
-    """One student. `start_from_teacher` takes the teacher's own weights as the first ones."""
+    """One student. `start_from_teacher` takes the teacher's own weights as the first ones.
+
+    `teacher_share` of them is in the weights that are bundled, the rest is the student's: on the straight line between start
+    and end of training lie networks that keep what the teacher knew and have most of what was learnt (Wortsman et al. 2022,
+    Robust fine-tuning of zero-shot models).
+    """
 
     name: str
     spacing_mm: Vector
@@ -74,7 +80,15 @@ class DistilConfig:
     mix: MixConfig = MixConfig()
     network: NetworkConfig = field(default_factory=NetworkConfig)
     start_from_teacher: bool = True
+    teacher_share: float = 0.0
     seed: int = 1
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.teacher_share < 1 or (self.teacher_share and not self.start_from_teacher):
+            raise InputError(
+                f"{self.name}: teacher_share: got {self.teacher_share} with start_from_teacher {self.start_from_teacher}, "
+                "expected a share in [0, 1), and 0 for a student that starts from random weights"
+            )
 
 
 def read_config(path: Path, data: Path) -> DistilConfig:

@@ -46,7 +46,7 @@ def write_nnunet_folder(onnx: Path, spec: ModelSpec, folder: Path) -> None:
         "network_weights": network.state_dict(),
         "init_args": {"configuration": "3d_fullres"},
         "trainer_name": "nnUNetTrainer",
-        "inference_allowed_mirroring_axes": None,
+        "inference_allowed_mirroring_axes": (0, 1, 2),  # what nnUNetTrainer takes by default
     }
     torch.save(checkpoint, folder / "fold_0" / "checkpoint_final.pth")
 

@@ -17,18 +17,24 @@ from flare_trt.training.distil.network import SeparableUNet, network_from_onnx
 
 @dataclass(frozen=True)
 class Student:
-    """A configuration and a checkpoint of its run; without one, the teacher's own weights at the student's spacing."""
+    """A configuration and a checkpoint of its run; without one, the teacher's own weights at the student's spacing.
+
+    With a `teacher_share` in the configuration, the averaged weights are mixed with the teacher's.
+    """
 
     config: DistilConfig
     checkpoint: Path | None
 
     def network(self) -> SeparableUNet:
-        """The averaged weights in evaluation mode. Raises InputError for a missing checkpoint."""
-        if self.checkpoint is None:
+        """The weights that are bundled, in evaluation mode. Raises InputError for a missing checkpoint."""
+        share = 1.0 if self.checkpoint is None else self.config.teacher_share
+        if share:
             network = network_from_onnx(Path(self.config.teacher.onnx), self.config.network)
         else:
             network = SeparableUNet(self.config.network)
-            network.load_state_dict(self._content(self.checkpoint)["averaged"])
+        if self.checkpoint is not None:
+            learnt, start = self._content(self.checkpoint)["averaged"], network.state_dict()
+            network.load_state_dict({name: share * start[name] + (1 - share) * learnt[name] for name in start})
         network.eval()
         return network
 
@@ -36,7 +42,10 @@ class Student:
     def origin(self) -> str:
         """Where the weights come from, in words."""
         start = "the weights of the FLARE25 teacher" if self.config.start_from_teacher else "random weights"
-        return f"{start}, unchanged" if self.steps == 0 else f"{start}, distilled for {self.steps} steps"
+        if self.steps == 0:
+            return f"{start}, unchanged"
+        mixed = f" and mixed with {self.config.teacher_share:.0%} of its start" if self.config.teacher_share else ""
+        return f"{start}, distilled for {self.steps} steps{mixed}"
 
     @property
     def steps(self) -> int:

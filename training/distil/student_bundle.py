@@ -19,8 +19,9 @@ from flare_trt.training.distil.scans import ORIENTATION
 from flare_trt.training.distil.student import Student
 from flare_trt.training.prepare.vouching import ORGANS
 
-#: What a student may do faster: fewer overlaps, linear resampling.
-FAST_STEP = {"coarse": 1.0, "fine": 0.75}
+#: Tiles of the coarse stage lie side by side (paper, section 2.2); docs/benchmarks.md tells what mode=fast gains and loses.
+TILE_STEP = {"coarse": 1.0, "fine": 0.5}
+FAST = {"coarse": FastSpec(), "fine": FastSpec(tile_step=0.75)}
 #: The repository and the wheel carry the networks.
 MOST_BYTES = 2 << 20
 
@@ -74,5 +75,6 @@ def _stage(name: str, config: DistilConfig) -> StageSpec:
         channel_values=tuple(range(config.network.channels)),
         orientation=ORIENTATION,
         separate_z=False,  # the students learn from images that are resampled along all axes at once
-        fast=FastSpec(tile_step=FAST_STEP[name], image_order=1),
+        tile_step=TILE_STEP[name],
+        fast=FAST[name],
     )

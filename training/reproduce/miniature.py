@@ -75,8 +75,8 @@ def _coarser(source: Path) -> tuple[Volume, Volume]:
     z, y, x = (max(1, round(n * mm / to)) for n, mm, to in zip(ct.grid.shape_zyx, ct.grid.spacing_mm, SPACING_MM, strict=True))
     spacing = tuple(n * mm / m for n, mm, m in zip(ct.grid.shape_zyx, ct.grid.spacing_mm, (z, y, x), strict=True))
     grid = Grid((z, y, x), (spacing[0], spacing[1], spacing[2]), ct.grid.origin_mm, ct.grid.direction)
-    at_z, at_y, at_x = (Span.whole(n, m) for n, m in zip(ct.grid.shape_zyx, (z, y, x), strict=True))
-    spans = (at_z, at_y, at_x)
+    depth, height, width = ct.grid.shape_zyx
+    spans = Span.whole(depth, z), Span.whole(height, y), Span.whole(width, x)
     kernels, hu = load("reference"), np.ascontiguousarray(ct.array, np.float32)
     image = kernels.resample_spline(hu, spans, (1, 1, 1), kernels.value_range(hu))
     nearest = kernels.resample_spline(labels.astype(np.float32), spans, (0, 0, 0), (0.0, 255.0))

@@ -150,10 +150,12 @@ def test_a_report_of_one_scan_by_its_ending_and_nothing_of_the_patient(scans: Pa
 
 
 @pytest.mark.usefixtures("fake")
-def test_a_page_is_for_one_scan(scans: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_page_is_for_one_scan_or_named_by_it(scans: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["segment", str(scans), "-o", str(tmp_path / "out"), "--model", "m", "--report", str(tmp_path / "r.html")]
     assert main(words) == 1
     assert "this names one file" in capsys.readouterr().err
+    assert main([*words[:-1], str(tmp_path / "{case}.html")]) == 0
+    assert [path.read_text()[:15] for path in sorted(tmp_path.glob("case?.html"))] == ["<!DOCTYPE html>"] * 3
 
 
 @pytest.mark.parametrize("memory", [[], ["--max-memory", "2GB"]])

@@ -59,6 +59,7 @@ def running(bundle: Path, tmp_path: Path) -> Iterator[Running]:
         text=True,
     )
     assert process.stdout is not None
+    assert process.stdout.readline().startswith("model  fake ")
     found = re.fullmatch(r"listening on http://0\.0\.0\.0:(\d+)\n", process.stdout.readline())
     assert found is not None, process.communicate()[1]
     headers = {**UPLOAD, "authorization": f"Bearer {TOKEN}"}

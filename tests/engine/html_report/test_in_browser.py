@@ -6,18 +6,19 @@ from pathlib import Path
 
 import pytest
 from tests.browser import chromium
-from tests.engine.html_report.test_page import COLOURS, EVIL, pictures, report
+from tests.engine.html_report.test_page import COLOURS, hostile, pictures, report
 
 from flare_trt.engine.html_report.page import report_page
+from flare_trt.engine.scan_report import ScanReport
 
 
-@pytest.mark.parametrize("name", ["case_0000.nii.gz", EVIL], ids=["plain", "hostile"])
-def test_it_opens_from_the_disk(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("given", [report(), hostile()], ids=["plain", "hostile"])
+def test_it_opens_from_the_disk(given: ScanReport, tmp_path: Path) -> None:
     page = tmp_path / "report.html"
-    page.write_text(report_page(report(name), COLOURS, pictures()), encoding="utf-8")
+    page.write_text(report_page(given, COLOURS, pictures()), encoding="utf-8")
     with chromium(tmp_path / "profile") as browser:
         browser.get(page.as_uri())
-        assert browser.find_element("css selector", "h1").text == name
+        assert browser.find_element("css selector", "h1").text == given.scan
         shown = browser.execute_script("return [...document.images].map((image) => image.naturalWidth)")
         assert shown == [31, 41, 21]
         loaded = browser.execute_script("return performance.getEntriesByType('resource').map((entry) => entry.name)")

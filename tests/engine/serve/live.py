@@ -16,6 +16,7 @@ import uvicorn
 from tests.engine.fake_bundle import fake_spec
 from tests.engine.nifti_files import AXIAL, write_raw
 
+from flare_trt.engine.errors import DeviceError
 from flare_trt.engine.report import RunReport
 from flare_trt.engine.segmenter import Segmentation, StageProgress
 from flare_trt.engine.serve.access import Door
@@ -55,7 +56,8 @@ class GatedSegmenter:
     def segment(self, ct: Volume, progress: StageProgress | None = None) -> Segmentation:
         assert progress is not None
         for tile in range(self.tiles):
-            assert self._open or self._gate.acquire(timeout=LIMIT_S)
+            if not (self._open or self._gate.acquire(timeout=LIMIT_S)):
+                raise DeviceError("the gate stayed shut")  # the test is over
             self.tiles_run += 1
             progress("fine", tile + 1, self.tiles)
         labels = np.digitize(ct.array, [-100, 0, 100]).astype(np.uint8)
@@ -82,9 +84,9 @@ def live(service: Service, token: str | None = None) -> Iterator[httpx.Client]:
         thread.join()
 
 
-def until(holds: Callable[[], bool]) -> None:
-    """Wait for something that other threads bring about."""
-    end_s = time.monotonic() + LIMIT_S
+def until(holds: Callable[[], bool], limit_s: float = LIMIT_S) -> None:
+    """Wait for something that others bring about."""
+    end_s = time.monotonic() + limit_s
     while not holds():
         assert time.monotonic() < end_s, "it did not come about"
         time.sleep(0.01)

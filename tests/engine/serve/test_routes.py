@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import shutil
 import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +13,7 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
+from tests.engine.dicom.series_files import Look, small_ct, write_series
 from tests.engine.fake_bundle import fake_bundle, fake_spec
 from tests.engine.serve.live import JOBS, GatedSegmenter, counted, live, scan_bytes, until
 
@@ -104,6 +106,28 @@ def test_a_job_from_upload_to_report(client: httpx.Client, gated: GatedSegmenter
     assert client.delete(job).status_code == 204
     assert [client.get(job + part).status_code for part in ("", "/labels", "/report")] == [404] * 3
     assert list((tmp_path / "jobs").iterdir()) == []
+
+
+def test_a_zip_of_a_dicom_series(client: httpx.Client, gated: GatedSegmenter, tmp_path: Path) -> None:
+    hu = small_ct((9, 21, 17))
+    zipped = shutil.make_archive(str(tmp_path / "study"), "zip", write_series(tmp_path / "series", hu))
+    gated.open_gate()
+    answer = client.post(JOBS, params={"wait": "true"}, content=Path(zipped).read_bytes())
+    assert answer.status_code == 200, answer.text
+    np.testing.assert_array_equal(labels_of(answer.content, tmp_path), np.digitize(hu, [-100, 0, 100]))
+    report = client.get(answer.headers["location"] + "/report").text
+    assert not [word for word in map(str, Look().identity.values()) if word in report]
+    assert sorted(path.name for path in next((tmp_path / "jobs").iterdir()).iterdir()) == ["labels.nii.gz", "report.json"]
+
+
+def test_a_zip_without_a_series(client: httpx.Client, tmp_path: Path) -> None:
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "jane_doe.txt").write_text("no scan")
+    zipped = shutil.make_archive(str(tmp_path / "study"), "zip", tmp_path / "notes")
+    answer = client.post(JOBS, params={"wait": "true"}, content=Path(zipped).read_bytes())
+    assert answer.status_code == 422
+    assert str(tmp_path) not in answer.text
+    assert "jane" not in answer.text
 
 
 def test_a_running_job_that_is_deleted_stops_between_tiles(
