@@ -10,7 +10,7 @@ from pathlib import Path
 from flare_trt.engine.bundle_writer import write_bundle
 from flare_trt.engine.errors import ExportError
 from flare_trt.engine.flare_labels import FLARE_LABELS
-from flare_trt.engine.spec import SCHEMA, Check, FastSpec, ModelSpec, NetworkFile, Provenance, StageSpec
+from flare_trt.engine.spec import SCHEMA, Check, ModelSpec, NetworkFile, Provenance, StageSpec
 from flare_trt.export.half_weights import round_kernels, store_kernels_half
 from flare_trt.export.to_onnx import write_onnx
 from flare_trt.export.verify import torch_reference, verify_change, verify_graph, verify_logits
@@ -19,9 +19,8 @@ from flare_trt.training.distil.scans import ORIENTATION
 from flare_trt.training.distil.student import Student
 from flare_trt.training.prepare.vouching import ORGANS
 
-#: Tiles of the coarse stage lie side by side (paper, section 2.2); docs/benchmarks.md tells what mode=fast gains and loses.
+#: Tiles of the coarse stage lie side by side (paper, section 2.2).
 TILE_STEP = {"coarse": 1.0, "fine": 0.5}
-FAST = {"coarse": FastSpec(), "fine": FastSpec(tile_step=0.75)}
 #: The repository and the wheel carry the networks.
 MOST_BYTES = 2 << 20
 
@@ -76,5 +75,4 @@ def _stage(name: str, config: DistilConfig) -> StageSpec:
         orientation=ORIENTATION,
         separate_z=False,  # the students learn from images that are resampled along all axes at once
         tile_step=TILE_STEP[name],
-        fast=FAST[name],
     )

@@ -1,6 +1,6 @@
 """nnU-Net v2 plans of the paper's two networks (table 1), and small variants of both for a machine without a GPU.
 
-The `_cpu` variants segment, the `_mini` ones learn in minutes and serve the reproduction alone.
+The `_cpu` variants segment, the `_mini` ones serve the reproduction in miniature alone.
 """
 
 from __future__ import annotations

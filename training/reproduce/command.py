@@ -1,4 +1,4 @@
-"""`flare-trt train reproduce`: the paper's tables 5 and 6 in miniature, in under 20 minutes on two cores."""
+"""`flare-trt train reproduce`: the paper's tables 5 and 6 in miniature, on a CPU."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from flare_trt.training.prepare.raw_dataset import DatasetNames
 from flare_trt.training.reproduce.figures import Step, as_json, score
 from flare_trt.training.reproduce.miniature import MiniatureSize, held_out, make_miniature
 
-#: Agreement that a case needs: a network of minutes is no better teacher.
+#: Agreement that a case needs: a small network that was trained briefly is no better teacher.
 LEAST_DICE = 0.3
 LABELLED, PSEUDO = DatasetNames(501), DatasetNames(511)
 
