@@ -8,6 +8,7 @@
 // +-- DeviceError     a device or backend, asked for by name, that is not there
 // +-- BudgetError     a memory budget that cannot be kept; says the least that would do
 // +-- OutputError     a result that cannot be written
+// +-- ServiceError    a server or a cluster that cannot be started or reached
 // +-- PythonError     anything else that Python raised, with its traceback; also a Python that does not start
 #pragma once
 
@@ -40,6 +41,10 @@ class BudgetError : public Error {
 };
 
 class OutputError : public Error {
+    using Error::Error;
+};
+
+class ServiceError : public Error {
     using Error::Error;
 };
 

@@ -65,6 +65,7 @@ template <class Exception>
     constexpr std::pair<const char*, void (*)(const std::string&)> kTwins[] = {
         {"InputError", raise<InputError>},   {"BundleError", raise<BundleError>}, {"ExportError", raise<ExportError>},
         {"DeviceError", raise<DeviceError>}, {"BudgetError", raise<BudgetError>}, {"OutputError", raise<OutputError>},
+        {"ServiceError", raise<ServiceError>},
         {"FlareError", raise<Error>},
     };
     if (error.matches(PyExc_ImportError)) {
