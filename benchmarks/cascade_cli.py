@@ -46,6 +46,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--single", type=Path, required=True, help="bundle of the fine stage alone")
     parser.add_argument("--cascade", type=Path, required=True, help="bundle of both stages, same fine weights")
     parser.add_argument("--nnunet", type=Path, help="nnU-Net folder of the same fine weights; without it no row for nnU-Net")
+    parser.add_argument(
+        "--slices",
+        type=int,
+        nargs=2,
+        metavar=("FIRST", "STOP"),
+        help="compare labels on these slices alone: the real torso of `flare-trt bench body`, which tells them; what a network "
+        "sees in the phantom around it means nothing",
+    )
     parser.add_argument("--repeats", type=int, default=1, help="runs of each, in turn (default: %(default)s)")
     parser.add_argument("--out", type=Path, help="write the result as JSON")
 
@@ -62,11 +70,12 @@ def run(arguments: argparse.Namespace) -> int:
     task = Task(arguments.ct, arguments.nnunet or Path(), arguments.single)
     with tempfile.TemporaryDirectory(prefix="flare-trt-") as folder:
         found = compare(task, peers, arguments.repeats, Path(folder))
-    rows = _with_losses(found)
+    part = slice(*arguments.slices) if arguments.slices else slice(None)
+    rows = _with_losses(found, part)
     print(cascade_table(rows))
     print()
     print(stage_table(rows))
-    data = {"scan": {"shape_zyx": NiftiReader(arguments.ct).grid.shape_zyx}, "rows": rows}
+    data = {"scan": {"shape_zyx": NiftiReader(arguments.ct).grid.shape_zyx}, "slices": arguments.slices, "rows": rows}
     result = new_result("cascade", _checks(rows), data)
     if arguments.out:
         save_result(arguments.out, result)
@@ -94,8 +103,8 @@ def _ours(name: str, bundle: Path, mode: str) -> Peer:
     return Peer(name, f"mode={mode}", lambda task, folder: segment_command(task, folder, bundle, mode), lambda: None)
 
 
-def _with_losses(found: list[Compared]) -> list[dict[str, Any]]:
-    """Numbers of each variant, with the mean DSC of its labels to those of the whole volume."""
+def _with_losses(found: list[Compared], part: slice) -> list[dict[str, Any]]:
+    """Numbers of each variant, with the mean DSC of its labels to those of the whole volume, on some slices."""
     whole = next((compared.labels for compared in found if compared.peer.name == WHOLE), None)
     rows = peer_rows(found, None)
     for row, compared in zip(rows, found, strict=True):
@@ -106,7 +115,7 @@ def _with_losses(found: list[Compared]) -> list[dict[str, Any]]:
         row["stages"] = without_tiles(row["stages"])
         if row["tiles_run"]:
             row["stages"]["network"] += row["wall_s"] - measured_s
-        row["dice_to_whole"] = None if whole is None or row["tiles_run"] else mean_dice(compared.labels, whole)
+        row["dice_to_whole"] = None if whole is None or row["tiles_run"] else mean_dice(compared.labels[part], whole[part])
     return rows
 
 

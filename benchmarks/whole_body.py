@@ -6,6 +6,7 @@ compared, and the time is that of a whole-body scan.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,15 @@ ORIENTATION = "SPL"
 _FADE_SLICES = 6
 
 
-def whole_body(torso: Volume, slices: int, seed: int = 1) -> Volume:
+@dataclass(frozen=True)
+class WholeBody:
+    """The scan, and the slices [first, stop) on which it is the real torso's."""
+
+    scan: Volume
+    torso: tuple[int, int]
+
+
+def whole_body(torso: Volume, slices: int, seed: int = 1) -> WholeBody:
     """The torso (turned to superior, posterior, left) with phantom legs below and a phantom head above, `slices` in all.
 
     Raises InputError where the torso alone has more slices, or none are left for the phantom.
@@ -41,12 +50,15 @@ def whole_body(torso: Volume, slices: int, seed: int = 1) -> Volume:
     _fade(array, below + len(middle) - 1, 1)
     origin = np.asarray(grid.origin_mm) - np.asarray(grid.direction)[:, 2] * below * grid.spacing_mm[0]
     place = (float(origin[0]), float(origin[1]), float(origin[2]))
-    return Volume(array, Grid((slices, *grid.shape_zyx[1:]), grid.spacing_mm, place, grid.direction))
+    scan = Volume(array, Grid((slices, *grid.shape_zyx[1:]), grid.spacing_mm, place, grid.direction))
+    return WholeBody(scan, (below, below + len(middle)))
 
 
-def write_whole_body(torso: Path, slices: int, destination: Path) -> None:
-    """Make the case from a torso's file and write it as NIfTI."""
-    write_ct(destination, whole_body(read_ct(torso), slices))
+def write_whole_body(torso: Path, slices: int, destination: Path) -> tuple[int, int]:
+    """Make the case from a torso's file and write it as NIfTI. Returns the real slices, [first, stop)."""
+    body = whole_body(read_ct(torso), slices)
+    write_ct(destination, body.scan)
+    return body.torso
 
 
 def _fade(array: NDArray[np.int16], edge: int, step: int) -> None:

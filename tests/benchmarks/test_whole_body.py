@@ -19,7 +19,8 @@ def torso(direction: tuple[tuple[float, float, float], ...]) -> Volume:
 @pytest.mark.parametrize("flip", [1.0, -1.0])
 def test_the_torso_is_kept_where_it_was(flip: float) -> None:
     part = torso(((flip, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, flip)))
-    body = whole_body(part, 190)
+    made = whole_body(part, 190)
+    body = made.scan
     assert body.grid.shape_zyx == (190, 60, 70)
     assert body.grid.orientation == "SPL"
     turn = Reorientation.to(part.grid, "SPL")
@@ -28,6 +29,7 @@ def test_the_torso_is_kept_where_it_was(flip: float) -> None:
     np.testing.assert_allclose(body.grid.origin_mm[:2], grid.origin_mm[:2])
     np.testing.assert_array_equal(body.array[start : start + 24], turned)
     assert 30 < start < 130
+    assert made.torso == (start, start + 24)
     assert (body.array[:start] > -200).any()
     assert (body.array[start + 24 :] > -200).any()
 
