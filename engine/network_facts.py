@@ -76,7 +76,8 @@ def network_facts(onnx_file: Path) -> NetworkFacts:
     weights = {tensor.name: list(tensor.dims) for tensor in graph.initializer}
     stored = sum(prod(dims) for dims in weights.values())
     for node in graph.node:
-        if node.op_type == "Identity" and node.input[0] in weights:  # how torch's exporter shares one weight
+        # an Identity is how torch's exporter shares one weight, a Cast how weights are stored in half precision
+        if node.op_type in ("Identity", "Cast") and node.input[0] in weights:
             weights[node.output[0]] = weights[node.input[0]]
     inputs = [value.name for value in graph.input if value.name not in weights]
     shape = one_channel_shape(onnx_file.name, sizes[inputs[0]], len(graph.output))

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from flare_trt.engine.spec import StageSpec
-from flare_trt.engine.stage_plan import Raster
 
 Mode = Literal["exact", "fast"]
 
@@ -35,8 +34,3 @@ def stage_as_run(stage: StageSpec, options: RunOptions) -> StageSpec:
         wanted = {"tile_step": stage.fast.tile_step, "image_order": stage.fast.image_order, "spacing_mm": stage.fast.spacing_mm}
         changes.update({name: value for name, value in wanted.items() if value is not None})
     return replace(stage, **changes)  # type: ignore[arg-type]  # names are fields of StageSpec
-
-
-def raster_as_run(options: RunOptions) -> Raster:
-    """The tiles that a region of interest is covered with: in mode=exact the whole scan's, in mode=fast the fewest."""
-    return "box" if options.mode == "fast" else "scan"

@@ -9,6 +9,7 @@ import pytest
 from flare_trt.benchmarks.paper import COARSE, FINE
 from flare_trt.benchmarks.paper import PATCH_ZYX as PAPER_PATCH_ZYX
 from flare_trt.benchmarks.unet_graph import UNet, write_unet
+from flare_trt.engine.default_model import DEFAULT_MODEL
 from flare_trt.engine.network_facts import Layer, network_facts
 from tests.engine.tiny_bundle import PATCH_ZYX, write_network
 
@@ -61,3 +62,11 @@ def test_the_papers_networks_are_those_of_the_training_plans() -> None:
         assert (list(unet.features), unet.convs, unet.patch_zyx) == (plan.features_per_stage, plan.convs, plan.patch_zyx)
         assert len(plan.strides_zyx) == 6
     assert NETWORKS["fine"].patch_zyx == PAPER_PATCH_ZYX
+
+
+def test_weights_stored_in_half_precision_count_as_weights() -> None:
+    """The default model keeps kernels as float16 behind a Cast."""
+    facts = network_facts(DEFAULT_MODEL / "fine.onnx")
+    assert facts.weights == 357_882
+    assert facts.input_shape == (1, 1, 96, 160, 160)
+    assert facts.flops > 1e10
