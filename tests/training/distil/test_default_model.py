@@ -74,7 +74,7 @@ def test_bundle_and_card_are_written_and_replaced(words: list[str], tmp_path: Pa
             opened.spec.provenance.source
             == "coarse: random weights, distilled for 3 steps; fine: random weights, distilled for 3 steps"
         )
-        assert opened.spec.fine.fast.tile_step == 0.75
+        assert opened.spec.fine.tile_step == 0.5
     card = (default / "MODEL_CARD.md").read_text()
     assert "not for clinical use" in card.lower()
     assert "| seen | training (CT only) | a phantom @ seed 0 | CC0-1.0, 'no rights / reserved' |" in card
