@@ -80,7 +80,7 @@ def test_monai_gives_the_same_where_one_window_holds_the_scan(tmp_path: Path) ->
     for name in ("nnunet", "monai"):
         (tmp_path / name).mkdir()
     planned = read_labels(run("peer_nnunet", scan, tmp_path / "nnunet")).array
-    assert agreement(read_labels(run("peer_monai", scan, tmp_path / "monai")).array, planned).differing < 1e-3
+    assert agreement(read_labels(run("peer_monai", scan, tmp_path / "monai")).array, planned).differing < 5e-3  # a fold left out gives 0.25
     assert np.count_nonzero(planned) > 1000
     names = [stage.name for stage in read_stages(tmp_path / "monai" / "stages", 0.0)[0]]
     assert sorted(names) == sorted([*STAGES, "import"])
