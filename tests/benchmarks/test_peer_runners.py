@@ -73,14 +73,14 @@ def test_a_share_of_the_tiles_with_mirroring_is_marked(scan: Path, tmp_path: Pat
 
 
 def test_monai_gives_the_same_where_one_window_holds_the_scan(tmp_path: Path) -> None:
-    """With several windows the two place and weigh them differently. nnU-Net's halves round a few voxels otherwise."""
+    """With several windows the two place and weigh them differently. Halves round a few voxels otherwise, a lost fold a quarter."""
     pytest.importorskip("monai")
     scan = tmp_path / "ct.nii.gz"
     write_ct(scan, make_phantom(2, (32, 48, 40), (4.0, 3.0, 3.0), PhantomOptions(centre_mm=0.0))[0])
     for name in ("nnunet", "monai"):
         (tmp_path / name).mkdir()
     planned = read_labels(run("peer_nnunet", scan, tmp_path / "nnunet")).array
-    assert agreement(read_labels(run("peer_monai", scan, tmp_path / "monai")).array, planned).differing < 5e-3  # a fold left out gives 0.25
+    assert agreement(read_labels(run("peer_monai", scan, tmp_path / "monai")).array, planned).differing < 5e-3
     assert np.count_nonzero(planned) > 1000
     names = [stage.name for stage in read_stages(tmp_path / "monai" / "stages", 0.0)[0]]
     assert sorted(names) == sorted([*STAGES, "import"])
