@@ -1,7 +1,8 @@
 """Values that the engine's tests share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from flare_trt.engine.grid import Grid
 from flare_trt.engine.spec import StageSpec
 from flare_trt.engine.volume import Volume
 from tests.engine.fake_bundle import fake_spec
+from tests.fakes.gpus import fake_gpus
 
 MakeStage = Callable[..., StageSpec]
 
@@ -30,3 +32,10 @@ def ct() -> Volume:
     noise = ndimage.gaussian_filter(rng.normal(size=(37, 45, 51)), 3)
     array = (noise / noise.std() * 150 + 20).astype(np.int16)
     return Volume(array, Grid(array.shape, (2.6, 1.2, 1.1)))
+
+
+@pytest.fixture
+def gpu(tmp_path: Path) -> Iterator[None]:
+    """A fake GPU that runs the real CUDA sources."""
+    with fake_gpus(tmp_path / "cache"):
+        yield

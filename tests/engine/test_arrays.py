@@ -18,20 +18,17 @@ from flare_trt.engine.volume import Volume
 from flare_trt.kernels import Kernels, load
 from tests.engine.fake_bundle import fake_bundle, fake_spec
 from tests.engine.tiny_bundle import write_tiny_bundle
-from tests.fakes import fake_cupy, fake_tensorrt, shim_build
 from tests.fakes.device_exchange import DlpackOnly, TorchLike
 from tests.fakes.device_memory import POOL
+from tests.fakes.gpus import fake_gpus
 
 HOST = load("reference")
 
 
 @pytest.fixture
-def gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Kernels]:
+def gpu(tmp_path: Path) -> Iterator[Kernels]:
     """The kernels of the second of two fake GPUs."""
-    pytest.importorskip("cuda.bindings.nvrtc", reason="tests/requirements-gpu-gates.txt is not installed")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    library = shim_build.build("flare_host.cpp", shim_build.LIBRARY)
-    with fake_cupy.installed(library, devices=2), fake_tensorrt.installed():
+    with fake_gpus(tmp_path / "cache", devices=2):
         yield load("cuda:1")
 
 

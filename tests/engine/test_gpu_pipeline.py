@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -24,15 +23,6 @@ from tests.fakes import device_memory, fake_cupy, fake_tensorrt, shim_build
 
 CPU = RunOptions(device="cpu", backend="onnxruntime")
 GPU = RunOptions(device="cuda:0", backend="tensorrt")
-
-
-@pytest.fixture
-def gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A fake GPU that runs the real CUDA sources."""
-    pytest.importorskip("cuda.bindings.nvrtc", reason="tests/requirements-gpu-gates.txt is not installed")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    with fake_cupy.installed(shim_build.build("flare_host.cpp", shim_build.LIBRARY)), fake_tensorrt.installed():
-        yield
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
@@ -26,21 +25,11 @@ from flare_trt.engine.stopwatch import Stopwatch
 from flare_trt.engine.volume import Volume
 from flare_trt.kernels import Box, load
 from tests.engine.tiny_bundle import write_tiny_bundle
-from tests.fakes import fake_cupy, fake_tensorrt, shim_build
 from tests.fakes.device_memory import POOL
 
 #: CUDA's context, which no plan holds: an assumption, generous for a driver of today.
 CONTEXT_MB = 500
 FLARE_MB = 4096 * 1.048576  # FLARE's 4 GB are 4096 MiB
-
-
-@pytest.fixture
-def gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A fake GPU that runs the real CUDA sources."""
-    pytest.importorskip("cuda.bindings.nvrtc", reason="tests/requirements-gpu-gates.txt is not installed")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    with fake_cupy.installed(shim_build.build("flare_host.cpp", shim_build.LIBRARY)), fake_tensorrt.installed():
-        yield
 
 
 @pytest.fixture
