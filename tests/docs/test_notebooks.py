@@ -53,8 +53,6 @@ def test_the_organs_of_a_small_phantom_with_a_tiny_network(tmp_path: Path, monke
 
 @pytest.mark.slow
 def test_the_organs_of_the_phantom_with_the_default_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    if not (DEFAULT_MODEL / "bundle.json").is_file():
-        pytest.skip("engine/models/default holds no model yet")
     with open_bundle(DEFAULT_MODEL) as bundle:
         organs = len(bundle.spec.labels)
     rows = require_results(cells_run(ORGANS, monkeypatch), organs)

@@ -11,12 +11,10 @@ import pytest
 from flare_trt.engine.cli import main
 from flare_trt.engine.nifti import read_labels, write_ct
 from flare_trt.engine.phantom import PhantomOptions, make_phantom
-from tests.default_model import default_bundle
 
 
 @pytest.mark.parametrize("seed", [900013, 3])
 def test_a_head_has_no_abdomen(seed: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    default_bundle()
     head, _ = make_phantom(seed, (52, 100, 140), (5.0, 4.0, 4.0), PhantomOptions(centre_mm=480.0))
     scan, labels, report = tmp_path / "head.nii.gz", tmp_path / "labels.nii.gz", tmp_path / "report.json"
     write_ct(scan, head)

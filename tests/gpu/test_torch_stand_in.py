@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.default_model import default_bundle
 from tests.engine.tiny_bundle import write_network
 from tests.fakes import device_memory, fake_cupy
 from tests.gpu import torch_session
 
 from flare_trt.engine.backends.session import SessionOptions, open_session
+from flare_trt.engine.default_model import DEFAULT_MODEL
 from flare_trt.engine.errors import BundleError, DeviceError
 from flare_trt.engine.options import RunOptions
 from flare_trt.engine.placement import GPU_BACKENDS, place
@@ -25,7 +25,7 @@ torch = pytest.importorskip("torch")
 
 def test_the_default_network_is_computed_as_openvino_does() -> None:
     pytest.importorskip("openvino")
-    file = default_bundle() / "coarse.onnx"
+    file = DEFAULT_MODEL / "coarse.onnx"
     expected_session, session = open_session("openvino", file, SessionOptions()), torch_session.open_session(file, SessionOptions())
     tile = np.random.default_rng(0).standard_normal(session.input_shape).astype(np.float32)
     expected, found = expected_session.run(tile), session.run(tile)

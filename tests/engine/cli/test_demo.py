@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from tests.default_model import default_bundle
 from tests.engine.tiny_bundle import write_tiny_bundle
 from tests.shared_data import shared_file
 
@@ -48,7 +47,6 @@ def test_a_build_without_a_model_says_how_to_name_one(
 
 @pytest.mark.slow
 def test_the_default_model_finds_the_phantom_s_organs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    default_bundle()
     out = tmp_path / "out"
     assert main(["demo", "--output", str(out)]) == 0
     assert "(the default model)" in capsys.readouterr().out
@@ -62,7 +60,6 @@ def test_the_default_model_finds_the_phantom_s_organs(tmp_path: Path, capsys: py
 @pytest.mark.slow
 def test_the_default_model_on_a_real_ct(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Right organs at the right place: overlap with the reference labels."""
-    default_bundle()
     scan, reference = shared_file("ts_example", "ct.nii.gz"), read_labels(shared_file("ts_example", "seg_flare13.nii.gz")).array
     assert main(["demo", str(scan), "--output", str(tmp_path / "out")]) == 0
     labels = read_labels(tmp_path / "out" / "ct_labels.nii.gz").array

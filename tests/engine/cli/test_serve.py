@@ -23,7 +23,7 @@ from tests.engine.serve.live import JOBS, UPLOAD, counted, until
 from flare_trt.engine.cli import main
 
 ROOT = Path(__file__).resolve().parents[3]
-TOKEN = "0123456789abcdef"  # noqa: S105
+TOKEN = "0123456789abcdef"  # noqa: S105  # made up
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def running(bundle: Path, tmp_path: Path) -> Iterator[Running]:
     words = ["serve", "--model", str(bundle), "--backend", "fake", "--device", "cpu", "--threads", "1", "--port", "0"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "build" / "typing"), "TMPDIR": str(tmp_path)}
     process = subprocess.Popen(
-        [sys.executable, "-m", "flare_trt.engine", *words, "--host", "0.0.0.0", "--token-file", str(tmp_path / "token")],  # noqa: S104
+        [sys.executable, "-m", "flare_trt.engine", *words, "--host", "0.0.0.0", "--token-file", str(tmp_path / "token")],  # noqa: S104  # with a token
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -125,7 +125,7 @@ def test_nothing_that_a_client_names_is_logged(running: Running, scan: bytes, tm
 
 
 def test_refused_before_a_network_is_loaded(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["serve", "--model", str(tmp_path / "none"), "--host", "0.0.0.0"]) == 1  # noqa: S104
+    assert main(["serve", "--model", str(tmp_path / "none"), "--host", "0.0.0.0"]) == 1  # noqa: S104  # is refused
     assert "host 0.0.0.0: other machines could reach the server, expected --token-file" in capsys.readouterr().err
 
 
