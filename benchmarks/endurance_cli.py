@@ -9,8 +9,7 @@ from pathlib import Path
 
 from flare_trt.benchmarks.endurance import Endurance, endure
 from flare_trt.benchmarks.files import write_json
-from flare_trt.engine.nifti import write_ct
-from flare_trt.engine.phantom import make_phantom
+from flare_trt.benchmarks.small_scans import write_small_scans
 
 #: Flat means within this share.
 DRIFT = 0.02
@@ -26,9 +25,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Segment phantoms over and over. Returns 0, or 1 where something grew, stayed open or failed."""
     with tempfile.TemporaryDirectory(prefix="flare-trt-") as folder:
-        scans = [Path(folder) / f"phantom{seed}.nii.gz" for seed in range(10)]
-        for seed, scan in enumerate(scans):
-            write_ct(scan, make_phantom(seed, (31 + seed, 43, 47 - seed), (7.0, 8.0, 8.5))[0])
+        scans = write_small_scans(Path(folder), 10)
         found = endure(arguments.model, scans, Path(folder), arguments.count)
     if arguments.json:
         write_json(arguments.json, asdict(found))

@@ -51,6 +51,11 @@ def segment_command(task: Task, folder: Path, bundle: Path, mode: str) -> list[s
     return [sys.executable, "-m", "flare_trt.engine", "segment", *what, "--mode", mode, "--device", task.device]
 
 
+def own_peer(name: str, bundle: Path, mode: str) -> Peer:
+    """`flare-trt segment` with a bundle of its own, whatever the task's."""
+    return Peer(name, f"mode={mode}", lambda task, folder: segment_command(task, folder, bundle, mode), lambda: None)
+
+
 def _ours(mode: str) -> Callable[[Task, Path], list[str]]:
     return lambda task, folder: segment_command(task, folder, task.bundle, mode)
 

@@ -114,6 +114,11 @@ def stage_table(rows: Sequence[dict[str, Any]]) -> str:
     return markdown_table(("peer", "seconds by stage"), cells)
 
 
+def tile_counts(row: dict[str, Any]) -> str:
+    """Tiles of the coarse and of the fine stage; a stage that did not run, or is not ours, has a dash."""
+    return ", ".join(str(row["tiles"].get(stage, "-")) for stage in ("coarse", "fine"))
+
+
 def ratio_lines(row: dict[str, Any], against: dict[str, Any]) -> list[str]:
     """Wall time, CPU time and peak memory of one peer over another's, both in the same run."""
     pairs = [("wall time", row["wall_s"], against["wall_s"]), ("CPU time", row["cpu_s"], against["cpu_s"])]

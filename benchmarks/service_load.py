@@ -49,11 +49,11 @@ class _Tally:
     lost: int = 0
 
     def add(self, number: int, status: int, body: bytes, wait_s: float) -> None:
+        labels = gzip.decompress(body) if status == 200 else b""
         with self.lock:
             self.answers[status] += 1
             if status == 200:
                 self.waits_s.append(wait_s)
-                labels = gzip.decompress(body)
                 self.wrong += self.first.setdefault(number, labels) != labels
 
 

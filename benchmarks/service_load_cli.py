@@ -9,8 +9,7 @@ from pathlib import Path
 
 from flare_trt.benchmarks.files import write_json
 from flare_trt.benchmarks.service_load import ServiceLoad, load_service
-from flare_trt.engine.nifti import write_ct
-from flare_trt.engine.phantom import make_phantom
+from flare_trt.benchmarks.small_scans import write_small_scans
 
 #: What a loaded server may answer: labels, a full queue, or that it is going down.
 ALLOWED = {200, 429, 503}
@@ -27,9 +26,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Load a server. Returns 0, or 1 where a request was lost, a code is not allowed, or labels were wrong."""
     with tempfile.TemporaryDirectory(prefix="flare-trt-") as folder:
-        scans = [Path(folder) / f"phantom{seed}.nii.gz" for seed in range(4)]
-        for seed, scan in enumerate(scans):
-            write_ct(scan, make_phantom(seed, (31 + seed, 43, 47 - seed), (7.0, 8.0, 8.5))[0])
+        scans = write_small_scans(Path(folder), 4)
         found = load_service(arguments.model, scans, arguments.clients, arguments.seconds)
     if arguments.json:
         write_json(arguments.json, asdict(found))

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from flare_trt.benchmarks.compare import Compared, agreement, compare, mean_dice
-from flare_trt.benchmarks.peers import Peer, Task, segment_command
+from flare_trt.benchmarks.peers import Task, own_peer
 from flare_trt.benchmarks.peers_cli import tell_checks
-from flare_trt.benchmarks.peers_report import peer_rows
+from flare_trt.benchmarks.peers_report import peer_rows, tile_counts
 from flare_trt.benchmarks.result_file import new_result, save_result
 from flare_trt.benchmarks.tables import markdown_table, percent
 from flare_trt.benchmarks.tricks import write_variants
@@ -45,8 +45,8 @@ def run(arguments: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory(prefix="flare-trt-") as temporary:
         folder = Path(temporary)
         variants = write_variants(arguments.bundle, folder)
-        peers = [_peer(EXACT, arguments.bundle, "exact"), *(_peer(name, bundle, "fast") for name, bundle in variants.items())]
-        peers.append(_peer(FAST, arguments.bundle, "fast"))
+        peers = [own_peer(EXACT, arguments.bundle, "exact"), *(own_peer(name, bundle, "fast") for name, bundle in variants.items())]
+        peers.append(own_peer(FAST, arguments.bundle, "fast"))
         found = compare(Task(arguments.ct, Path(), arguments.bundle), peers, arguments.repeats, folder / "runs")
         rows = _rows(found)
     print(tricks_table(rows))
@@ -68,14 +68,9 @@ def tricks_table(rows: list[dict[str, Any]]) -> str:
             cells.append((row["name"], *[None] * (len(COLUMNS) - 1)))
             continue
         times = f"{row['wall_s']:.1f}", f"{100 * row['wall_s'] / exact_s:.0f}", f"{row['cpu_s']:.1f}"
-        tiles = ", ".join(str(row["tiles"].get(stage, "-")) for stage in ("coarse", "fine"))
         labels = f"{row['dice_to_exact']:.4f}", f"{100 * row['equal_to_exact']:.3f}"
-        cells.append((row["name"], *times, tiles, *labels, percent(row.get("others_share"))))
+        cells.append((row["name"], *times, tile_counts(row), *labels, percent(row.get("others_share"))))
     return markdown_table(COLUMNS, cells)
-
-
-def _peer(name: str, bundle: Path, mode: str) -> Peer:
-    return Peer(name, f"mode={mode}", lambda task, folder: segment_command(task, folder, bundle, mode), lambda: None)
 
 
 def _rows(found: list[Compared]) -> list[dict[str, Any]]:

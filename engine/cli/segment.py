@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -50,13 +51,9 @@ def run(arguments: argparse.Namespace) -> int:
     options = run_options(arguments)
     if arguments.ray is not None:
         return _on_cluster(jobs, arguments, options, console)
-    if options.max_memory_mb is not None:  # the networks' own memory is measured while they are opened
-        with open_segmenter(arguments.model, options, console) as segmenter:
-            return segment_jobs(jobs, segmenter, options, console)
-    with (
-        first_read_early(jobs, job_reader(ct_reader(None))) as read,
-        open_segmenter(arguments.model, options, console) as segmenter,
-    ):
+    # under a budget nothing is read early: the networks' own memory is measured while they are opened
+    early = first_read_early(jobs, job_reader(ct_reader(None))) if options.max_memory_mb is None else nullcontext()
+    with early as read, open_segmenter(arguments.model, options, console) as segmenter:
         return segment_jobs(jobs, segmenter, options, console, read)
 
 

@@ -6,7 +6,6 @@ held to the server's own, so that no foreign page can reach it through a name th
 
 from __future__ import annotations
 
-import hmac
 import json
 import os
 import secrets
@@ -17,6 +16,7 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from flare_trt.engine.serve.access import is_token
 from flare_trt.engine.viewer.niivue import STATIC, require_niivue
 from flare_trt.engine.viewer.scene import Scene
 
@@ -100,7 +100,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._say(HTTPStatus.FORBIDDEN, "Open the page by the address that flare-trt view printed.")
             return
         token, _, name = self.path.removeprefix("/").partition("/")
-        if not hmac.compare_digest(token.encode("latin-1"), self.server.token.encode()):
+        if not is_token(token, self.server.token):
             self._say(HTTPStatus.FORBIDDEN, "The address lacks its token; copy it whole from where flare-trt view printed it.")
         elif name not in self.server.resources:
             self._say(HTTPStatus.NOT_FOUND, "There is nothing here.")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from tests.benchmarks.phantoms import label_map, save_labels
 
-from flare_trt.benchmarks import cascade_cli
+from flare_trt.benchmarks import cascade_cli, peers
 from flare_trt.benchmarks.peers import LABELS, Task
 
 pytest.importorskip("psutil")
@@ -29,7 +29,7 @@ def test_what_the_cascade_loses_is_checked(
         code = "import shutil, sys; shutil.copy(*sys.argv[1:])"
         return [sys.executable, "-c", code, f"{bundle}.nii.gz", str(folder / LABELS)]
 
-    monkeypatch.setattr(cascade_cli, "segment_command", copy)
+    monkeypatch.setattr(peers, "segment_command", copy)
     parser = argparse.ArgumentParser()
     cascade_cli.configure(parser)
     words = [
