@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Generic, TypeVar
 
-from flare_trt.engine.errors import FlareError
+from flare_trt.engine.errors import FlareError, without_frames
 
 J = TypeVar("J")
 S = TypeVar("S")
@@ -65,12 +66,7 @@ def first_read_early(jobs: Sequence[J], read: Callable[[J], S]) -> Iterator[Call
 def run_in_turn(jobs: Sequence[J], steps: Steps[J, S, L, W], tell: Tell[J, W]) -> None:
     """Do one step after another in the caller's thread."""
     for job in jobs:
-        try:
-            scan = steps.read(job)
-            segmented: tuple[S, L] | ScanError = scan, steps.segment(job, scan)
-        except SCAN_ERRORS as error:
-            segmented = error
-        _finish(job, segmented, steps.write, tell)
+        _finish(job, _segmented(job, partial(steps.read, job), steps.segment), steps.write, tell)
 
 
 def run_overlapped(jobs: Sequence[J], steps: Steps[J, S, L, W], tell: Tell[J, W]) -> None:
@@ -82,7 +78,7 @@ def run_overlapped(jobs: Sequence[J], steps: Steps[J, S, L, W], tell: Tell[J, W]
         try:
             writing: Future[None] | None = None
             for job, reading in _read_ahead(reader, jobs, steps.read):
-                segmented = _segmented(job, reading, steps.segment)
+                segmented = _segmented(job, reading.result, steps.segment)
                 if writing is not None:
                     writing.result()
                 writing = writer.submit(_finish, job, segmented, steps.write, tell)
@@ -101,12 +97,12 @@ def _read_ahead(reader: ThreadPoolExecutor, jobs: Sequence[J], read: Callable[[J
         yield job, reading
 
 
-def _segmented(job: J, reading: Future[S], segment: Callable[[J, S], L]) -> tuple[S, L] | ScanError:
+def _segmented(job: J, read: Callable[[], S], segment: Callable[[J, S], L]) -> tuple[S, L] | ScanError:
     try:
-        scan = reading.result()
+        scan = read()
         return scan, segment(job, scan)
     except SCAN_ERRORS as error:
-        return error
+        return without_frames(error)
 
 
 def _finish(job: J, segmented: tuple[S, L] | ScanError, write: Callable[[J, S, L], W], tell: Tell[J, W]) -> None:
@@ -115,7 +111,7 @@ def _finish(job: J, segmented: tuple[S, L] | ScanError, write: Callable[[J, S, L
         try:
             outcome = Outcome(job, write(job, *segmented))
         except SCAN_ERRORS as error:
-            outcome = Outcome(job, None, error)
+            outcome = Outcome(job, None, without_frames(error))
     else:
         outcome = Outcome(job, None, segmented)
     tell(outcome)

@@ -12,6 +12,10 @@ FlareError
 
 from __future__ import annotations
 
+from typing import TypeVar
+
+E = TypeVar("E", bound=BaseException)
+
 
 class FlareError(Exception):
     """Base of the tree. `exit_code` is what the command line exits with."""
@@ -47,3 +51,12 @@ class OutputError(FlareError):
 
 class ServiceError(FlareError):
     """A server or a cluster that cannot be started or reached as asked."""
+
+
+def without_frames(error: E) -> E:
+    """The error, and those it came from, without tracebacks: their frames hold a scan's arrays for as long as the error is kept."""
+    link: BaseException | None = error
+    while link is not None:
+        link.__traceback__ = None
+        link = link.__cause__ or link.__context__
+    return error

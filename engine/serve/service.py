@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from flare_trt.engine.batch import SCAN_ERRORS
+from flare_trt.engine.errors import without_frames
 from flare_trt.engine.serve.limits import Limits
 from flare_trt.engine.serve.metrics import Metrics
 from flare_trt.engine.serve.served_job import JobStopped, Outcome, ServedJob
@@ -180,7 +181,7 @@ class Service:
         except JobStopped as stopped:
             outcome = stopped.outcome
         except SCAN_ERRORS as error:
-            outcome, job.error = "failed", error
+            outcome, job.error = "failed", without_frames(error)
         self._last_s = time.monotonic() - start_s
         if outcome == "done":
             self.metrics.time(self._last_s)

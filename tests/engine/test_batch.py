@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 import threading
+import weakref
 from collections.abc import Callable
 
 import pytest
@@ -149,6 +151,37 @@ def test_few_scans_are_held_at_once() -> None:
         run(range(40), recorder.steps, recorder.tell)
         assert recorder.most_held <= most
     assert recorder.most_held > 1
+
+
+class Pixels:
+    """A scan that can be watched."""
+
+
+@pytest.mark.parametrize(("run", "most"), [(run_in_turn, 1), (run_overlapped, 3)])
+@pytest.mark.parametrize("error", [None, InputError("bad")])
+def test_scans_are_freed_though_their_errors_are_kept(run: Callable[..., None], most: int, error: InputError | None) -> None:
+    """Without the garbage collector's help."""
+    scans, alive, outcomes = [], [], []
+
+    def read(job: int) -> Pixels:
+        scan = Pixels()
+        scans.append(weakref.ref(scan))
+        alive.append(sum(ref() is not None for ref in scans))
+        return scan
+
+    def segment(job: int, scan: Pixels) -> int:
+        if error is not None:
+            raise InputError("bad") from error
+        return job
+
+    gc.disable()
+    try:
+        run(range(20), Steps(read, segment, lambda job, scan, labels: "written"), outcomes.append)
+    finally:
+        gc.enable()
+    assert len(outcomes) == 20
+    assert max(alive) <= most
+    assert not any(ref() for ref in scans)
 
 
 def test_the_first_job_is_read_before_it_is_asked_for_and_once() -> None:

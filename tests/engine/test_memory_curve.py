@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import threading
 import time
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -13,8 +14,11 @@ from flare_trt.engine import memory_curve
 from flare_trt.engine.memory_curve import MemoryRecorder, halved
 
 
-def recorders() -> int:
-    return sum(thread.name == "memory" for thread in threading.enumerate())
+@pytest.fixture
+def recorders() -> Callable[[], int]:
+    """Counts the recorders' threads that this test began; those of scans that other tests still hold do not count."""
+    others = set(threading.enumerate())
+    return lambda: sum(thread.name == "memory" for thread in set(threading.enumerate()) - others)
 
 
 def wait_until(holds: object) -> None:
@@ -24,7 +28,7 @@ def wait_until(holds: object) -> None:
         time.sleep(0.01)
 
 
-def test_memory_that_was_taken_is_seen_in_its_phase() -> None:
+def test_memory_that_was_taken_is_seen_in_its_phase(recorders: Callable[[], int]) -> None:
     recorder = MemoryRecorder()
     with recorder.phase("work"):
         block = np.ones(25_000_000)  # 200 MB
@@ -41,7 +45,7 @@ def test_memory_that_was_taken_is_seen_in_its_phase() -> None:
     assert recorders() == 0
 
 
-def test_a_dropped_recorder_ends_its_thread() -> None:
+def test_a_dropped_recorder_ends_its_thread(recorders: Callable[[], int]) -> None:
     recorder = MemoryRecorder()
     assert recorders() == 1
     del recorder

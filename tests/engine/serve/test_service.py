@@ -75,6 +75,8 @@ def test_a_job_that_fails_leaves_nothing_and_the_next_one_runs(steps: Steps, tmp
     failed = finished(service)
     assert (failed.state, failed.problem) == ("failed", str(error) or "MemoryError")
     assert list(tmp_path.iterdir()) == []
+    assert failed.error is error
+    assert error.__traceback__ is None  # its frames would keep the scan in memory as long as the job is remembered
     steps.error = None
     assert finished(service).state == "done"
 
