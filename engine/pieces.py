@@ -6,7 +6,7 @@ case 0063). Here each organ's pieces are judged: specks and far strays go, and t
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,9 +34,32 @@ class Piece:
     volume_ml: float
     box: Box
 
-    def distance_mm(self, others: Iterable[Piece], spacing_mm: Vector) -> float:
-        """Shortest gap between this piece's box and the boxes of others; 0 where they meet."""
-        return min((_gap_mm(self.box, other.box, spacing_mm) for other in others), default=float("inf"))
+
+@dataclass(frozen=True)
+class PieceTable:
+    """Labels, volumes and boxes of pieces as arrays, row by row: noise leaves thousands, and each is held to the others."""
+
+    labels: NDArray[np.int64]
+    volumes_ml: NDArray[np.float64]
+    starts_zyx: NDArray[np.int64]
+    stops_zyx: NDArray[np.int64]
+    spacing_mm: Vector
+
+    @classmethod
+    def of(cls, pieces: Sequence[Piece], spacing_mm: Vector) -> PieceTable:
+        """The table of some pieces."""
+        labels = np.array([piece.label for piece in pieces], np.int64)
+        volumes = np.array([piece.volume_ml for piece in pieces], float)
+        starts = np.array([piece.box.start_zyx for piece in pieces], np.int64).reshape(-1, 3)
+        stops = np.array([piece.box.stop_zyx for piece in pieces], np.int64).reshape(-1, 3)
+        return cls(labels, volumes, starts, stops, spacing_mm)
+
+    def gaps_mm(self, row: int, others: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Gaps between the box of one row and those of others; 0 where they meet."""
+        after, before = self.starts_zyx[others] - self.stops_zyx[row], self.starts_zyx[row] - self.stops_zyx[others]
+        gaps = np.maximum(np.maximum(after, before), 0) * np.array(self.spacing_mm)
+        result: NDArray[np.float64] = np.sqrt((gaps**2).sum(1))
+        return result
 
 
 def find_pieces(labels: NDArray[np.uint8], components: NDArray[np.int32], names: dict[int, str], spacing_mm: Vector) -> list[Piece]:
@@ -45,13 +68,14 @@ def find_pieces(labels: NDArray[np.uint8], components: NDArray[np.int32], names:
 
     voxel_ml = float(np.prod(spacing_mm)) / 1000.0
     sizes = np.bincount(components.ravel())
+    label_of = np.zeros(sizes.size, np.uint8)
+    label_of[components] = labels  # each piece lies in one label, so any of its voxels tells which
     found = []
     for number, cut in enumerate(ndimage.find_objects(components), start=1):
         if cut is None:
             continue
         z, y, x = cut
-        inside = components[cut] == number
-        label = int(labels[cut][inside][0])
+        label = int(label_of[number])
         box = Box((z.start, y.start, x.start), (z.stop, y.stop, x.stop))
         found.append(Piece(label, names.get(label, str(label)), int(sizes[number]), float(sizes[number]) * voxel_ml, box))
     return sorted(found, key=lambda piece: -piece.voxels)
@@ -69,15 +93,18 @@ class Sorted:
 def keep_abdomen(pieces: list[Piece], spacing_mm: Vector) -> Sorted:
     """Sort pieces into those of the abdomen, strays and specks."""
     large = _without_specks(pieces)
-    cluster = _anchor_cluster(large, spacing_mm)
+    table = PieceTable.of(large, spacing_mm)
+    cluster = _anchor_cluster(large, table)
+    near: dict[int, NDArray[np.intp]] = {}  # of a label that was seen: the cluster and what was kept of the label
     kept: list[Piece] = []
     strays: list[DroppedComponent] = []
-    for piece in large:  # the largest piece of each organ comes before its others
-        mine = [other for other in kept if other.label == piece.label]
-        limit = DEFAULT_REACH_MM if mine else reach_mm(piece.name)
-        distance = piece.distance_mm([*cluster, *mine], spacing_mm)
+    for row, piece in enumerate(large):  # the largest piece of each organ comes before its others
+        others = near.get(piece.label, cluster)
+        limit = DEFAULT_REACH_MM if piece.label in near else reach_mm(piece.name)
+        distance = float(table.gaps_mm(row, others).min())
         if distance <= limit:
             kept.append(piece)
+            near[piece.label] = np.append(others, row)
         else:
             reason = f"farther than {limit:g} mm from the abdomen's solid organs"
             strays.append(DroppedComponent(piece.name, round(piece.volume_ml, 2), round(distance, 1), reason))
@@ -97,18 +124,17 @@ def _without_specks(pieces: list[Piece]) -> list[Piece]:
     return large
 
 
-def _anchor_cluster(pieces: list[Piece], spacing_mm: Vector) -> list[Piece]:
-    """The solid-organ pieces within reach of one another that show most organs, the heaviest of equals.
+def _anchor_cluster(pieces: list[Piece], table: PieceTable) -> NDArray[np.intp]:
+    """Rows of the solid-organ pieces within reach of one another that show most organs, the heaviest of equals.
 
     A stray may be larger than any true organ, but it comes alone. All pieces stand in where no solid organ is seen.
     """
-    anchors = [piece for piece in pieces if canonical(piece.name) in ANCHOR_ORGANS] or pieces
-    groups = [[p for p in anchors if p.distance_mm([seed], spacing_mm) <= DEFAULT_REACH_MM] for seed in anchors]
-    return max(groups, key=lambda group: (len({p.label for p in group}), sum(p.volume_ml for p in group)), default=[])
-
-
-def _gap_mm(a: Box, b: Box, spacing_mm: Vector) -> float:
-    gaps = []
-    for low_a, high_a, low_b, high_b, mm in zip(a.start_zyx, a.stop_zyx, b.start_zyx, b.stop_zyx, spacing_mm, strict=True):
-        gaps.append(max(0, low_b - high_a, low_a - high_b) * mm)
-    return float(np.linalg.norm(gaps))
+    solid = [row for row, piece in enumerate(pieces) if canonical(piece.name) in ANCHOR_ORGANS]
+    anchors = np.array(solid or range(len(pieces)), np.intp)
+    best, cluster = (0, 0.0), anchors
+    for seed in anchors.tolist():
+        group = anchors[table.gaps_mm(seed, anchors) <= DEFAULT_REACH_MM]
+        worth = (int(np.count_nonzero(np.bincount(table.labels[group]))), float(table.volumes_ml[group].sum()))
+        if worth > best:
+            best, cluster = worth, group
+    return cluster
