@@ -15,13 +15,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--real", type=Path, nargs="*", default=[], help="folders with ct.nii.gz, seg_flare13.nii.gz where labelled"
     )
     parser.add_argument("--epochs", type=int, default=12, help="of each training (%(default)s)")
-    parser.add_argument("--iterations", type=int, default=25, help="of an epoch (%(default)s)")
-    parser.add_argument("--phantoms", type=int, default=15, help="a fifth fully labelled, the rest partly or not (%(default)s)")
+    parser.add_argument("--iterations", type=int, default=50, help="of an epoch (%(default)s)")
+    parser.add_argument("--phantoms", type=int, default=20, help="a fifth fully labelled, the rest partly or not (%(default)s)")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run all steps and write reproduction.json and reproduction.md."""
+    """Run all steps, write reproduction.json and reproduction.md, and print the tables."""
     from flare_trt.engine.atomic_file import atomic_file, write_json
+    from flare_trt.engine.cli.console import Console
     from flare_trt.training.reproduce.experiment import Effort, run_experiment
     from flare_trt.training.reproduce.figures import as_markdown
     from flare_trt.training.reproduce.miniature import MiniatureSize
@@ -37,6 +38,8 @@ def run(arguments: argparse.Namespace) -> int:
     size = MiniatureSize(fifth, 2 * fifth, arguments.phantoms - 3 * fifth)
     figures = run_experiment(arguments.out, size, Effort(arguments.epochs, arguments.iterations), arguments.real)
     write_json(arguments.out / "reproduction.json", figures)
+    tables = as_markdown(figures)
     with atomic_file(arguments.out / "reproduction.md") as file:
-        file.write((as_markdown(figures) + "\n").encode())
+        file.write((tables + "\n").encode())
+    Console().line(tables)
     return 0

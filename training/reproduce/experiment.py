@@ -17,8 +17,8 @@ from flare_trt.training.prepare.raw_dataset import DatasetNames
 from flare_trt.training.reproduce.figures import Step, as_json, score
 from flare_trt.training.reproduce.miniature import MiniatureSize, held_out, make_miniature
 
-#: Agreement that a case needs: a small network that was trained briefly is no better teacher.
-LEAST_DICE = 0.3
+#: Agreement that a case needs, and pieces that an organ may lie in: a small network that was trained briefly is no better teacher.
+LEAST_DICE, MOST_PIECES = 0.3, 10
 LABELLED, PSEUDO = DatasetNames(501), DatasetNames(511)
 
 
@@ -27,7 +27,7 @@ class Effort:
     """How long each network is trained: nnU-Net's epochs and the steps of one; fine-tuning takes a third of the epochs."""
 
     epochs: int = 12
-    iterations: int = 25
+    iterations: int = 50
 
 
 @dataclass
@@ -61,7 +61,8 @@ class Experiment:
 
     def pseudo_label(self, teacher: Path) -> None:
         """Complete the labels by the network that learned from the labelled cases alone."""
-        words = ("--teacher", teacher, "--tumour-teacher", teacher, "--device", "cpu", "--least-dice", LEAST_DICE)
+        gates = ("--least-dice", LEAST_DICE, "--most-pieces", MOST_PIECES)
+        words = ("--teacher", teacher, "--tumour-teacher", teacher, "--device", "cpu", *gates)
         source = self.folder / "raw" / LABELLED.fine
         self.command("pseudo-label", "train", "pseudo-label", source, "--out-id", PSEUDO.dataset_id, *words)
 
@@ -94,19 +95,7 @@ def run_experiment(folder: Path, size: MiniatureSize, effort: Effort, real: Sequ
     run.command("prepare", "train", "prepare", folder / "flare", "--out", folder / "raw", "--dataset-id", LABELLED.dataset_id)
     run.plan(LABELLED)
     teacher, coarse = run.fit(LABELLED, "fine_mini"), run.fit(LABELLED, "coarse_mini")
-    words = (
-        "--out-id",
-        PSEUDO.dataset_id,
-        "--teacher",
-        teacher,
-        "--tumour-teacher",
-        teacher,
-        "--device",
-        "cpu",
-        "--least-dice",
-        0.3,
-    )
-    run.command("pseudo-label", "train", "pseudo-label", folder / "raw" / LABELLED.fine, *words)
+    run.pseudo_label(teacher)
     run.plan(PSEUDO)
     student = run.fit(PSEUDO, "fine_mini")
     tuned = run.finetune(PSEUDO, student / "fold_0" / "checkpoint_lowest_loss.pth")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -90,6 +92,28 @@ def test_a_trained_folder_is_a_teacher(planned: NnUNetFolders) -> None:
     assert reading.soft is not None
     assert reading.soft.classes.shape[1:] == ct.array.shape
     assert np.array_equal(reading.soft.classes[0], reading.labels)
+
+
+@pytest.mark.slow
+@pytest.mark.peer
+def test_the_networks_in_miniature_learn_by_adamw_and_the_others_as_nnunet_s(planned: NnUNetFolders) -> None:
+    from flare_trt.training.fit.trainers.flare_trainers import FlareFinetuneTrainer, FlareTrainer
+
+    def optimizer(trainer: type[FlareTrainer], network: str) -> tuple[Any, float]:
+        dataset = planned.preprocessed / NAMES.coarse
+        plans = json.loads((dataset / "FLAREPlans.json").read_text("utf-8")) | {"continue_training": False}
+        made = trainer(plans, network, 0, json.loads((dataset / "dataset.json").read_text("utf-8")), torch.device("cpu"))
+        made.network = torch.nn.Linear(2, 3)
+        return made.configure_optimizers()[0], made.oversample_foreground_percent
+
+    mini, foreground = optimizer(FlareTrainer, "coarse_mini")
+    assert isinstance(mini, torch.optim.AdamW)
+    assert (mini.param_groups[0]["lr"], foreground) == (1e-2, 1.0)
+    assert optimizer(FlareFinetuneTrainer, "coarse_mini")[0].param_groups[0]["lr"] == 1e-4
+    for network in ("coarse", "coarse_cpu"):
+        plain, foreground = optimizer(FlareTrainer, network)
+        assert isinstance(plain, torch.optim.SGD)
+        assert (plain.param_groups[0]["lr"], foreground) == (1e-2, 0.33)
 
 
 def test_what_is_missing_is_said(folders: NnUNetFolders, tmp_path: Path) -> None:

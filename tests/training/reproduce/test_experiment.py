@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from flare_trt.engine.volume import Volume
 from flare_trt.training import cli
 from flare_trt.training.reproduce import command, experiment
 from flare_trt.training.reproduce.experiment import Effort, Experiment, run_experiment
-from flare_trt.training.reproduce.figures import Score, as_markdown, score
+from flare_trt.training.reproduce.figures import Score, Step, as_json, as_markdown, score
 from flare_trt.training.reproduce.miniature import MiniatureSize
 from tests.engine.tiny_bundle import write_tiny_bundle
 
@@ -51,6 +52,7 @@ def test_the_steps_follow_one_another(recorded: list[argparse.Namespace], tmp_pa
     assert fits == [(501, "fine_mini", 9), (501, "coarse_mini", 9), (511, "fine_mini", 9)]
     pseudo, tuning = recorded[4], recorded[7]
     results = tmp_path / "results"
+    assert (pseudo.least_dice, pseudo.most_pieces) == (0.3, 10)
     assert pseudo.teacher == pseudo.tumour_teacher == results / "Dataset501_FLAREFine/FlareTrainer__FLAREPlans__fine_mini"
     assert tuning.start == results / "Dataset511_FLAREFine/FlareTrainer__FLAREPlans__fine_mini/fold_0/checkpoint_lowest_loss.pth"
     assert (tuning.dataset_id, tuning.epochs, tuning.fold) == (511, 3, "all")
@@ -89,6 +91,24 @@ def test_scores_are_those_of_the_labels(tmp_path: Path) -> None:
     changed[labels.array == 1] = 14
     worse = score("b", bundle, [(ct, Volume(changed, ct.grid))])
     assert (worse.organ_dsc, worse.tumour_dsc) == (1.0, 0.0)
+
+
+def test_the_command_prints_the_tables_and_keeps_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def measured(out: Path, size: MiniatureSize, effort: Effort, real: list[Path]) -> dict[str, Any]:
+        out.mkdir()
+        assert (size, effort, real) == (MiniatureSize(1, 2, 4), Effort(5, 50), [])
+        return as_json([Score("labelled only", 0.25, 0.125, 1, 2)], [Score("with coarse", 0.5, None, 3, 4)], [Step("fit", 5, 6)])
+
+    monkeypatch.setattr(experiment, "run_experiment", measured)
+    parser, out = argparse.ArgumentParser(), tmp_path / "out"
+    command.configure(parser)
+    assert command.run(parser.parse_args(["--out", str(out), "--phantoms", "7", "--epochs", "5"])) == 0
+    page = (out / "reproduction.md").read_text("utf-8")
+    assert "| labelled only | 0.25" in page
+    assert capsys.readouterr().out == page
+    assert json.loads((out / "reproduction.json").read_text("utf-8"))["coarse_to_fine"][0]["organ_dsc"] == 0.5
 
 
 def test_the_command_refuses_what_cannot_be_run(tmp_path: Path) -> None:

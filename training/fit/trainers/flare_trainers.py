@@ -7,6 +7,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+import torch
+from nnunetv2.training.lr_scheduler.polylr import PolyLRScheduler
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
 from flare_trt.training.fit.partial_loss import PartialLabelLoss, known_classes
@@ -14,6 +16,9 @@ from flare_trt.training.prepare.raw_dataset import VOUCHED_FILE
 
 #: Written whenever the validation loss is the lowest so far: the paper fine-tunes from it (section 3.2).
 LOWEST_LOSS = "checkpoint_lowest_loss.pth"
+
+#: Of AdamW, for the `_mini` networks.
+MINI_LEARNING_RATE = 1e-2
 
 
 class FlareTrainer(nnUNetTrainer):
@@ -28,6 +33,8 @@ class FlareTrainer(nnUNetTrainer):
         self.num_iterations_per_epoch = int(os.environ.get("FLARE_TRT_ITERATIONS", "250"))
         self.num_val_iterations_per_epoch = max(1, self.num_iterations_per_epoch // 5)
         self.save_every = 10
+        if configuration.endswith("_mini"):
+            self.initial_lr, self.oversample_foreground_percent = MINI_LEARNING_RATE, 1.0
         self._lowest_loss = float("inf")
         self._vouched: dict[str, list[int]] | None = None
 
@@ -38,6 +45,13 @@ class FlareTrainer(nnUNetTrainer):
         rotation, dummy_2d, patch, _ = super().configure_rotation_dummyDA_mirroring_and_inital_patch_size()
         self.inference_allowed_mirroring_axes = None
         return rotation, dummy_2d, patch, None
+
+    def configure_optimizers(self) -> tuple[Any, Any]:
+        """As nnU-Net's, but AdamW for the `_mini` networks: in their few hundred steps SGD finds nothing but background."""
+        if not self.configuration_name.endswith("_mini"):
+            return super().configure_optimizers()  # type: ignore[no-any-return]
+        optimizer = torch.optim.AdamW(self.network.parameters(), self.initial_lr, weight_decay=self.weight_decay)
+        return optimizer, PolyLRScheduler(optimizer, self.initial_lr, self.num_epochs)
 
     def train_step(self, batch: dict[str, Any]) -> dict[str, Any]:
         """One step on a batch; the loss is told what its cases vouch for."""
@@ -96,8 +110,6 @@ class FlareFinetuneTrainer(FlareTrainer):
         super().initialize()
         start = os.environ.get("FLARE_TRT_START")
         if start:
-            import torch
-
             weights = torch.load(start, map_location=self.device, weights_only=False)["network_weights"]
             network = self.network.module if self.is_ddp else self.network
             getattr(network, "_orig_mod", network).load_state_dict(weights)
