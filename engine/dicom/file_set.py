@@ -21,6 +21,21 @@ MAX_FILES = 100_000
 #: Uncompressed bytes that a zip may claim, in all; as for the voxels of a NIfTI file.
 MAX_ZIP_BYTES = 16 << 30
 _ENCRYPTED = 0x1
+#: Reads up to this size are not checked against the file's own.
+_SMALL_READ_BYTES = 1 << 16
+
+
+class BoundedFile(io.BufferedReader):
+    """A file on the disk; a read of more than it holds takes no room for more than it holds.
+
+    A damaged length asks for up to 4 GiB, and Python makes room for what is asked for before it reads.
+    """
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """At most `size` bytes, or all that is left."""
+        if size is not None and size > _SMALL_READ_BYTES:
+            size = min(size, max(0, os.fstat(self.fileno()).st_size - self.tell()))
+        return super().read(size)
 
 
 class FolderFiles:
@@ -42,7 +57,7 @@ class FolderFiles:
     @contextmanager
     def open(self, number: int) -> Iterator[BinaryIO]:
         """The file of this number, to be read. Raises OSError."""
-        with self._paths[number].open("rb") as file:
+        with BoundedFile(io.FileIO(self._paths[number])) as file:
             yield file
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import tracemalloc
 import zipfile
 from pathlib import Path
 
 import pytest
 
 from flare_trt.engine.dicom import file_set
-from flare_trt.engine.dicom.file_set import ZipFiles, open_files
+from flare_trt.engine.dicom.file_set import FolderFiles, ZipFiles, open_files
 from flare_trt.engine.errors import InputError
 
 
@@ -72,3 +73,17 @@ def test_a_folder_by_number(tmp_path: Path) -> None:
         with files.open(number) as file:
             read.append(file.read())
     assert read == [b"a", b"b/1", b"b/2"]
+
+
+def test_a_read_of_more_than_a_file_holds_takes_no_room_for_it(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(bytes(range(200)))
+    files = FolderFiles(tmp_path)
+    with files.open(0) as stream:
+        stream.read(10)
+        tracemalloc.start()
+        try:
+            assert stream.read(1 << 30) == bytes(range(10, 200))
+            assert tracemalloc.get_traced_memory()[1] < 1 << 20
+        finally:
+            tracemalloc.stop()
+        assert stream.read(1 << 30) == b""
