@@ -23,7 +23,7 @@ from flare_trt.engine.predict import LabelSink, Pass, Runner, predict
 from flare_trt.engine.report import RoiStory
 from flare_trt.engine.roi import Located, extended, locate, retold, whole_scan
 from flare_trt.engine.spec import ModelSpec, StageSpec
-from flare_trt.engine.stage_plan import StagePlan, plan_stage
+from flare_trt.engine.stage_plan import Raster, StagePlan, plan_stage
 from flare_trt.engine.volume import Volume
 from flare_trt.kernels import Box
 from flare_trt.kernels.contract import Array
@@ -36,13 +36,15 @@ MOST_EXTENSIONS = 5
 class StageRun:
     """A stage as it is run, what it runs on, and the bytes that a pass may take (None: as many as are quickest).
 
-    `search` gives the box that is looked at where no ROI is known: the whole scan, or the patient's box in mode=fast.
+    `search` gives the box that is looked at where no ROI is known: the whole scan, or the patient's box in mode=fast. `raster`
+    is which tiles a box is covered with, see stage_plan.Raster.
     """
 
     stage: StageSpec
     runner: Runner
     budget_bytes: int | None = None
     search: Callable[[Volume], Box] = lambda ct: whole_scan(ct.grid)
+    raster: Raster = "scan"
 
 
 @dataclass(frozen=True)
@@ -141,7 +143,7 @@ def segment_box(run: StageRun, ct: Volume, box: Box) -> tuple[Array, int]:
 
 def plan_pass(run: StageRun, frame: Frame, roi: Box | None = None) -> Pass:
     """Sizes and layout of a pass over the frame or its box `roi`. Raises BudgetError."""
-    plan = plan_stage(run.stage, frame, roi)
+    plan = plan_stage(run.stage, frame, roi, run.raster)
     sessions = run.runner.sessions
     voxels, itemsize = math.prod(frame.ct.grid.shape_zyx), frame.ct.array.dtype.itemsize
     footprint = Footprint(len(sessions), sessions[0].channels, voxels, itemsize, bool(run.stage.mirror_axes))

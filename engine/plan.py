@@ -21,7 +21,7 @@ from flare_trt.engine.frame import Frame
 from flare_trt.engine.grid import Grid, Vector
 from flare_trt.engine.memory import MB
 from flare_trt.engine.network_facts import NetworkFacts
-from flare_trt.engine.options import RunOptions, stage_as_run
+from flare_trt.engine.options import RunOptions, raster_as_run, stage_as_run
 from flare_trt.engine.predict import Runner
 from flare_trt.engine.roi import grow, whole_scan
 from flare_trt.engine.spec import ModelSpec, StageSpec
@@ -100,7 +100,7 @@ def plan_scan(model: PlannedModel, scan: PlannedScan, options: RunOptions) -> Sc
     runs = {}
     for name, stage in model.stages().items():
         runner = Runner(opened.sessions[name], kernels, LedgerWatch(ledger, name), _silent)
-        runs[name] = StageRun(stage_as_run(stage, options), runner, left)
+        runs[name] = StageRun(stage_as_run(stage, options), runner, left, raster=raster_as_run(options))
         plan_pass(runs[name], Frame.of(ct, runs[name].stage))  # as Segmenter does: the whole scan has to fit
     if "coarse" in runs:
         ledger.stage = "coarse"

@@ -23,7 +23,7 @@ from flare_trt.engine.frame import Frame, storage_warning
 from flare_trt.engine.grid import Grid
 from flare_trt.engine.memory import MB
 from flare_trt.engine.memory_left import obtainable_bytes
-from flare_trt.engine.options import RunOptions, stage_as_run
+from flare_trt.engine.options import RunOptions, raster_as_run, stage_as_run
 from flare_trt.engine.placement import Placement, place
 from flare_trt.engine.predict import Runner
 from flare_trt.engine.report import RunReport
@@ -143,7 +143,7 @@ class Segmenter:
             progress(name, done, total)
 
         runner = Runner(self._sessions[name], self._kernels, watch, report_tiles)
-        run = StageRun(stage_as_run(stage, self.options), runner, self._budget_bytes(ct))
+        run = StageRun(stage_as_run(stage, self.options), runner, self._budget_bytes(ct), raster=raster_as_run(self.options))
         return replace(run, search=body_box) if self.options.mode == "fast" else run
 
     def _report(self, watch: Stopwatch, found: Segmented, grid: Grid) -> RunReport:

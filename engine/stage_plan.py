@@ -1,13 +1,14 @@
 """Every size of one network pass, computed before anything is allocated.
 
 A pass works on a window of the network grid of the whole scan: an ROI run resamples exactly the voxels that a run over the
-whole scan would, so both see the same image and only the tiles' places differ.
+whole scan would, so both see the same image; with the scan's own raster of tiles both give the same labels, too.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -18,6 +19,10 @@ from flare_trt.engine.spec import StageSpec
 from flare_trt.engine.tiles import tile_starts
 from flare_trt.kernels import Box, Span
 from flare_trt.kernels.contract import Taps
+
+#: Which tiles a box is covered with: those of the whole scan's raster that reach it, so that its labels are the whole scan's, or
+#: the fewest, spread over the box alone.
+Raster = Literal["scan", "box"]
 
 
 @dataclass(frozen=True)
@@ -85,20 +90,19 @@ class StagePlan:
         return Taps(index, index, np.zeros(len(index), np.float32))
 
 
-def plan_stage(stage: StageSpec, frame: Frame, roi: Box | None = None) -> StagePlan:
-    """Plan a pass over the whole frame, or over its box `roi`."""
+def plan_stage(stage: StageSpec, frame: Frame, roi: Box | None = None, raster: Raster = "scan") -> StagePlan:
+    """Plan a pass over the whole frame, or over its box `roi` with the tiles that `raster` names."""
     source = frame.shape_zyx
     network = target_shape(source, frame.spacing_mm, stage.spacing_mm)
     image_axis = separate_axis(frame.spacing_mm, stage.spacing_mm, stage.separate_z)
     logits_axis = separate_axis(stage.spacing_mm, frame.spacing_mm, stage.separate_z)
     target = roi or Box((0, 0, 0), source)
-    window = _window(target, source, network, stage.patch_zyx)
-    padded = [max(size, patch) for size, patch in zip(window.shape_zyx, stage.patch_zyx, strict=True)]
-    z, y, x = (tile_starts(size, patch, stage.tile_step) for size, patch in zip(padded, stage.patch_zyx, strict=True))
+    lines = [_tiled(_needed(target, source, network, axis), network, stage, axis, raster) for axis in range(3)]
+    (z0, z1, z), (y0, y1, y), (x0, x1, x) = lines
     return StagePlan(
         source_shape=source,
         network_shape=network,
-        window=window,
+        window=Box((z0, y0, x0), (z1, y1, x1)),
         target=target,
         patch_zyx=stage.patch_zyx,
         starts_zyx=(z, y, x),
@@ -124,16 +128,39 @@ def _orders(order: int, order_z: int, axis: int | None) -> Shape:
     return z, y, x
 
 
-def _window(target: Box, source: Shape, network: Shape, patch: Shape) -> Box:
-    """Network-grid box that holds every sample the target reads, grown to a patch where the scan has the voxels."""
-    start, stop = [], []
-    for axis in range(3):
-        scale = network[axis] / source[axis]
-        low = max(0, math.floor((target.start_zyx[axis] + 0.5) * scale - 0.5))
-        high = min(network[axis], math.floor((target.stop_zyx[axis] - 0.5) * scale - 0.5) + 2)
-        missing = max(0, min(patch[axis], network[axis]) - (high - low))
-        low = max(0, min(low - missing // 2, network[axis] - (high - low + missing)))
-        high = max(high, min(network[axis], low + min(patch[axis], network[axis])))
-        start.append(low)
-        stop.append(high)
-    return Box((start[0], start[1], start[2]), (stop[0], stop[1], stop[2]))
+def _needed(target: Box, source: Shape, network: Shape, axis: int) -> tuple[int, int]:
+    """Network-grid samples of an axis that the target's labels read."""
+    scale = network[axis] / source[axis]
+    low = max(0, math.floor((target.start_zyx[axis] + 0.5) * scale - 0.5))
+    return low, min(network[axis], math.floor((target.stop_zyx[axis] - 0.5) * scale - 0.5) + 2)
+
+
+def _tiled(
+    needed: tuple[int, int], network: Shape, stage: StageSpec, axis: int, raster: Raster
+) -> tuple[int, int, tuple[int, ...]]:
+    """Window of an axis (start, stop) that holds the needed samples, and where tiles start in it."""
+    size, patch = network[axis], stage.patch_zyx[axis]
+    if size <= patch:
+        return 0, size, (0,)
+    if raster == "scan":
+        kept = _touching(tile_starts(size, patch, stage.tile_step), patch, needed)
+        return kept[0], kept[-1] + patch, tuple(start - kept[0] for start in kept)
+    low, high = needed
+    missing = max(0, patch - (high - low))
+    low = max(0, min(low - missing // 2, size - (high - low + missing)))
+    high = max(high, low + patch)
+    return low, high, tile_starts(high - low, patch, stage.tile_step)
+
+
+def _touching(starts: tuple[int, ...], patch: int, needed: tuple[int, int]) -> tuple[int, ...]:
+    """Tiles that hold needed samples. One that only its rim reaches into them goes, where the others cover all.
+
+    An eighth of a patch is one sigma of the Gaussian weights: there the rim counts for less than 2 % beside its neighbour.
+    """
+    low, high = needed
+    kept = [start for start in starts if start < high and start + patch > low]
+    if len(kept) > 1 and kept[0] + patch - low <= patch // 8 and kept[1] <= low:
+        del kept[0]
+    if len(kept) > 1 and high - kept[-1] <= patch // 8 and kept[-2] + patch >= high:
+        del kept[-1]
+    return tuple(kept)

@@ -1,6 +1,6 @@
 """`flare-trt demo`: one scan through the whole pipeline, with labels, report and picture to look at.
 
-Without arguments it needs nothing but the package: the default model segments a synthetic whole-body CT.
+Without arguments it needs nothing but the package: the default model segments a synthetic whole-body CT, in mode=fast.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def run(arguments: argparse.Namespace) -> int:
     console = Console()
     output: Path = arguments.output
     make_folders([Job(output, output / "any")])
-    options = RunOptions()
+    options = RunOptions(mode="fast")
     with open_segmenter(arguments.model, options, console) as segmenter:
         scan = arguments.scan or _phantom_scan(output, console)
         case = case_name(scan)

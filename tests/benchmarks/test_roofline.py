@@ -26,7 +26,8 @@ def test_floors_add_up_and_lie_below_the_paper_s_times(row: dict) -> None:  # ty
     for name, seconds in row["floor_s"].items():
         assert sum(row["stages_s"][name].values()) == pytest.approx(seconds)
         assert 0 < row["area_mb_s"][name] <= seconds * row["peak_mb"] * 1.0001
-    assert row["floor_s"]["Quadro RTX 5000"] < row["paper"]["seconds"]
+    if row["precision"] == "fp16":  # mode=fast, as the paper ran: the fewest tiles, on half precision's units
+        assert row["floor_s"]["Quadro RTX 5000"] < row["paper"]["seconds"]
     assert row["peak_mb"] < row["paper"]["peak_mb"]
     assert set(row["floor_s"]) == {card.name for card in CARDS}
 

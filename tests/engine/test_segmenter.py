@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flare_trt.engine.errors import BudgetError, DeviceError
+from flare_trt.engine.errors import BudgetError, DeviceError, InputError
 from flare_trt.engine.grid import Grid, Reorientation
 from flare_trt.engine.options import RunOptions, stage_as_run
 from flare_trt.engine.segmenter import Segmenter
@@ -116,3 +116,8 @@ def test_the_number_of_threads_changes_no_label(tmp_path: Path, ct: Volume) -> N
             found.append(segmenter.segment(ct).labels.array)
     for labels in found[1:]:
         np.testing.assert_array_equal(labels, found[0])
+
+
+def test_a_mode_that_there_is_not_is_refused() -> None:
+    with pytest.raises(InputError, match="got 'quick', expected 'exact' or 'fast'"):
+        RunOptions(mode="quick")  # type: ignore[arg-type]
