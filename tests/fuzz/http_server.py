@@ -1,0 +1,195 @@
+"""A real server on loopback for the requests of `http_requests.py`, and the client that holds it to what it promises.
+
+One server runs in a thread of the worker; each input gets a service and an app of its own, in its own folder.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+import time
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import h11
+import uvicorn
+from tests.fuzz.http_requests import UPLOAD_BYTES
+
+from flare_trt.engine.errors import InputError
+from flare_trt.engine.serve import routes
+from flare_trt.engine.serve.access import Door
+from flare_trt.engine.serve.app import build_app
+from flare_trt.engine.serve.limits import Limits
+from flare_trt.engine.serve.served_job import ServedJob
+from flare_trt.engine.serve.service import Service
+from flare_trt.engine.serve.steps import SegmentUpload
+
+_LIMITS = Limits(waiting_jobs=2, upload_bytes=UPLOAD_BYTES, kept_jobs=2)
+#: How long the client waits for bytes, and for the server to come to rest behind an input.
+_WAIT_S = 8.0
+
+
+class CountingService(Service):
+    """A service whose jobs have the ids 1, 2, ... in 32 digits, so that a request can name a job of the same connection."""
+
+    _count = 0
+
+    def _reserve(self) -> ServedJob:
+        super()._reserve()
+        self._count += 1
+        job_id = f"{self._count:032}"
+        return ServedJob(job_id, self._folder / job_id)
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether no job is on its way."""
+        with self._changed:
+            return self.queue_length == 0 and self._running is None
+
+
+class _ErrorRecords(logging.Handler):
+    """Gathers what the server and its event loop log as errors."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.texts: list[str] = []
+        for name in ("uvicorn.error", "asyncio"):
+            logging.getLogger(name).addHandler(self)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info[1] if record.exc_info else None
+        self.texts.append(f"{record.getMessage().splitlines()[0]} ({error!r})")
+
+
+class _Server:
+    """uvicorn in a daemon thread, with the parser that the extra `serve` brings; `app` answers the next connection."""
+
+    def __init__(self) -> None:
+        self.app: Any = None
+        self.errors = _ErrorRecords()
+        listener = socket.create_server(("127.0.0.1", 0))
+        self.address = listener.getsockname()
+        config = uvicorn.Config(self._answer, http="h11", ws="none", log_config=None, access_log=False, lifespan="off")
+        self._server = uvicorn.Server(config)
+        threading.Thread(target=self._server.run, args=([listener],), daemon=True).start()
+
+    async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
+        await self.app(scope, receive, send)
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether no connection is open and no request under way."""
+        state = self._server.server_state
+        return not state.connections and not state.tasks
+
+
+@cache
+def _server() -> _Server:
+    routes._POLL_S = 0.001
+    logging.getLogger("uvicorn.error").propagate = logging.getLogger("asyncio").propagate = False
+    return _Server()
+
+
+def send_connection(data: bytes, folder: Path, segment: SegmentUpload, token: str | None) -> None:
+    """Send the bytes to a server that keeps its jobs in `folder`. Raises InputError where no request was granted."""
+    server, service = _server(), CountingService(segment, _LIMITS, folder)
+    server.app = build_app(service, Door(token=token))
+    try:
+        asked = whole_requests(data)
+        answers, raw = _talk(data, asked, server.address)
+        _until(lambda: server.at_rest and service.at_rest)
+        problems = [*server.errors.texts, *_broken_promises(service, folder, asked, answers)]
+        problems += ["an answer tells a path of this machine"] * (str(folder).encode() in raw)
+    finally:
+        server.errors.texts.clear()
+        service.drain()
+    if problems:
+        raise AssertionError("; ".join(problems))
+    if not any(200 <= answer.status_code < 300 for answer in answers):
+        raise InputError(f"answered with {[answer.status_code for answer in answers]}")
+
+
+def _broken_promises(service: Service, folder: Path, asked: list[bytes], answers: list[h11.Response]) -> list[str]:
+    statuses = [answer.status_code for answer in answers]
+    found = [f"answered {status}" for status in statuses if not (200 <= status < 500 or status == 503)]
+    closed = bool(answers) and (b"connection", b"close") in answers[-1].headers
+    if len(answers) < len(asked) and not closed:
+        found.append(f"answered {statuses} to {asked}")
+    if not service.is_alive:
+        found.append("the segmenting thread has ended")
+    for place in folder.iterdir():
+        job = service.find(place.name)
+        names = sorted(path.name for path in place.iterdir())
+        if job is None or job.state != "done" or names != ["labels.nii.gz", "report.json"]:
+            found.append(f"left {names} of a job that is {job and job.state}")
+    return found
+
+
+def whole_requests(data: bytes) -> list[bytes]:
+    """The methods of the requests that are whole, up to the first that cannot be read or that ends the connection."""
+    server, methods = h11.Connection(h11.SERVER), []
+    server.receive_data(data)
+    try:
+        while isinstance(event := server.next_event(), h11.Event):
+            if isinstance(event, h11.Request):
+                method = event.method
+            elif isinstance(event, h11.EndOfMessage):
+                methods.append(method)
+                server.send(h11.Response(status_code=404, headers=[]))
+                server.send(h11.EndOfMessage())
+                if server.our_state is not h11.DONE:
+                    break
+                server.start_next_cycle()
+    except h11.RemoteProtocolError:
+        pass
+    return methods
+
+
+def _talk(data: bytes, asked: list[bytes], address: Any) -> tuple[list[h11.Response], bytes]:
+    """Send everything, wait for the answers to what is whole, say that no more will come, and read to the end."""
+    raw, answers, said_all = b"", list[h11.Response](), False
+    with socket.create_connection(address, timeout=_WAIT_S) as client:
+        try:
+            client.sendall(data)
+            while True:
+                if len(answers) >= len(asked) and not said_all:
+                    client.shutdown(socket.SHUT_WR)
+                    said_all = True
+                part = client.recv(1 << 16)
+                if not part:
+                    break
+                raw += part
+                answers = answers_in(raw, asked)
+        except (ConnectionError, OSError) as error:
+            if isinstance(error, TimeoutError):
+                raise AssertionError(f"no answer within {_WAIT_S:g} s, after {answers}") from error
+    return answers, raw
+
+
+def answers_in(raw: bytes, asked: list[bytes]) -> list[h11.Response]:
+    """The whole answers to requests of these methods, and to one more that could not be read."""
+    found = []
+    for method in (*asked, b"GET"):
+        client = h11.Connection(h11.CLIENT)
+        client.send(h11.Request(method=method, target=b"/", headers=[(b"host", b"x")]))
+        client.send(h11.EndOfMessage())
+        client.receive_data(raw)
+        answer = None
+        while isinstance(event := client.next_event(), h11.Event) and not isinstance(event, h11.EndOfMessage):
+            answer = event if isinstance(event, h11.Response) else answer
+        if not isinstance(event, h11.EndOfMessage) or answer is None:
+            break
+        found.append(answer)
+        raw = client.trailing_data[0]
+    return found
+
+
+def _until(holds: Callable[[], bool]) -> None:
+    end_s = time.monotonic() + _WAIT_S
+    while not holds():
+        if time.monotonic() > end_s:
+            raise AssertionError("the server does not come to rest")
+        time.sleep(0.001)
