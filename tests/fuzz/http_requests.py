@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from tests.fuzz import dicom_damage, dicom_seeds, mutate, seeds
 
-TOKEN = "fuzz-0123456789abcdef"
+TOKEN = "fuzz-0123456789abcdef"  # noqa: S105  # of the fuzzed server alone
 #: The most that the fuzzed server takes.
 UPLOAD_BYTES = 200_000
 #: Ids of the first jobs of a server (see http_server.CountingService).
@@ -17,7 +17,21 @@ _JOBS = b"/v1/segmentations"
 _LABELS = _JOBS + b"/" + JOB.encode() + b"/labels"
 _HOST, _BEARER = b"Host: localhost", b"Authorization: Bearer " + TOKEN.encode()
 _UPLOAD = b"Content-Type: application/octet-stream"
-_METHODS = (b"GET", b"POST", b"DELETE", b"PUT", b"PATCH", b"HEAD", b"OPTIONS", b"TRACE", b"CONNECT", b"get", b"X" * 300, b"", b"G\0T")
+_METHODS = (
+    b"GET",
+    b"POST",
+    b"DELETE",
+    b"PUT",
+    b"PATCH",
+    b"HEAD",
+    b"OPTIONS",
+    b"TRACE",
+    b"CONNECT",
+    b"get",
+    b"X" * 300,
+    b"",
+    b"G\0T",
+)
 _TARGETS = (
     *(_JOBS + end for end in (b"", b"/", b"?wait", b"?wait=maybe", b"?wait=true&wait=false", b"?wait=1&x=%ff", b"?%00=%", b"#x")),
     *(_JOBS + b"/" + name for name in (SECOND_JOB.encode(), b"0" * 32, b"0" * 9000, b"%00", b"%2e%2e", b"..", b"%c3%28", b"a b")),
@@ -28,8 +42,14 @@ _TARGETS = (
 )
 _HEADERS = (
     *(b"Host: " + host for host in (b"", b"elsewhere.example", b"localhost:99999", b"127.0.0.1", b"[::1]", b"[", b"\xff")),
-    *(b"Content-Type: " + kind for kind in (b"", b"text/plain", b"multipart/form-data; boundary=b", b"application/json", b"\xff;;")),
-    *(b"Authorization: " + word for word in (b"", b"Bearer", b"Bearer ", b"Bearer \xe9\xff", b"Basic Og==", b"Bearer " + b"x" * 9000)),
+    *(
+        b"Content-Type: " + kind
+        for kind in (b"", b"text/plain", b"multipart/form-data; boundary=b", b"application/json", b"\xff;;")
+    ),
+    *(
+        b"Authorization: " + word
+        for word in (b"", b"Bearer", b"Bearer ", b"Bearer \xe9\xff", b"Basic Og==", b"Bearer " + b"x" * 9000)
+    ),
     *(b"Connection: " + word for word in (b"close", b"keep-alive", b"upgrade", b"x, close")),
     *(b"Expect: 100-continue", b"Upgrade: websocket", b"Upgrade: h2c", b"Range: bytes=0-", b"Accept: nothing/at-all"),
     *(b"no colon", b": no name", b" folded", b"X: a\0b", b"X y: z", b"X: \r\n folded", b"X-Long: " + b"a" * 70_000, b"\xff: x"),
