@@ -25,6 +25,7 @@ from flare_trt.engine.nifti import read_ct, read_labels, write_ct
 from flare_trt.engine.spec import Check
 from flare_trt.engine.volume import Volume
 
+_MOST_LENGTH_MM = 2000.0
 COLUMNS = ("slices", "classes", "budget (MB)", "peak above idle (MB)", "without a budget (MB)")
 
 
@@ -80,9 +81,11 @@ def _peak(bundle: Path, scan: Path, labels: Path, budget_mb: int) -> float:
 
 
 def _repeated(torso: Volume, slices: int) -> Volume:
+    """The torso over and over, its slices thinned where the scan would be longer than a body."""
     grid = torso.grid
     array = np.resize(torso.array, (slices, *grid.shape_zyx[1:]))
-    return Volume(array, Grid((slices, *grid.shape_zyx[1:]), grid.spacing_mm, grid.origin_mm, grid.direction))
+    spacing_mm = (min(grid.spacing_mm[0], _MOST_LENGTH_MM / slices), *grid.spacing_mm[1:])
+    return Volume(array, Grid((slices, *grid.shape_zyx[1:]), spacing_mm, grid.origin_mm, grid.direction))
 
 
 def _cells(row: dict[str, Any]) -> tuple[object, ...]:
