@@ -28,8 +28,8 @@ from flare_trt.engine.serve.service import Service
 from flare_trt.engine.serve.steps import SegmentUpload
 
 _LIMITS = Limits(waiting_jobs=2, upload_bytes=UPLOAD_BYTES, kept_jobs=2)
-#: How long the client waits for bytes, and for the server to come to rest behind an input.
-_WAIT_S = 8.0
+#: How long the client waits for bytes, and for the server to come to rest behind an input: both within supervise.SILENCE_S.
+_WAIT_S = 25.0
 
 
 class CountingService(Service):
