@@ -39,13 +39,20 @@ class BoundedFile(io.BufferedReader):
 
 
 class FolderFiles:
-    """The files of a folder and of the folders in it, in name order; hidden ones and links to folders are left out."""
+    """The files of a folder and of the folders in it, in name order; hidden ones and links to folders are left out.
+
+    So are pipes, sockets and devices: to open one may wait for ever. Raises InputError for a link to nothing, which may stand
+    for a slice: left out at an end of the stack, it would not be missed.
+    """
 
     def __init__(self, root: Path) -> None:
         self._paths: list[Path] = []
         for folder, inner, names in os.walk(root):
             inner[:] = sorted(name for name in inner if not name.startswith("."))
-            self._paths += [Path(folder, name) for name in sorted(names) if not name.startswith(".")]
+            found = [Path(folder, name) for name in sorted(names) if not name.startswith(".")]
+            if not all(path.exists() for path in found):
+                raise InputError(f"{root}: the folder holds a link to a file that is not there; fetch that file or remove the link")
+            self._paths += [path for path in found if path.is_file()]
             if len(self._paths) > MAX_FILES:
                 raise InputError(
                     f"{root}: the folder holds more than {MAX_FILES} files, expected one study; name a folder inside it"

@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from tests.fuzz import dicom_damage, dicom_seeds, mutate, seeds
+from tests.fuzz import dicom_damage, dicom_seeds, http_requests, mutate, seeds
 
 from flare_trt.engine.errors import InputError
 
@@ -223,11 +223,39 @@ def _checkpoint(data: bytes, bench: Bench) -> None:
     load_checkpoint(bench.input / "checkpoint_final.pth")
 
 
+@dataclass(frozen=True)
+class _ShortRuns:
+    """The segmenter for a server; much work ends like that of a server that goes down, with 503."""
+
+    spec: Any
+
+    def segment(self, ct: Any, progress: Any) -> Any:
+        from flare_trt.engine.serve.served_job import JobStopped
+
+        def bounded(stage: str, done: int, total: int) -> None:
+            if total > _MOST_TILES:
+                raise JobStopped("stopped")
+            progress(stage, done, total)
+
+        return _segmenter().segment(ct, bounded)
+
+
+def _http(data: bytes, bench: Bench) -> None:
+    """The bytes of a connection to a running server; a quarter of the servers wants the token that most requests bear."""
+    from tests.fuzz.http_server import send_connection
+
+    from flare_trt.engine.serve.steps import upload_steps
+
+    token = http_requests.TOKEN if bench.rng.random() < 0.25 else None
+    send_connection(data, bench.output, upload_steps(_ShortRuns(_segmenter().spec), None), token)
+
+
 TARGETS = {
     "nifti": Target(seeds.scans, mutate.damaged_nifti, _scan, 2200),
     "gzip": Target(seeds.gzipped_scans, mutate.damaged_nifti, _scan, 900),
     "gzip-stream": Target(seeds.gzipped_scans, mutate.damaged, _scan, 1000),
-    "dicom": Target(dicom_seeds.series_zips, dicom_damage.damaged_series, _series, 800),
+    "dicom": Target(dicom_seeds.series_zips, dicom_damage.damaged_series, _series, 600),
+    "http": Target(http_requests.connections, http_requests.damaged_connection, _http, 500),
     "labels": Target(seeds.label_maps, mutate.damaged_nifti, _label_pair, 900),
     "bundle": Target(seeds.bundle_specs, mutate.damaged_json, _bundle, 1600),
     "bundle-zip": Target(seeds.bundle_zips, mutate.damaged_zip, _zipped_bundle, 900),
