@@ -25,6 +25,9 @@ from flare_trt.engine.nifti import read_ct, read_labels, write_ct
 from flare_trt.engine.spec import Check
 from flare_trt.engine.volume import Volume
 
+_MOST_LENGTH_MM = 2000.0
+#: A budget may cut the scan into blocks; splines that end 18 samples beyond a block round a few voxels in ten million elsewhere.
+_MOST_CHANGED = 1e-6
 COLUMNS = ("slices", "classes", "budget (MB)", "peak above idle (MB)", "without a budget (MB)")
 
 
@@ -54,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
     for row in rows:
         about = f"{row['slices']} slices, {row['classes']} classes"
         checks.append(Check(f"{about}: peak above idle, MB", row["bounded_mb"], row["budget_mb"]))
-        checks.append(Check(f"{about}: share of voxels that the budget changed", row["changed"], 0.0))
+        checks.append(Check(f"{about}: share of voxels that the budget changed", row["changed"], _MOST_CHANGED))
     result = new_result("budget", checks, {"rows": rows})
     if arguments.out:
         save_result(arguments.out, result)
@@ -80,9 +83,11 @@ def _peak(bundle: Path, scan: Path, labels: Path, budget_mb: int) -> float:
 
 
 def _repeated(torso: Volume, slices: int) -> Volume:
+    """The torso over and over, its slices thinned where the scan would be longer than a body."""
     grid = torso.grid
     array = np.resize(torso.array, (slices, *grid.shape_zyx[1:]))
-    return Volume(array, Grid((slices, *grid.shape_zyx[1:]), grid.spacing_mm, grid.origin_mm, grid.direction))
+    spacing_mm = (min(grid.spacing_mm[0], _MOST_LENGTH_MM / slices), *grid.spacing_mm[1:])
+    return Volume(array, Grid((slices, *grid.shape_zyx[1:]), spacing_mm, grid.origin_mm, grid.direction))
 
 
 def _cells(row: dict[str, Any]) -> tuple[object, ...]:

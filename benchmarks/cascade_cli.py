@@ -1,7 +1,8 @@
 """`flare-trt bench cascade`: the paper's Table 6 on one scan: nnU-Net, ours without the coarse stage, with it, and fast.
 
-All run the same fine weights. Labels are compared with those of the fine network over the whole scan in mode=exact. The cascade
-in mode=exact must not change them; mode=fast, whose tiles lie elsewhere, must be as near to the reference labels as they are.
+All run the same fine weights. Labels are compared with those of the fine network over the whole scan in mode=exact. Inside of its
+box the cascade in mode=exact must not change them (outside it leaves out false organs in the chest, say); mode=fast, whose tiles
+lie elsewhere, must be as near to reference labels as they are.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from flare_trt.benchmarks.tables import markdown_table, percent
 from flare_trt.engine.errors import InputError
 from flare_trt.engine.nifti import NiftiReader, read_labels
 from flare_trt.engine.spec import Check
+from flare_trt.kernels import Box
 
 WHOLE, EXACT, FAST = "without coarse", "cascade, exact", "cascade, fast"
 COLUMNS = (
@@ -31,6 +33,7 @@ COLUMNS = (
     "times faster than nnU-Net's default",
     "times faster than nnU-Net without mirroring",
     "DSC to whole volume",
+    "the same in the box",
     "DSC to reference",
     "network share",
     "peak (MB)",
@@ -56,7 +59,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="compare labels on these slices alone: the real torso of `flare-trt bench body`, which tells them; what a network "
         "sees in the phantom around it means nothing",
     )
-    parser.add_argument("--reference", type=Path, help="label map of the compared slices, for the check of mode=fast")
+    parser.add_argument(
+        "--reference",
+        type=Path,
+        help="label map of the compared slices, for the check of mode=fast",
+    )
     parser.add_argument("--repeats", type=int, default=1, help="runs of each, in turn (default: %(default)s)")
     parser.add_argument("--out", type=Path, help="write the result as JSON")
 
@@ -96,7 +103,7 @@ def cascade_table(rows: list[dict[str, Any]]) -> str:
             cells.append((row["name"], *[None] * (len(COLUMNS) - 1)))
             continue
         faster = [f"{walls[peer.name] / row['wall_s']:.1f}" if peer.name in walls else None for peer in (NNUNET_DEFAULT, NNUNET)]
-        dice = [None if row[key] is None else f"{row[key]:.4f}" for key in ("dice_to_whole", "dice")]
+        dice = [None if row.get(key) is None else f"{row[key]:.4f}" for key in ("dice_to_whole", "dice_in_box", "dice")]
         share = f"{row['stages'].get('network', 0.0) / row['wall_s']:.2f}"
         tiles = row["tiles_run"] or tile_counts(row)
         rest = round(row["memory"]["tree_rss"]["peak_mb"]), row["roi"], tiles, percent(row.get("others_share"))
@@ -117,7 +124,17 @@ def _with_losses(found: list[Compared], part: slice) -> list[dict[str, Any]]:
         if row["tiles_run"]:
             row["stages"]["network"] += row["wall_s"] - measured_s
         row["dice_to_whole"] = None if whole is None or row["tiles_run"] else mean_dice(compared.labels[part], whole[part])
+        if whole is not None and compared.box is not None and not row["tiles_run"]:
+            row["dice_in_box"] = mean_dice(*(_only(compared.box, labels)[part] for labels in (compared.labels, whole)))
+        else:
+            row["dice_in_box"] = row["dice_to_whole"]
     return rows
+
+
+def _only(box: Box, labels: Labels) -> Labels:
+    inside = np.zeros_like(labels)
+    inside[box.slices] = labels[box.slices]
+    return inside
 
 
 def _add_reference(rows: list[dict[str, Any]], found: list[Compared], part: slice, reference: Labels) -> None:
@@ -134,8 +151,8 @@ def _add_reference(rows: list[dict[str, Any]], found: list[Compared], part: slic
 def _checks(rows: list[dict[str, Any]]) -> list[Check]:
     by_name = {row["name"]: row for row in rows if row["problem"] is None}
     whole, exact, fast = (by_name.get(name, {}) for name in (WHOLE, EXACT, FAST))
-    lost = 1 - exact["dice_to_whole"] if exact.get("dice_to_whole") is not None else np.inf
-    checks = [Check(f"{EXACT}: 1 - mean DSC to the whole volume", lost, EXACT_LIMIT)]
+    lost = 1 - exact["dice_in_box"] if exact.get("dice_in_box") is not None else np.inf
+    checks = [Check(f"{EXACT}: 1 - mean DSC to the whole volume in the box", lost, EXACT_LIMIT)]
     if whole.get("dice") is not None:
         lost = whole["dice"] - fast["dice"] if fast.get("dice") is not None else np.inf
         checks.append(Check(f"{FAST}: mean DSC to the reference, less than the whole volume's", lost, FAST_LIMIT))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
 
@@ -17,6 +17,7 @@ from flare_trt.benchmarks.peers import LABELS, REPORT, Peer, Task
 from flare_trt.benchmarks.stages import stage_seconds
 from flare_trt.engine.errors import FlareError
 from flare_trt.engine.nifti import read_labels
+from flare_trt.kernels import Box
 
 Labels = NDArray[np.uint8]
 
@@ -31,7 +32,8 @@ class Run:
 
 @dataclass(frozen=True)
 class Compared:
-    """A peer's runs and labels; `problem` says why there are none. `tiles` by stage and `roi` are in our own report alone."""
+    """A peer's runs and labels; `problem` says why there are none. `tiles` by stage and the ROI are in our own report
+    alone."""
 
     peer: Peer
     runs: tuple[Run, ...] = ()
@@ -39,6 +41,7 @@ class Compared:
     problem: str | None = None
     tiles: dict[str, int] = field(default_factory=dict)
     roi: str | None = None
+    box: Box | None = None
 
     def median_of(self, value: Callable[[Run], float]) -> float | None:
         """The median of a number over the runs."""
@@ -79,9 +82,12 @@ def _run_once(before: Compared, task: Task, folder: Path) -> Compared:
     if not (folder / REPORT).exists():
         return Compared(before.peer, (*before.runs, Run(measurement, stage_seconds(measurement.stages))), labels)
     told = json.loads((folder / REPORT).read_text())["run"]
-    decision = told["roi"]["decision"] if told["roi"] else None
     runs = (*before.runs, Run(measurement, told["stages"]))
-    return Compared(before.peer, runs, labels, tiles=told["tiles"], roi=decision)
+    compared = Compared(before.peer, runs, labels, tiles=told["tiles"])
+    if told["roi"] is None:
+        return compared
+    box = Box(tuple(told["roi"]["start_zyx"]), tuple(told["roi"]["stop_zyx"]))
+    return replace(compared, roi=told["roi"]["decision"], box=box)
 
 
 def last_line(log: Path) -> str:

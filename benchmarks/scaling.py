@@ -28,8 +28,8 @@ from flare_trt.engine.placement import place
 from flare_trt.engine.segmenter import Segmenter
 from flare_trt.kernels import load
 
-SPACING_MM = (2.5, 2.5, 2.5)
-IN_PLANE = 160  # voxels: 400 mm
+SPACING_MM = (2.0, 2.0, 2.0)  # 1400 slices are still no longer than a body may be
+IN_PLANE = 200  # voxels: 400 mm
 
 
 @dataclass(frozen=True)

@@ -28,9 +28,10 @@ def _coarse(settings: FastSpec) -> Callable[[ModelSpec], ModelSpec | None]:
     return lambda spec: None if spec.coarse is None else replace(spec, coarse=replace(spec.coarse, fast=settings))
 
 
-#: `body box` is what mode=fast does with any bundle: the patient's box is searched instead of the whole scan.
+#: The first is what mode=fast does with any bundle: the patient's box is searched instead of the whole scan, and the organs' box
+#: has tiles of its own.
 TRICKS = (
-    Trick("body box alone", lambda spec: spec),
+    Trick("body box, the box's own tiles", lambda spec: spec),
     Trick("coarse: tile step 1", _coarse(FastSpec(tile_step=1.0))),
     Trick("coarse: linear image", _coarse(FastSpec(image_order=1))),
     Trick("fine: linear image", _fine(FastSpec(image_order=1))),

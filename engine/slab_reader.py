@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -41,8 +42,10 @@ class SlabReader(Protocol):
 
 def whole_ct(reader: SlabReader) -> Volume:
     """The scan in memory: int16 where nothing is lost, else float32. Raises InputError."""
+    slabs = reader.slabs()
+    first = next(slabs)  # before room is made for all: a damaged header may claim any size
     array = np.empty(reader.grid.shape_zyx, reader.dtype)
-    for z, slab in reader.slabs():
+    for z, slab in chain([first], slabs):
         if slab.dtype != array.dtype:
             array = array.astype(np.float32)
         array[z : z + len(slab)] = slab

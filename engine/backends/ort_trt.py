@@ -21,9 +21,10 @@ def problem(device: str = "cpu") -> str | None:
     """Why this backend cannot be used on a device, or None."""
     if device == "cpu":
         return "it runs on a GPU only"
-    if os.environ.get("NVIDIA_TF32_OVERRIDE") != "0":
+    missing = provider_problem(TENSORRT)
+    if missing is None and os.environ.get("NVIDIA_TF32_OVERRIDE") != "0":
         return "it would compute in TF32; set NVIDIA_TF32_OVERRIDE=0 in the environment before the start"
-    return provider_problem(TENSORRT)
+    return missing
 
 
 def open_session(onnx: Path, options: SessionOptions) -> Session:

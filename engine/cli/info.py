@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -47,8 +47,9 @@ def _inventory_text(inventory: Inventory) -> str:
     return "\n".join([*lines, "", versions])
 
 
-def _part_lines(parts: Iterable[Part]) -> list[str]:
-    return [f"  {part.name:<12} {'no: ' + part.problem if part.problem else part.detail or 'yes'}" for part in parts]
+def _part_lines(parts: Sequence[Part]) -> list[str]:
+    width = max(12, *(len(part.name) for part in parts))
+    return [f"  {part.name:<{width}} {'no: ' + part.problem if part.problem else part.detail or 'yes'}" for part in parts]
 
 
 def _spec_text(spec: ModelSpec) -> str:

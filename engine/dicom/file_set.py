@@ -21,16 +21,38 @@ MAX_FILES = 100_000
 #: Uncompressed bytes that a zip may claim, in all; as for the voxels of a NIfTI file.
 MAX_ZIP_BYTES = 16 << 30
 _ENCRYPTED = 0x1
+#: Reads up to this size are not checked against the file's own.
+_SMALL_READ_BYTES = 1 << 16
+
+
+class BoundedFile(io.BufferedReader):
+    """A file on the disk; a read of more than it holds takes no room for more than it holds.
+
+    A damaged length asks for up to 4 GiB, and Python makes room for what is asked for before it reads.
+    """
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """At most `size` bytes, or all that is left."""
+        if size is not None and size > _SMALL_READ_BYTES:
+            size = min(size, max(0, os.fstat(self.fileno()).st_size - self.tell()))
+        return super().read(size)
 
 
 class FolderFiles:
-    """The files of a folder and of the folders in it, in name order; hidden ones and links to folders are left out."""
+    """The files of a folder and of the folders in it, in name order; hidden ones and links to folders are left out.
+
+    So are pipes, sockets and devices: to open one may wait for ever. Raises InputError for a link to nothing, which may stand
+    for a slice: left out at an end of the stack, it would not be missed.
+    """
 
     def __init__(self, root: Path) -> None:
         self._paths: list[Path] = []
         for folder, inner, names in os.walk(root):
             inner[:] = sorted(name for name in inner if not name.startswith("."))
-            self._paths += [Path(folder, name) for name in sorted(names) if not name.startswith(".")]
+            found = [Path(folder, name) for name in sorted(names) if not name.startswith(".")]
+            if not all(path.exists() for path in found):
+                raise InputError(f"{root}: the folder holds a link to a file that is not there; fetch that file or remove the link")
+            self._paths += [path for path in found if path.is_file()]
             if len(self._paths) > MAX_FILES:
                 raise InputError(
                     f"{root}: the folder holds more than {MAX_FILES} files, expected one study; name a folder inside it"
@@ -42,7 +64,7 @@ class FolderFiles:
     @contextmanager
     def open(self, number: int) -> Iterator[BinaryIO]:
         """The file of this number, to be read. Raises OSError."""
-        with self._paths[number].open("rb") as file:
+        with BoundedFile(io.FileIO(self._paths[number])) as file:
             yield file
 
 

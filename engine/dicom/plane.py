@@ -13,6 +13,8 @@ from flare_trt.engine.grid import Vector
 
 _ENHANCED = ("1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2")  # Enhanced CT, Legacy Converted Enhanced CT
 
+#: The widest pixel that there is a way of storing in DICOM (PS3.5, section 8.1.1).
+_MOST_BITS = 64
 _UID, _CODE = r"[0-9.]{0,64}", r"[A-Z0-9_ ]{0,16}"
 _MACROS = (
     "PlanePositionSequence",
@@ -124,6 +126,8 @@ def _plane(header: Any, file: int, frame: int, attributes: Any, image_type: Any)
         return "whose values are not in HU (RescaleType)"
     slope, intercept, thickness = (attributes.get(name) for name in ("RescaleSlope", "RescaleIntercept", "SliceThickness"))
     bits, signed = int(header.BitsStored), bool(header.PixelRepresentation)
+    if not 1 <= bits <= _MOST_BITS:
+        raise ValueError("got another number of stored bits than a pixel can have")
     return Plane(
         file=file,
         frame=frame,

@@ -119,12 +119,15 @@ def damaged(path: Path, file: int, count: int, error: BaseException) -> InputErr
 
 
 def holds_dicom(folder: Path) -> bool:
-    """Whether there is a DICOM file in a folder or under it."""
+    """Whether there is a DICOM file in a folder or under it. Raises InputError for a file that cannot be read."""
     files = open_files(folder)
     for file in range(len(files)):
-        with files.open(file) as stream:
-            if _is_marked(stream.read(_META_BYTES)):
-                return True
+        try:
+            with files.open(file) as stream:
+                if _is_marked(stream.read(_META_BYTES)):
+                    return True
+        except OSError as error:
+            raise damaged(folder, file, len(files), error) from None
     return False
 
 

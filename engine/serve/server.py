@@ -35,6 +35,7 @@ def serve(segment: SegmentUpload, door: Door, limits: Limits, tell: Callable[[st
             access_log=False,  # it would tell what clients put into addresses
             log_level="warning",
             lifespan="off",
+            ws="none",  # a library for websockets that happens to be installed opens no further door
             server_header=False,
             timeout_graceful_shutdown=_ANSWERS_S,
         )

@@ -44,7 +44,8 @@ def copier(name: str, source: str = "ct.nii.gz", more: str = "") -> Peer:
 
 
 def test_rows_checks_and_tables(task: Task, tmp_path: Path) -> None:
-    told = json.dumps({"run": {"stages": {"network": 0.25}, "tiles": {"fine": 8}, "roi": {"decision": "whole"}}})
+    roi = {"decision": "whole", "start_zyx": [0, 0, 0], "stop_zyx": [2, 3, 4]}
+    told = json.dumps({"run": {"stages": {"network": 0.25}, "tiles": {"fine": 8}, "roi": roi}})
     report = f"open(sys.argv[3], 'w').write({told!r})"
     peers = copier(NNUNET.name, more=MARK), copier(EXACT.name, more=report), copier("other", "changed.nii.gz")
     found = compare(task, peers, 2, tmp_path / "runs")

@@ -8,7 +8,7 @@ from flare_trt.benchmarks.scaling import Bench, Case, cases, exponent
 from flare_trt.engine.errors import FlareError
 from flare_trt.engine.nifti import read_labels
 
-SMALL = Case("slices", 47, (47, 62, 70), 5, 1)
+SMALL = Case("slices", 61, (61, 78, 86), 5, 1)
 
 
 def test_a_case_is_measured_and_its_labels_are_those_of_the_reference_kernels(tmp_path: Path) -> None:
@@ -16,8 +16,8 @@ def test_a_case_is_measured_and_its_labels_are_those_of_the_reference_kernels(tm
         pytest.importorskip(package)
     bench = Bench(tmp_path)
     point = bench.run(SMALL)
-    assert point["value"] == 47
-    assert point["voxels"] == 47 * 62 * 70
+    assert point["value"] == 61
+    assert point["voxels"] == 61 * 78 * 86
     assert point["tiles"] >= 4
     assert 0 < sum(point["stages"].values()) < point["wall_s"]
     assert point["peak_mb"] > 50
@@ -32,7 +32,7 @@ def test_a_run_that_fails_is_an_error_with_its_last_words(tmp_path: Path) -> Non
     bench = Bench(tmp_path)
     bench.scan(SMALL)
     (tmp_path / "classes5").mkdir()
-    with pytest.raises(FlareError, match=r"slices 47 ended with exit code 1: flare-trt: .*bundle"):
+    with pytest.raises(FlareError, match=r"slices 61 ended with exit code 1: flare-trt: .*bundle"):
         bench.run(SMALL)
 
 

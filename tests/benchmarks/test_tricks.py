@@ -24,7 +24,7 @@ def test_each_variant_holds_one_trick(tmp_path: Path) -> None:
             spec = opened.spec
         assert spec.coarse is not None
         changed = [stage.fast for stage in (spec.coarse, spec.fine) if stage.fast != plain]
-        assert len(changed) == (0 if name == "body box alone" else 1)
+        assert len(changed) == (0 if name == "body box, the box's own tiles" else 1)
     assert "coarse: tile step 1" in variants
 
 

@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from tests.fuzz import mutate, seeds
+from tests.fuzz import dicom_damage, dicom_seeds, http_requests, mutate, seeds
 
 from flare_trt.engine.errors import InputError
 
@@ -66,14 +66,15 @@ def _segmenter() -> Any:
         return Segmenter.open(bundle, RunOptions(device="cpu", backend="fake", threads=1))
 
 
-def segment_file(scan: Path, bench: Bench) -> None:
+def segment_file(scan: Path, bench: Bench, labels: str = "labels.nii.gz", rtstruct: str | None = None) -> None:
     """Read, segment and write with every output there is; the fake network bands the image."""
     from flare_trt.engine.jobs import Job, is_finished
     from flare_trt.engine.scan_steps import ct_reader, scan_steps
 
     preview = bench.output / "preview.png" if bench.rng.random() < 0.1 else None  # the slowest part by far
-    job = Job(scan, bench.output / "labels.nii.gz", bench.output / "report.json", preview)
-    budget_mb = bench.rng.choice((None, 1))  # 1 MB: what is larger is read from the disk
+    contours = bench.output / rtstruct if rtstruct else None
+    job = Job(scan, bench.output / labels, bench.output / "report.json", preview, contours)
+    budget_mb = bench.rng.choice((None, 1, 0))  # what is larger than a quarter of it is read onto the disk
     steps = scan_steps(_segmenter(), ct_reader(budget_mb), lambda _: stop_long_work)
     read = steps.read(job)
     steps.write(job, read, steps.segment(job, read))
@@ -85,6 +86,35 @@ def _scan(data: bytes, bench: Bench) -> None:
     scan = bench.input / bench.rng.choice(("scan.nii", "scan.nii.gz"))
     scan.write_bytes(data)
     segment_file(scan, bench)
+
+
+def _series(data: bytes, bench: Bench) -> None:
+    """A zipped DICOM series, as it is or unpacked into a folder beside other things, planned as the command does it."""
+    from flare_trt.engine.jobs import Destination, plan_jobs
+
+    scan = bench.input / "series.zip"
+    scan.write_bytes(data)
+    if bench.rng.random() < 0.6:
+        scan = _unpacked(scan, bench)
+    labels = "labels.dcm" if bench.rng.random() < 0.04 else "labels.nii.gz"
+    rtstruct = "contours.dcm" if bench.rng.random() < 0.04 else None
+    plan_jobs([scan], Destination(bench.output / labels, None, None, bench.output / rtstruct if rtstruct else None))
+    segment_file(scan, bench, labels, rtstruct)
+
+
+def _unpacked(packed: Path, bench: Bench) -> Path:
+    """The files of a zip in a folder, under names of their order; the zip itself where it cannot be read."""
+    try:
+        files = dicom_seeds.packed_files(packed.read_bytes())
+    except Exception:  # noqa: BLE001  # zipfile raises many kinds for a damaged one, which is the zip reader's to refuse
+        return packed
+    folder = bench.input / "series"
+    folder.mkdir()
+    for number, file in enumerate(files.values()):
+        (folder / f"im{number}").write_bytes(file)
+    if bench.rng.random() < 0.1:
+        _litter(folder, bench.rng)
+    return folder
 
 
 def _label_pair(data: bytes, bench: Bench) -> None:
@@ -193,10 +223,39 @@ def _checkpoint(data: bytes, bench: Bench) -> None:
     load_checkpoint(bench.input / "checkpoint_final.pth")
 
 
+@dataclass(frozen=True)
+class _ShortRuns:
+    """The segmenter for a server; much work ends like that of a server that goes down, with 503."""
+
+    spec: Any
+
+    def segment(self, ct: Any, progress: Any) -> Any:
+        from flare_trt.engine.serve.served_job import JobStopped
+
+        def bounded(stage: str, done: int, total: int) -> None:
+            if total > _MOST_TILES:
+                raise JobStopped("stopped")
+            progress(stage, done, total)
+
+        return _segmenter().segment(ct, bounded)
+
+
+def _http(data: bytes, bench: Bench) -> None:
+    """The bytes of a connection to a running server; a quarter of the servers wants the token that most requests bear."""
+    from tests.fuzz.http_server import send_connection
+
+    from flare_trt.engine.serve.steps import upload_steps
+
+    token = http_requests.TOKEN if bench.rng.random() < 0.25 else None
+    send_connection(data, bench.output, upload_steps(_ShortRuns(_segmenter().spec), None), token)
+
+
 TARGETS = {
     "nifti": Target(seeds.scans, mutate.damaged_nifti, _scan, 2200),
     "gzip": Target(seeds.gzipped_scans, mutate.damaged_nifti, _scan, 900),
     "gzip-stream": Target(seeds.gzipped_scans, mutate.damaged, _scan, 1000),
+    "dicom": Target(dicom_seeds.series_zips, dicom_damage.damaged_series, _series, 600),
+    "http": Target(http_requests.connections, http_requests.damaged_connection, _http, 500),
     "labels": Target(seeds.label_maps, mutate.damaged_nifti, _label_pair, 900),
     "bundle": Target(seeds.bundle_specs, mutate.damaged_json, _bundle, 1600),
     "bundle-zip": Target(seeds.bundle_zips, mutate.damaged_zip, _zipped_bundle, 900),

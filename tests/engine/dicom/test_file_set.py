@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import tracemalloc
 import zipfile
 from pathlib import Path
 
 import pytest
 
 from flare_trt.engine.dicom import file_set
-from flare_trt.engine.dicom.file_set import ZipFiles, open_files
+from flare_trt.engine.dicom.file_set import FolderFiles, ZipFiles, open_files
+from flare_trt.engine.dicom.series import find_series, holds_dicom
 from flare_trt.engine.errors import InputError
 
 
@@ -72,3 +75,46 @@ def test_a_folder_by_number(tmp_path: Path) -> None:
         with files.open(number) as file:
             read.append(file.read())
     assert read == [b"a", b"b/1", b"b/2"]
+
+
+@pytest.mark.parametrize("target", ["nowhere", "slice"])
+def test_a_link_to_nothing_is_refused(tmp_path: Path, target: str) -> None:
+    (tmp_path / "a").write_bytes(b"a")
+    (tmp_path / "slice").symlink_to(target)
+    for read in (open_files, holds_dicom, find_series):
+        with pytest.raises(InputError, match="holds a link to a file that is not there; fetch that file or remove the link"):
+            read(tmp_path)
+
+
+def test_pipes_and_devices_are_not_opened(tmp_path: Path) -> None:
+    """A pipe without a writer would be waited for; a read of /dev/zero would not end."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "linked").symlink_to("pipe")
+    (tmp_path / "zeros").symlink_to("/dev/zero")
+    assert len(open_files(tmp_path)) == 0
+    assert not holds_dicom(tmp_path)
+    (tmp_path / "zlinked").symlink_to(__file__)
+    assert len(open_files(tmp_path)) == 1
+    with pytest.raises(InputError, match="got 1 other files"):
+        find_series(tmp_path)
+
+
+def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a").write_bytes(b"a")
+    monkeypatch.setattr(file_set, "BoundedFile", lambda file: (tmp_path / "gone").open("rb"))
+    with pytest.raises(InputError, match=r"file 1 of 1 \(in name order\) is damaged or cut \(FileNotFoundError\)"):
+        holds_dicom(tmp_path)
+
+
+def test_a_read_of_more_than_a_file_holds_takes_no_room_for_it(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(bytes(range(200)))
+    files = FolderFiles(tmp_path)
+    with files.open(0) as stream:
+        stream.read(10)
+        tracemalloc.start()
+        try:
+            assert stream.read(1 << 30) == bytes(range(10, 200))
+            assert tracemalloc.get_traced_memory()[1] < 1 << 20
+        finally:
+            tracemalloc.stop()
+        assert stream.read(1 << 30) == b""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -198,3 +199,25 @@ def test_flipped_bytes_raise_nothing_else(tmp_path: Path) -> None:
         except InputError:
             refused += 1
     assert 20 < refused < 150
+
+
+def test_a_size_that_the_files_do_not_hold_takes_no_memory(tmp_path: Path) -> None:
+    def claim(dataset: Any, z: int) -> None:
+        dataset.Rows, dataset.Columns = 10_000, 9_000
+
+    reader = DicomReader(write_series(tmp_path / "ct", HU, Look(change=claim)))
+    tracemalloc.start()
+    try:
+        with pytest.raises(InputError, match="is damaged or cut"):
+            whole_ct(reader)
+        assert tracemalloc.get_traced_memory()[1] < 10 << 20
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("bits", [0, 65, 65_535])
+def test_stored_bits_that_no_pixel_has(tmp_path: Path, bits: int) -> None:
+    """A range of 65,535 bits is beyond a double's, which `widest` would compute with."""
+    folder = write_series(tmp_path / "ct", HU, Look(slope=0.5, change=lambda dataset, z: setattr(dataset, "BitsStored", bits)))
+    with pytest.raises(InputError, match=r"is damaged or cut \(ValueError\)"):
+        DicomReader(folder)
