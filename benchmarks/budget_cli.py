@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
             scan = Path(folder) / "scan.nii.gz"
             write_ct(scan, _repeated(torso, slices))
             rows += [_row(scan, bundle, slices, arguments.budget) | {"classes": classes} for classes, bundle in bundles.items()]
-    print(markdown_table(COLUMNS, [_cells(row) for row in rows]))
+    print(budget_table(rows))
     checks = []
     for row in rows:
         about = f"{row['slices']} slices, {row['classes']} classes"
@@ -62,6 +62,12 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.out:
         save_result(arguments.out, result)
     return tell_checks(result)
+
+
+def budget_table(rows: list[dict[str, Any]]) -> str:
+    """What each run took above the idle process, with the budget and without."""
+    cells = [(row["slices"], row["classes"], row["budget_mb"], round(row["bounded_mb"]), round(row["free_mb"])) for row in rows]
+    return markdown_table(COLUMNS, cells)
 
 
 def _row(scan: Path, bundle: Path, slices: int, budget_mb: int) -> dict[str, Any]:
@@ -88,7 +94,3 @@ def _repeated(torso: Volume, slices: int) -> Volume:
     array = np.resize(torso.array, (slices, *grid.shape_zyx[1:]))
     spacing_mm = (min(grid.spacing_mm[0], _MOST_LENGTH_MM / slices), *grid.spacing_mm[1:])
     return Volume(array, Grid((slices, *grid.shape_zyx[1:]), spacing_mm, grid.origin_mm, grid.direction))
-
-
-def _cells(row: dict[str, Any]) -> tuple[object, ...]:
-    return row["slices"], row["classes"], row["budget_mb"], round(row["bounded_mb"]), round(row["free_mb"])

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from flare_trt.benchmarks.budget_cli import budget_table
 from flare_trt.benchmarks.cascade_cli import cascade_table
 from flare_trt.benchmarks.floor_cli import floor_table
 from flare_trt.benchmarks.gpu_tables import gpu_tables
@@ -67,6 +68,10 @@ def _scaling(result: Result, image: Path) -> str:
     draw_scaling(series, image)
     tables = [f"{series_table(name, points)}\n\n{exponent_line(points)}" for name, points in series.items()]
     return _parts(_image(image), *tables)
+
+
+def _budget(result: Result, image: Path) -> str:
+    return budget_table(result.data["rows"])
 
 
 def _floor(result: Result, image: Path) -> str:
@@ -145,6 +150,12 @@ SECTIONS = {
         "Phantom scans and small synthetic networks, so that what is around the network shows. The floor is the network's "
         "operations over the machine's measured rate for convolutions. Exponents are fitted to the upper half of each series.",
         _scaling,
+    ),
+    "budget": Section(
+        "Memory budget",
+        "Peak resident memory above a process that has only imported the engine, with `--max-memory` and without. The scans are "
+        "512 x 512 voxels in plane, a real torso over and over; the networks are synthetic.",
+        _budget,
     ),
     "floor": Section("The network's floor", "Operations of a forward pass over the measured rate for convolutions.", _floor),
     "roofline": Section(

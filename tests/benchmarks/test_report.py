@@ -91,6 +91,9 @@ DATA: dict[str, dict[str, Any]] = {
     },
     "gpu": {"steps": [STEP | {"name": name, "data": data} for name, data in GPU_DATA.items()]},
     "roofline": {"spacing_mm": [2.5, 0.8, 0.8], "organs_mm": [300, 200, 320], "rows": roofline_rows(TABLE_4[:1])},
+    "budget": {
+        "rows": [{"slices": 700, "classes": 118, "budget_mb": 1500, "bounded_mb": 866.2, "free_mb": 1170.1, "changed": 0.0}]
+    },
     "metrics": {"structures": 12, "shape_zyx": [133, 512, 512], "ratio": 11.4, "ours_s": [0.3], "theirs_s": [3.4]},
     "kernels": {
         "threads": 0,
