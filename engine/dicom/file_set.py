@@ -74,9 +74,9 @@ class ZipFiles:
     def __init__(self, path: Path) -> None:
         try:
             self._zip = ZipFile(path)
-        except (BadZipFile, OSError, ValueError) as error:
+        except (BadZipFile, OSError, ValueError, NotImplementedError) as error:  # the last: of a later version of zip
             raise InputError(f"{path}: not a zip that can be read ({type(error).__name__}); copy it again") from error
-        self._members = [member for member in self._zip.infolist() if not member.is_dir()]
+        self._members = [member for member in self._zip.infolist() if not member.filename.endswith("/")]
         self._last: tuple[int, bytes] | None = None
         problem = _problem(self._members)
         if problem is not None:

@@ -118,3 +118,23 @@ def test_a_read_of_more_than_a_file_holds_takes_no_room_for_it(tmp_path: Path) -
         finally:
             tracemalloc.stop()
         assert stream.read(1 << 30) == b""
+
+
+def test_a_member_without_a_name_is_read_like_any_other(tmp_path: Path) -> None:
+    """Found by guided fuzzing: zipfile's own is_dir() fails on it."""
+    path = tmp_path / "x.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(zipfile.ZipInfo(""), b"hello")
+    files = open_files(path)
+    with files.open(0) as file:
+        assert (len(files), file.read()) == (1, b"hello")
+
+
+def test_a_zip_of_a_later_version_is_refused(tmp_path: Path) -> None:
+    """Found by guided fuzzing."""
+    path = make_zip(tmp_path / "x.zip", a=b"hello")
+    data = bytearray(path.read_bytes())
+    data[data.index(b"PK\1\2") + 6] = 255  # version needed, of the directory
+    path.write_bytes(data)
+    with pytest.raises(InputError, match=r"not a zip that can be read \(NotImplementedError\)"):
+        open_files(path)
