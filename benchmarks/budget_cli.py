@@ -25,6 +25,7 @@ from flare_trt.engine.nifti import read_ct, read_labels, write_ct
 from flare_trt.engine.spec import Check
 from flare_trt.engine.volume import Volume
 
+#: Longer scans than a body are refused, see engine/sanity.py.
 _MOST_LENGTH_MM = 2000.0
 #: A budget may cut the scan into blocks; splines that end 18 samples beyond a block round a few voxels in ten million elsewhere.
 _MOST_CHANGED = 1e-6

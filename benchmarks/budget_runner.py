@@ -12,7 +12,7 @@ from pathlib import Path
 
 from flare_trt.engine.errors import BudgetError
 from flare_trt.engine.memory import MB
-from flare_trt.kernels.host_memory import resident_bytes
+from flare_trt.kernels.host_memory import peak_resident_bytes, resident_bytes
 
 
 def main(bundle: Path, scan: Path, labels: Path, budget_mb: int) -> dict[str, float | str]:
@@ -31,12 +31,7 @@ def main(bundle: Path, scan: Path, labels: Path, budget_mb: int) -> dict[str, fl
         write_labels(labels, found.labels)
     except BudgetError as error:
         return {"refused": str(error)}
-    return {"above_idle_mb": (_peak_bytes() - idle) / MB, "idle_mb": idle / MB}
-
-
-def _peak_bytes() -> int:
-    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
-    return int(line.split()[1]) * 1024
+    return {"above_idle_mb": (peak_resident_bytes() - idle) / MB, "idle_mb": idle / MB}
 
 
 if __name__ == "__main__":

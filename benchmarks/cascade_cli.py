@@ -123,11 +123,11 @@ def _with_losses(found: list[Compared], part: slice) -> list[dict[str, Any]]:
         row["stages"] = without_tiles(row["stages"])
         if row["tiles_run"]:
             row["stages"]["network"] += row["wall_s"] - measured_s
-        row["dice_to_whole"] = None if whole is None or row["tiles_run"] else mean_dice(compared.labels[part], whole[part])
-        if whole is not None and compared.box is not None and not row["tiles_run"]:
-            row["dice_in_box"] = mean_dice(*(_only(compared.box, labels)[part] for labels in (compared.labels, whole)))
-        else:
-            row["dice_in_box"] = row["dice_to_whole"]
+        row["dice_to_whole"] = row["dice_in_box"] = None
+        if whole is not None and not row["tiles_run"]:
+            row["dice_to_whole"] = row["dice_in_box"] = mean_dice(compared.labels[part], whole[part])
+            if compared.box is not None:
+                row["dice_in_box"] = mean_dice(_only(compared.box, compared.labels)[part], _only(compared.box, whole)[part])
     return rows
 
 

@@ -32,8 +32,10 @@ class Run:
 
 @dataclass(frozen=True)
 class Compared:
-    """A peer's runs and labels; `problem` says why there are none. `tiles` by stage and the ROI are in our own report
-    alone."""
+    """A peer's runs and labels; `problem` says why there are none.
+
+    `tiles` by stage, and the ROI's decision and box, are in our own report alone.
+    """
 
     peer: Peer
     runs: tuple[Run, ...] = ()

@@ -43,3 +43,12 @@ def resident_bytes() -> int:
     """Memory of this process that is in RAM now (Linux: /proc/self/statm)."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def peak_resident_bytes() -> int:
+    """The most memory of this process that was in RAM (Linux: VmHWM).
+
+    Not ru_maxrss: that starts at what the parent held when it forked.
+    """
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) << 10 for line in lines if line.startswith("VmHWM:"))

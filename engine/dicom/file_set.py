@@ -92,7 +92,7 @@ class ZipFiles:
         if last is None or last[0] != number:
             try:
                 last = (number, self._zip.read(self._members[number]))
-            except (BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError) as error:
+            except (BadZipFile, zlib.error, RuntimeError, EOFError) as error:  # RuntimeError: a compression that zipfile lacks too
                 raise OSError(f"the zip is damaged ({type(error).__name__})") from error
             self._last = last
         yield io.BytesIO(last[1])

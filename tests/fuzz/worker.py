@@ -23,6 +23,7 @@ from pathlib import Path
 from tests.fuzz.targets import Bench, LongWork, Target
 
 from flare_trt.engine.errors import FlareError
+from flare_trt.kernels.host_memory import peak_resident_bytes
 
 CORPUS = Path(__file__).parent / "corpus"
 #: Address space that all inputs of a worker may take above what the process has once its seeds have run.
@@ -101,12 +102,6 @@ def limit_memory() -> int:
     return resident
 
 
-def peak_resident() -> int:
-    """The most bytes that were resident. Not ru_maxrss: that starts at what the parent held when it forked."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) << 10 for line in lines if line.startswith("VmHWM:"))
-
-
 def main(arguments: Sequence[str]) -> None:
     """See the module's text."""
     table, name, seed, start, stop, scratch = arguments
@@ -123,7 +118,7 @@ def main(arguments: Sequence[str]) -> None:
     print(READY, file=tell, flush=True)
     for index in range(int(start), int(stop)):
         verdict = try_input(target, input_bytes(name, target, seed, index), Path(scratch), index)
-        grown = peak_resident() - resident
+        grown = peak_resident_bytes() - resident
         if grown > RESIDENT_BYTES and verdict.ended != "FAULT":
             verdict = Verdict(index, "FAULT", f"resident memory grew by {grown >> 20} MiB")
         tell.write(json.dumps(asdict(verdict)) + "\n")
