@@ -9,7 +9,7 @@ import pytest
 
 from flare_trt.engine.errors import BudgetError, DeviceError, InputError
 from flare_trt.engine.grid import Grid, Reorientation
-from flare_trt.engine.options import RunOptions, stage_as_run
+from flare_trt.engine.options import RunOptions, raster_as_run, stage_as_run
 from flare_trt.engine.segmenter import Segmenter
 from flare_trt.engine.spec import FastSpec
 from flare_trt.engine.spool import SpooledArray
@@ -121,3 +121,8 @@ def test_the_number_of_threads_changes_no_label(tmp_path: Path, ct: Volume) -> N
 def test_a_mode_that_there_is_not_is_refused() -> None:
     with pytest.raises(InputError, match="got 'quick', expected 'exact' or 'fast'"):
         RunOptions(mode="quick")  # type: ignore[arg-type]
+
+
+def test_exact_takes_the_whole_scan_s_tiles_and_fast_the_box_s_own() -> None:
+    assert raster_as_run(RunOptions()) == "scan"
+    assert raster_as_run(RunOptions(mode="fast")) == "box"
