@@ -117,7 +117,7 @@ def _paint_lesions(canvas: Canvas, rng: np.random.Generator, organs_hu: dict[int
         at = np.asarray(centre) + rng.uniform(-0.6, 0.6, 3) * np.asarray(reach)
         region = canvas.ellipsoid(tuple(at), (radius, radius * 0.9, radius * 1.1), 0.1)
         inside = region.mask & (canvas.labels[region.place] == host)
-        canvas.paint(Region(region.place, inside), organs_hu[host] - rng.uniform(25, 60), TUMOUR)
+        canvas.paint(Region(region.place, inside), organs_hu[host] - rng.uniform(40, 90), TUMOUR)
 
 
 def _scanned(hu: NDArray[np.float32], inside: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.int16]:

@@ -26,6 +26,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--mirrored", action="store_true", help="doubt where mirrored scans disagree (bundles trained so)")
     parser.add_argument("--least-dice", type=float, default=0.7, help="agreement with experts that a class and a case need")
     parser.add_argument("--most-pieces", type=int, default=3, help="pieces that an organ may lie in (%(default)s)")
+    parser.add_argument("--most-ignored", type=float, default=0.5, help="ignored voxels for each labelled one (%(default)s)")
     parser.add_argument("--soft", action="store_true", help="keep the teacher's probabilities beside the labels")
     parser.add_argument("--pictures", type=int, default=8, help="worst cases to draw")
 
@@ -47,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
         source=arguments.dataset,
         raw=arguments.dataset.resolve().parent,
         names=DatasetNames(arguments.out_id),
-        limits=GateLimits(least_dice=arguments.least_dice, most_pieces=arguments.most_pieces),
+        limits=GateLimits(arguments.least_dice, arguments.most_ignored, arguments.most_pieces),
         before=arguments.before,
         soft=arguments.soft,
     )

@@ -34,10 +34,10 @@ def test_an_untrained_teacher_fails_the_gates_and_harms_nothing(tmp_path: Path) 
     run_prepare(prepare.parse_args([str(flare), "--out", str(tmp_path / "raw")]))
     source = tmp_path / "raw/Dataset501_FLAREFine"
     line = [str(source), "--out-id", "511", "--teacher", str(tmp_path / "bundle"), "--device", "cpu", "--soft", "--pictures", "1"]
-    assert run(pseudo.parse_args([*line, "--most-pieces", "7"])) == 0
+    assert run(pseudo.parse_args([*line, "--most-pieces", "7", "--most-ignored", "0.25"])) == 0
     fine = tmp_path / "raw/Dataset511_FLAREFine"
     report = json.loads((fine / "pseudo_labels.json").read_text())
-    assert report["limits"]["most_pieces"] == 7
+    assert (report["limits"]["most_pieces"], report["limits"]["most_ignored"]) == (7, 0.25)
     assert not any(row["passed"] for row in report["cases"].values())
     assert json.loads((fine / "vouched.json").read_text())["b"] == [1, 2, 13]
     assert [file.name for file in (fine / "imagesUnlabeled").iterdir()] == ["c_0000.nii.gz"]

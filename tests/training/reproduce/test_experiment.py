@@ -55,7 +55,7 @@ def test_the_steps_follow_one_another(recorded: list[argparse.Namespace], tmp_pa
     assert labelled.coarse == results / "Dataset502_FLARECoarse/FlareMiniTrainer__FLAREPlans__coarse_mini"
     assert labelled.fine == results / "Dataset501_FLAREFine/FlareMiniTrainer__FLAREPlans__fine_mini"
     assert pseudo.teacher == pseudo.tumour_teacher == labelled.output == tmp_path / "bundles/labelled"
-    assert (pseudo.least_dice, pseudo.most_pieces) == (0.3, 10)
+    assert (pseudo.least_dice, pseudo.most_pieces, pseudo.most_ignored) == (0.3, 20, 1.0)
     student = results / "Dataset511_FLAREFine/FlareMiniTrainer__FLAREPlans__fine_mini"
     assert tuning.start == student / "fold_0/checkpoint_lowest_loss.pth"
     tuned = results / "Dataset511_FLAREFine/FlareMiniFinetuneTrainer__FLAREPlans__fine_mini"
