@@ -1,47 +1,22 @@
 """The table of what is fuzzed. A new kind of input is one function and one line in TARGETS.
 
-A target gets damaged bytes and a `Bench`: an empty folder for its input, one for its output. It returns when the input ended in
-a result, and raises one of our errors when it was refused. Any other exception, a crash, a hang, memory beyond the budget or a
-file outside `bench.output` is a fault; `worker.py` looks for those.
+What a target is, `target.py` says.
 """
 
 from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from tests.fuzz import dicom_damage, dicom_seeds, http_requests, mutate, seeds
+from tests.fuzz.target import Bench, LongWork, Target
 
 from flare_trt.engine.errors import InputError
-
-
-@dataclass(frozen=True)
-class Bench:
-    """Where one input is tried. `rng` is the input's own, for choices beside the bytes."""
-
-    input: Path
-    output: Path
-    rng: random.Random
-
-
-@dataclass(frozen=True)
-class Target:
-    """`inputs` are tried in CI. `mutate(seed, rng, other seeds)` damages a seed."""
-
-    seeds: Callable[[], Sequence[bytes]]
-    mutate: Callable[[bytes, random.Random, Sequence[bytes]], bytes]
-    run: Callable[[bytes, Bench], None]
-    inputs: int
-
-
-class LongWork(Exception):  # noqa: N818  # not an error: the run is sound and says how much there is to do
-    """The input asks for more tiles than fuzzing waits for; the run was stopped at its first report of progress."""
-
 
 _MOST_TILES = 200
 
@@ -117,9 +92,18 @@ def _unpacked(packed: Path, bench: Bench) -> Path:
     return folder
 
 
+@cache
+def _command() -> Callable[[list[str]], int]:
+    """The `flare-trt` command; its parser is built once, which takes longer than most inputs do."""
+    from flare_trt.engine import cli
+
+    cli.build_parser = cache(cli.build_parser)
+    return cli.main
+
+
 def _label_pair(data: bytes, bench: Bench) -> None:
     """A damaged label map against a sound one, as prediction or as reference, in folders with other things in them."""
-    from flare_trt.engine.cli import main
+    main = _command()
 
     folders = [bench.input / name for name in ("predictions", "references")]
     for folder in folders:
