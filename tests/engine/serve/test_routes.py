@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from tests.engine.dicom.series_files import Look, small_ct, write_series
 from tests.engine.fake_bundle import fake_bundle, fake_spec
-from tests.engine.serve.live import JOBS, GatedSegmenter, counted, live, scan_bytes, started, until
+from tests.engine.serve.live import JOBS, LIMIT_S, GatedSegmenter, counted, live, scan_bytes, started, until
 
 from flare_trt.engine.nifti import read_ct, read_labels
 from flare_trt.engine.options import RunOptions
@@ -165,6 +165,19 @@ def test_a_full_queue_says_when_to_come_back(client: httpx.Client, gated: GatedS
     assert "flare_trt_queue_length 2.0" in client.get("/metrics").text
 
 
+def test_a_client_that_asks_first_is_refused_before_it_sends(client: httpx.Client, service: Service, tmp_path: Path) -> None:
+    """curl asks by itself before an upload of more than a megabyte."""
+    ask = "Expect: 100-continue\r\n"
+    with raw_post(client, b"", 1000, ask) as connection:
+        assert connection.recv(100).startswith(b"HTTP/1.1 100 ")  # there is room
+        with raw_post(client, b"", 1000, ask) as other, raw_post(client, b"", 1000, ask) as refused:
+            assert other.recv(100).startswith(b"HTTP/1.1 100 ")
+            answer = b"".join(iter(lambda: refused.recv(1000), b""))  # up to the end: the server closes, nothing was sent
+    assert answer.startswith(b"HTTP/1.1 429 ")
+    assert answer.count(b"HTTP/1.1") == 1
+    until(lambda: service.queue_length == 0)
+
+
 @pytest.mark.parametrize("told", [True, False])
 def test_an_upload_that_is_too_large_is_cut_off(client: httpx.Client, service: Service, tmp_path: Path, told: bool) -> None:
     block = bytes(50_000)
@@ -196,11 +209,11 @@ def test_an_upload_that_is_no_whole_scan(client: httpx.Client, tmp_path: Path, s
     assert client.get("/health").status_code == 200
 
 
-def raw_post(client: httpx.Client, body: bytes, length: int) -> socket.socket:
+def raw_post(client: httpx.Client, body: bytes, length: int, more: str = "") -> socket.socket:
     """A connection that has sent part of an upload."""
-    connection = socket.create_connection((client.base_url.host, client.base_url.port))
+    connection = socket.create_connection((client.base_url.host, client.base_url.port), timeout=LIMIT_S)
     head = f"POST {JOBS}?wait=true HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/octet-stream\r\n"
-    connection.sendall(f"{head}Content-Length: {length}\r\n\r\n".encode() + body)
+    connection.sendall(f"{head}{more}Content-Length: {length}\r\n\r\n".encode() + body)
     return connection
 
 
