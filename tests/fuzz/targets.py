@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -41,14 +41,13 @@ def _segmenter() -> Any:
         return Segmenter.open(bundle, RunOptions(device="cpu", backend="fake", threads=1))
 
 
-def segment_file(scan: Path, bench: Bench, labels: str = "labels.nii.gz", rtstruct: str | None = None) -> None:
+def _segment(planned: Any, bench: Bench) -> None:
     """Read, segment and write with every output there is; the fake network bands the image."""
-    from flare_trt.engine.jobs import Job, is_finished
+    from flare_trt.engine.jobs import is_finished
     from flare_trt.engine.scan_steps import ct_reader, scan_steps
 
     preview = bench.output / "preview.png" if bench.rng.random() < 0.1 else None  # the slowest part by far
-    contours = bench.output / rtstruct if rtstruct else None
-    job = Job(scan, bench.output / labels, bench.output / "report.json", preview, contours)
+    job = replace(planned, report=bench.output / "report.json", preview=preview)
     budget_mb = bench.rng.choice((None, 1, 0))  # what is larger than a quarter of it is read onto the disk
     steps = scan_steps(_segmenter(), ct_reader(budget_mb), lambda _: stop_long_work)
     read = steps.read(job)
@@ -58,9 +57,11 @@ def segment_file(scan: Path, bench: Bench, labels: str = "labels.nii.gz", rtstru
 
 
 def _scan(data: bytes, bench: Bench) -> None:
+    from flare_trt.engine.jobs import Job
+
     scan = bench.input / bench.rng.choice(("scan.nii", "scan.nii.gz"))
     scan.write_bytes(data)
-    segment_file(scan, bench)
+    _segment(Job(scan, bench.output / "labels.nii.gz"), bench)
 
 
 def _series(data: bytes, bench: Bench) -> None:
@@ -71,10 +72,10 @@ def _series(data: bytes, bench: Bench) -> None:
     scan.write_bytes(data)
     if bench.rng.random() < 0.6:
         scan = _unpacked(scan, bench)
-    labels = "labels.dcm" if bench.rng.random() < 0.04 else "labels.nii.gz"
-    rtstruct = "contours.dcm" if bench.rng.random() < 0.04 else None
-    plan_jobs([scan], Destination(bench.output / labels, None, None, bench.output / rtstruct if rtstruct else None))
-    segment_file(scan, bench, labels, rtstruct)
+    labels = bench.output / ("labels.dcm" if bench.rng.random() < 0.04 else "labels.nii.gz")
+    rtstruct = bench.output / "contours.dcm" if bench.rng.random() < 0.04 else None
+    (job,) = plan_jobs([scan], Destination(labels, rtstruct=rtstruct))
+    _segment(job, bench)
 
 
 def _unpacked(packed: Path, bench: Bench) -> Path:
