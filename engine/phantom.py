@@ -113,7 +113,7 @@ def _paint_lesions(canvas: Canvas, rng: np.random.Generator, organs_hu: dict[int
     for _ in range(int(rng.integers(1, 5))):
         host = int(rng.choice([1, 1, 1, 2, 13, 4]))
         centre, reach = anatomy.ELLIPSOIDS[host][0] if host != 4 else (anatomy.TUBES[4][1, :3], (8.0, 8.0, 8.0))
-        radius = rng.uniform(6, 20) if host == 1 else rng.uniform(5, 11)
+        radius = rng.uniform(12, 36) if host == 1 else rng.uniform(9, 20)
         at = np.asarray(centre) + rng.uniform(-0.6, 0.6, 3) * np.asarray(reach)
         region = canvas.ellipsoid(tuple(at), (radius, radius * 0.9, radius * 1.1), 0.1)
         inside = region.mask & (canvas.labels[region.place] == host)

@@ -21,7 +21,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     nnunet.add_argument("folder", type=Path, nargs="?", help="model folder of a single-stage bundle, with plans.json and fold_N")
     nnunet.add_argument("--coarse", type=Path, metavar="FOLDER", help="model folder that finds the abdomen; needs --fine")
     nnunet.add_argument("--fine", type=Path, metavar="FOLDER", help="model folder that segments it; needs --coarse")
-    nnunet.add_argument("--folds", type=_folds, default=(), help="folds to average: 0,1 or all for fold_all (all numbered ones)")
+    nnunet.add_argument(
+        "--folds", type=_folds, default=(), help="folds to average, such as 0,1 or all (numbered ones, else fold_all)"
+    )
     nnunet.add_argument("--checkpoint", choices=("final", "best"), default="final", help="which checkpoint (%(default)s)")
     nnunet.add_argument(
         "--orientation",

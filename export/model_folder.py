@@ -23,16 +23,16 @@ class ModelFolder:
 
 
 def open_model_folder(folder: Path, folds: tuple[str, ...], checkpoint: CheckpointKind) -> ModelFolder:
-    """Find the files of a model folder. No folds means all numbered ones, as in nnUNetPredictor, which ignores fold_all."""
+    """Find the files of a model folder. No folds means all numbered ones, as in nnUNetPredictor, and fold_all where it is alone."""
     if not (folder / "plans.json").is_file():
         raise ExportError(
             f"{folder}: holds no plans.json, expected a trained model folder such as "
             "nnUNet_results/Dataset001_X/nnUNetTrainer__nnUNetPlans__3d_fullres"
         )
     name = f"checkpoint_{checkpoint}.pth"
-    chosen = folds or _numbered_folds(folder, name)
+    chosen = folds or _trained_folds(folder, name)
     if not chosen:
-        raise ExportError(f"{folder}: no fold_N holds a {name}; name the fold with --folds (fold_all is --folds all)")
+        raise ExportError(f"{folder}: neither a fold_N nor fold_all holds a {name}; train one, or choose another --checkpoint")
     files = tuple(folder / f"fold_{fold}" / name for fold in chosen)
     for file in files:
         if not file.is_file():
@@ -40,7 +40,7 @@ def open_model_folder(folder: Path, folds: tuple[str, ...], checkpoint: Checkpoi
     return ModelFolder(read_object(folder / "plans.json"), read_object(folder / "dataset.json"), chosen, files)
 
 
-def _numbered_folds(folder: Path, name: str) -> tuple[str, ...]:
-    """Names of fold folders with a checkpoint, in nnU-Net's (alphabetical) order."""
-    found = (path.parent.name.removeprefix("fold_") for path in sorted(folder.glob(f"fold_*/{name}")))
-    return tuple(fold for fold in found if fold.isdigit())
+def _trained_folds(folder: Path, name: str) -> tuple[str, ...]:
+    """Numbered fold folders with a checkpoint in nnU-Net's (alphabetical) order; "all" where only fold_all has one."""
+    found = [path.parent.name.removeprefix("fold_") for path in sorted(folder.glob(f"fold_*/{name}"))]
+    return tuple(fold for fold in found if fold.isdigit()) or tuple(fold for fold in found if fold == "all")

@@ -32,6 +32,12 @@ def test_numbered_folds_by_default(folder: Path) -> None:
     ]
 
 
+def test_fold_all_is_taken_where_it_is_alone(folder: Path) -> None:
+    for fold in ("0", "10"):
+        (folder / f"fold_{fold}" / "checkpoint_final.pth").unlink()
+    assert open_model_folder(folder, (), "final").folds == ("all",)
+
+
 @pytest.mark.peer
 def test_default_folds_as_nnunet_finds_them(folder: Path) -> None:
     predict = pytest.importorskip("nnunetv2.inference.predict_from_raw_data")
@@ -51,9 +57,9 @@ def test_named_folds_and_checkpoints(folder: Path) -> None:
 def test_what_is_no_model_folder_is_refused(folder: Path) -> None:
     with pytest.raises(ExportError, match=r"holds no plans.json, expected a trained model folder"):
         open_model_folder(folder / "fold_0", (), "final")
-    for fold in ("0", "10"):
+    for fold in ("0", "10", "all"):
         (folder / f"fold_{fold}" / "checkpoint_final.pth").unlink()
-    with pytest.raises(ExportError, match=r"no fold_N holds a checkpoint_final.pth; .*fold_all is --folds all"):
+    with pytest.raises(ExportError, match=r"neither a fold_N nor fold_all holds a checkpoint_final.pth; .* --checkpoint"):
         open_model_folder(folder, (), "final")
 
 

@@ -26,7 +26,6 @@ class NetworkPlan:
     strides_zyx: tuple[Triple, ...]
     batch_size: int = 2
     most_features: int = 320  # nnU-Net's limit in 3-D
-    batch_dice: bool = False  # Dice over a batch's patches together, as nnU-Net does where a patch shows little of a scan
 
     @property
     def features_per_stage(self) -> list[int]:
@@ -44,8 +43,8 @@ NETWORKS: dict[str, NetworkPlan] = {
     "fine": NetworkPlan((0.8, 0.79, 0.79), (96, 160, 128), 32, 3, FIVE_DOWN),
     "coarse_cpu": NetworkPlan((5.0, 4.0, 4.0), (48, 64, 64), 8, 1, TWO_DOWN, most_features=64),
     "fine_cpu": NetworkPlan((2.5, 2.0, 2.0), (48, 64, 64), 8, 2, TWO_DOWN, most_features=64),
-    "coarse_mini": NetworkPlan((12.0, 10.0, 10.0), (32, 32, 40), 8, 1, THREE_DOWN, most_features=64, batch_dice=True),
-    "fine_mini": NetworkPlan((6.0, 5.0, 5.0), (32, 40, 56), 8, 1, THREE_DOWN, most_features=64, batch_dice=True),
+    "coarse_mini": NetworkPlan((14.0, 12.0, 12.0), (32, 24, 32), 16, 1, THREE_DOWN),
+    "fine_mini": NetworkPlan((8.0, 7.0, 7.0), (32, 40, 56), 16, 1, THREE_DOWN),
 }
 
 
@@ -87,7 +86,7 @@ def _configuration(plan: NetworkPlan, name: str, median_shape: Any) -> dict[str,
         "use_mask_for_norm": [False],
         **_resampling(),
         "architecture": _architecture(plan),
-        "batch_dice": plan.batch_dice,
+        "batch_dice": False,
     }
 
 

@@ -13,7 +13,7 @@ from flare_trt.training.fit.plans import NETWORKS, PLANS_NAME, make_plans
 from flare_trt.training.fit.torchvision_import import mend_torchvision
 from flare_trt.training.prepare.raw_dataset import SPLITS_FILE, VOUCHED_FILE, DatasetNames, write_json
 
-TRAINER, FINETUNE_TRAINER = "FlareTrainer", "FlareFinetuneTrainer"
+Step = Literal["fit", "finetune"]
 
 
 @dataclass(frozen=True)
@@ -59,9 +59,14 @@ class FitRun:
             raise InputError(f"network: got {self.network!r}, expected one of {', '.join(NETWORKS)}")
         return self.names.fine if self.network.startswith("fine") else self.names.coarse
 
-    def folder(self, folders: NnUNetFolders, trainer: str = TRAINER) -> Path:
+    def trainer(self, step: Step) -> str:
+        """The class in fit/trainers that runs a step; the `_mini` networks have their own."""
+        size = "Mini" if self.network.endswith("_mini") else ""
+        return f"Flare{size}{'Finetune' if step == 'finetune' else ''}Trainer"
+
+    def folder(self, folders: NnUNetFolders, step: Step = "fit") -> Path:
         """Where nnunetv2 writes this run's checkpoints."""
-        return folders.results / self.dataset / f"{trainer}__{PLANS_NAME}__{self.network}" / f"fold_{self.fold}"
+        return folders.results / self.dataset / f"{self.trainer(step)}__{PLANS_NAME}__{self.network}" / f"fold_{self.fold}"
 
 
 def plan_dataset(folders: NnUNetFolders, names: DatasetNames, kind: Literal["coarse", "fine"], networks: list[str]) -> None:
@@ -83,7 +88,7 @@ def plan_dataset(folders: NnUNetFolders, names: DatasetNames, kind: Literal["coa
 
 def train(folders: NnUNetFolders, run: FitRun) -> Path:
     """Train a network, or go on with `resume`; returns its folder."""
-    _run(folders, run, TRAINER)
+    _run(folders, run, "fit")
     return run.folder(folders)
 
 
@@ -92,18 +97,18 @@ def finetune(folders: NnUNetFolders, run: FitRun, start: Path) -> Path:
     if not start.exists():
         raise InputError(f"{start}: no such checkpoint; train first, or name another with --start")
     os.environ["FLARE_TRT_START"] = str(start.resolve())
-    _run(folders, run, FINETUNE_TRAINER)
-    return run.folder(folders, FINETUNE_TRAINER)
+    _run(folders, run, "finetune")
+    return run.folder(folders, "finetune")
 
 
-def _run(folders: NnUNetFolders, run: FitRun, trainer: str) -> None:
+def _run(folders: NnUNetFolders, run: FitRun, step: Step) -> None:
     folders.enter()
     if run.epochs is not None:
         os.environ["FLARE_TRT_EPOCHS"] = str(run.epochs)
     plans = folders.preprocessed / run.dataset / f"{PLANS_NAME}.json"
     if not plans.exists():
         raise InputError(f"{plans}: the dataset is not planned; run 'flare-trt train plan' first")
-    _require_fresh_or_resumed(run, run.folder(folders, trainer))
+    _require_fresh_or_resumed(run, run.folder(folders, step))
     import torch
     from nnunetv2.run.run_training import run_training
 
@@ -111,7 +116,7 @@ def _run(folders: NnUNetFolders, run: FitRun, trainer: str) -> None:
         run.dataset,
         run.network,
         run.fold,
-        trainer_class_name=trainer,
+        trainer_class_name=run.trainer(step),
         plans_identifier=PLANS_NAME,
         num_gpus=run.gpus,
         continue_training=run.resume,

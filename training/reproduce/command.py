@@ -14,7 +14,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--real", type=Path, nargs="*", default=[], help="folders with ct.nii.gz, seg_flare13.nii.gz where labelled"
     )
-    parser.add_argument("--epochs", type=int, default=12, help="of each training (%(default)s)")
+    parser.add_argument("--epochs", type=int, default=10, help="of each training (%(default)s)")
     parser.add_argument("--iterations", type=int, default=50, help="of an epoch (%(default)s)")
     parser.add_argument("--phantoms", type=int, default=20, help="a fifth fully labelled, the rest partly or not (%(default)s)")
 

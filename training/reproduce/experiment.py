@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from flare_trt.engine.cli.commands import build_parser
 from flare_trt.engine.errors import FlareError
-from flare_trt.training.fit.plans import PLANS_NAME
-from flare_trt.training.fit.runs import FINETUNE_TRAINER, TRAINER
+from flare_trt.training.fit.runs import FitRun, NnUNetFolders
 from flare_trt.training.prepare.raw_dataset import DatasetNames
 from flare_trt.training.reproduce.figures import Step, as_json, score
 from flare_trt.training.reproduce.miniature import MiniatureSize, held_out, make_miniature
@@ -26,7 +25,7 @@ LABELLED, PSEUDO = DatasetNames(501), DatasetNames(511)
 class Effort:
     """How long each network is trained: nnU-Net's epochs and the steps of one; fine-tuning takes a third of the epochs."""
 
-    epochs: int = 12
+    epochs: int = 10
     iterations: int = 50
 
 
@@ -57,10 +56,10 @@ class Experiment:
         """Train; returns the model folder."""
         words = ("--network", network, "--device", "cpu", "--epochs", self.effort.epochs)
         self.command(f"fit {names.dataset_id} {network}", "train", "fit", *self._nnunet(names), *words)
-        return self._model(names.fine if network.startswith("fine") else names.coarse, TRAINER, network)
+        return FitRun(names, network, "0", "cpu").folder(self._folders).parent
 
     def pseudo_label(self, teacher: Path) -> None:
-        """Complete the labels by the network that learned from the labelled cases alone."""
+        """Complete the labels by a bundle that learned from the labelled cases alone."""
         gates = ("--least-dice", LEAST_DICE, "--most-pieces", MOST_PIECES)
         words = ("--teacher", teacher, "--tumour-teacher", teacher, "--device", "cpu", *gates)
         source = self.folder / "raw" / LABELLED.fine
@@ -70,7 +69,7 @@ class Experiment:
         """Fine-tune the fine network on all cases; returns the model folder."""
         words = ("--network", "fine_mini", "--device", "cpu", "--epochs", max(1, self.effort.epochs // 3), "--start", start)
         self.command(f"finetune {names.dataset_id} fine_mini", "train", "finetune", *self._nnunet(names), *words)
-        return self._model(names.fine, FINETUNE_TRAINER, "fine_mini")
+        return FitRun(names, "fine_mini", "all", "cpu").folder(self._folders, "finetune").parent
 
     def export(self, name: str, *words: object) -> Path:
         """Export to a bundle of this name; returns its folder."""
@@ -78,37 +77,40 @@ class Experiment:
         self.command(f"export {name}", "export", "nnunet", *words, "-o", bundle)
         return bundle
 
-    def _nnunet(self, names: DatasetNames) -> tuple[object, ...]:
-        places = [(f"--{part}", self.folder / part) for part in ("raw", "preprocessed", "results")]
-        return ("--dataset-id", names.dataset_id, *(word for pair in places for word in pair))
+    def export_cascade(self, name: str, coarse: Path, fine: Path) -> Path:
+        """Export two model folders to one bundle; returns its folder."""
+        return self.export(name, "--coarse", coarse, "--fine", fine)
 
-    def _model(self, dataset: str, trainer: str, network: str) -> Path:
-        return self.folder / "results" / dataset / f"{trainer}__{PLANS_NAME}__{network}"
+    @property
+    def _folders(self) -> NnUNetFolders:
+        return NnUNetFolders(self.folder / "raw", self.folder / "preprocessed", self.folder / "results")
+
+    def _nnunet(self, names: DatasetNames) -> tuple[object, ...]:
+        places = [(f"--{part}", place) for part, place in asdict(self._folders).items()]
+        return ("--dataset-id", names.dataset_id, *(word for pair in places for word in pair))
 
 
 def run_experiment(folder: Path, size: MiniatureSize, effort: Effort, real: Sequence[Path]) -> dict[str, Any]:
-    """prepare -> fit -> pseudo-label -> fit -> finetune -> export, and the figures of the bundles on held-out phantoms."""
+    """prepare -> fit -> export -> pseudo-label -> fit -> finetune -> export, and the bundles' figures on held-out phantoms."""
     os.environ["FLARE_TRT_ITERATIONS"] = str(effort.iterations)
     os.environ.setdefault("nnUNet_n_proc_DA", "0")  # augment in this process: there is no core to spare
     make_miniature(folder / "flare", size, real)
     run = Experiment(folder, effort)
     run.command("prepare", "train", "prepare", folder / "flare", "--out", folder / "raw", "--dataset-id", LABELLED.dataset_id)
     run.plan(LABELLED)
-    teacher, coarse = run.fit(LABELLED, "fine_mini"), run.fit(LABELLED, "coarse_mini")
-    run.pseudo_label(teacher)
+    coarse = run.fit(LABELLED, "coarse_mini")
+    labelled = run.export_cascade("labelled", coarse, run.fit(LABELLED, "fine_mini"))
+    run.pseudo_label(labelled)
     run.plan(PSEUDO)
     student = run.fit(PSEUDO, "fine_mini")
     tuned = run.finetune(PSEUDO, student / "fold_0" / "checkpoint_lowest_loss.pth")
     bundles = {
-        "labelled only": run.export("labelled", teacher),
-        "+ pseudo-labels": run.export("pseudo", student),
-        "+ fine-tuning": run.export("tuned", tuned, "--folds", "all"),
+        "labelled only": labelled,
+        "+ pseudo-labels": run.export_cascade("pseudo", coarse, student),
+        "+ fine-tuning": run.export_cascade("tuned", coarse, tuned),
     }
-    cascade = run.export("cascade", "--coarse", coarse, "--fine", student)
+    alone = run.export("alone", student)
     scans = held_out(size)
     labels = [score(name, bundle, scans) for name, bundle in bundles.items()]
-    both = [
-        score("without coarse", bundles["+ pseudo-labels"], scans),
-        score("with coarse", cascade, scans),
-    ]
+    both = [score("without coarse", alone, scans), score("with coarse", bundles["+ pseudo-labels"], scans)]
     return as_json(labels, both, run.steps)

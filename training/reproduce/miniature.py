@@ -14,11 +14,11 @@ from flare_trt.engine.phantom import TUMOUR, PhantomOptions, make_phantom
 from flare_trt.engine.volume import Volume
 from flare_trt.kernels import Span, load
 
-SPACING_MM = (6.0, 5.0, 5.0)
+SPACING_MM = (8.0, 7.0, 7.0)
 #: Voxels of an abdomen and of a body from thigh to neck.
-ABDOMEN_ZYX, BODY_ZYX = (64, 60, 80), (150, 60, 80)
+ABDOMEN_ZYX, BODY_ZYX = (48, 43, 57), (112, 43, 57)
 #: Classes that a partly labelled case shows, in turn: FLARE's sources annotated one or a few organs each.
-PARTIAL: tuple[frozenset[int], ...] = (frozenset({1, TUMOUR}), frozenset({2, 13}), frozenset({1, 3, 11}), frozenset({5, 6}))
+PARTIAL: tuple[frozenset[int], ...] = tuple(map(frozenset, ({1, TUMOUR}, {2, 13, TUMOUR}, {1, 3, 11}, {5, 6})))
 #: A real CT with labels trains, one without is unlabelled.
 REAL_LABELS = "seg_flare13.nii.gz"
 

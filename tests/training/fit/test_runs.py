@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +11,7 @@ import torch
 
 from flare_trt.engine.errors import InputError
 from flare_trt.engine.phantom import PhantomOptions, make_phantom
-from flare_trt.training.fit.runs import FINETUNE_TRAINER, FitRun, NnUNetFolders, finetune, plan_dataset, train
+from flare_trt.training.fit.runs import FitRun, NnUNetFolders, finetune, plan_dataset, train
 from flare_trt.training.prepare.cases import find_cases
 from flare_trt.training.prepare.inspect_case import inspect_case
 from flare_trt.training.prepare.raw_dataset import DatasetNames, LabelledCase, write_datasets
@@ -65,7 +63,7 @@ def test_a_training_runs_resumes_and_is_fine_tuned(planned: NnUNetFolders) -> No
     assert checkpoint(folder, "checkpoint_final.pth")["current_epoch"] == 2
 
     tuned = finetune(planned, FitRun(NAMES, "coarse_cpu", "all", "cpu", epochs=1), folder / "checkpoint_lowest_loss.pth")
-    assert tuned.parent.name == f"{FINETUNE_TRAINER}__FLAREPlans__coarse_cpu"
+    assert tuned.parent.name == "FlareFinetuneTrainer__FLAREPlans__coarse_cpu"
     last = checkpoint(tuned, "checkpoint_final.pth")
     start = checkpoint(folder, "checkpoint_lowest_loss.pth")["network_weights"]
     moved = [float((last["network_weights"][name] - weight).abs().max()) for name, weight in start.items()]
@@ -96,24 +94,16 @@ def test_a_trained_folder_is_a_teacher(planned: NnUNetFolders) -> None:
 
 @pytest.mark.slow
 @pytest.mark.peer
-def test_the_networks_in_miniature_learn_by_adamw_and_the_others_as_nnunet_s(planned: NnUNetFolders) -> None:
-    from flare_trt.training.fit.trainers.flare_trainers import FlareFinetuneTrainer, FlareTrainer
-
-    def optimizer(trainer: type[FlareTrainer], network: str) -> tuple[Any, float]:
-        dataset = planned.preprocessed / NAMES.coarse
-        plans = json.loads((dataset / "FLAREPlans.json").read_text("utf-8")) | {"continue_training": False}
-        made = trainer(plans, network, 0, json.loads((dataset / "dataset.json").read_text("utf-8")), torch.device("cpu"))
-        made.network = torch.nn.Linear(2, 3)
-        return made.configure_optimizers()[0], made.oversample_foreground_percent
-
-    mini, foreground = optimizer(FlareTrainer, "coarse_mini")
-    assert isinstance(mini, torch.optim.AdamW)
-    assert (mini.param_groups[0]["lr"], foreground) == (1e-2, 1.0)
-    assert optimizer(FlareFinetuneTrainer, "coarse_mini")[0].param_groups[0]["lr"] == 1e-4
-    for network in ("coarse", "coarse_cpu"):
-        plain, foreground = optimizer(FlareTrainer, network)
-        assert isinstance(plain, torch.optim.SGD)
-        assert (plain.param_groups[0]["lr"], foreground) == (1e-2, 0.33)
+def test_a_network_in_miniature_is_trained_and_tuned_by_its_own_trainers(planned: NnUNetFolders) -> None:
+    plan_dataset(planned, NAMES, "coarse", ["coarse_mini"])
+    folder = train(planned, FitRun(NAMES, "coarse_mini", "0", "cpu", epochs=1))
+    first = checkpoint(folder, "checkpoint_final.pth")
+    assert first["trainer_name"] == "FlareMiniTrainer"
+    assert {"exp_avg", "exp_avg_sq"} <= set(first["optimizer_state"]["state"][0]), "AdamW"
+    assert first["optimizer_state"]["param_groups"][0]["initial_lr"] == 1e-2
+    tuned = finetune(planned, FitRun(NAMES, "coarse_mini", "all", "cpu", epochs=1), folder / "checkpoint_lowest_loss.pth")
+    assert tuned.parent.name == "FlareMiniFinetuneTrainer__FLAREPlans__coarse_mini"
+    assert checkpoint(tuned, "checkpoint_final.pth")["optimizer_state"]["param_groups"][0]["initial_lr"] == 1e-4
 
 
 def test_what_is_missing_is_said(folders: NnUNetFolders, tmp_path: Path) -> None:

@@ -45,21 +45,26 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> list[argparse.Namespace]:
 def test_the_steps_follow_one_another(recorded: list[argparse.Namespace], tmp_path: Path) -> None:
     figures = run_experiment(tmp_path, MiniatureSize(), Effort(9, 4), [])
     assert [line.train_step if "train_step" in line else line.kind for line in recorded] == [
-        *("prepare", "plan", "fit", "fit", "pseudo-label", "plan", "fit", "finetune"),
-        *("nnunet",) * 4,
+        *("prepare", "plan", "fit", "fit", "nnunet", "pseudo-label", "plan", "fit", "finetune"),
+        *("nnunet",) * 3,
     ]
     fits = [(line.dataset_id, line.network, line.epochs) for line in recorded if getattr(line, "train_step", "") == "fit"]
-    assert fits == [(501, "fine_mini", 9), (501, "coarse_mini", 9), (511, "fine_mini", 9)]
-    pseudo, tuning = recorded[4], recorded[7]
+    assert fits == [(501, "coarse_mini", 9), (501, "fine_mini", 9), (511, "fine_mini", 9)]
+    labelled, pseudo, tuning = recorded[4], recorded[5], recorded[8]
     results = tmp_path / "results"
+    assert labelled.coarse == results / "Dataset502_FLARECoarse/FlareMiniTrainer__FLAREPlans__coarse_mini"
+    assert labelled.fine == results / "Dataset501_FLAREFine/FlareMiniTrainer__FLAREPlans__fine_mini"
+    assert pseudo.teacher == pseudo.tumour_teacher == labelled.output == tmp_path / "bundles/labelled"
     assert (pseudo.least_dice, pseudo.most_pieces) == (0.3, 10)
-    assert pseudo.teacher == pseudo.tumour_teacher == results / "Dataset501_FLAREFine/FlareTrainer__FLAREPlans__fine_mini"
-    assert tuning.start == results / "Dataset511_FLAREFine/FlareTrainer__FLAREPlans__fine_mini/fold_0/checkpoint_lowest_loss.pth"
+    student = results / "Dataset511_FLAREFine/FlareMiniTrainer__FLAREPlans__fine_mini"
+    assert tuning.start == student / "fold_0/checkpoint_lowest_loss.pth"
+    tuned = results / "Dataset511_FLAREFine/FlareMiniFinetuneTrainer__FLAREPlans__fine_mini"
+    assert [line.fine or line.folder for line in recorded[9:]] == [student, tuned, student]
     assert (tuning.dataset_id, tuning.epochs, tuning.fold) == (511, 3, "all")
     assert [row["name"] for row in figures["pseudo_labels"]] == [
         *("labelled only labelled", "+ pseudo-labels pseudo", "+ fine-tuning tuned"),
     ]
-    assert [row["name"] for row in figures["coarse_to_fine"]] == ["without coarse pseudo", "with coarse cascade"]
+    assert [row["name"] for row in figures["coarse_to_fine"]] == ["without coarse alone", "with coarse pseudo"]
     assert len(figures["steps"]) == 12
     json.dumps(figures, allow_nan=False)
     page = as_markdown(figures)

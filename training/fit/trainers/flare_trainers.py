@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from nnunetv2.training.lr_scheduler.polylr import PolyLRScheduler
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
 from flare_trt.training.fit.partial_loss import PartialLabelLoss, known_classes
@@ -16,9 +15,6 @@ from flare_trt.training.prepare.raw_dataset import VOUCHED_FILE
 
 #: Written whenever the validation loss is the lowest so far: the paper fine-tunes from it (section 3.2).
 LOWEST_LOSS = "checkpoint_lowest_loss.pth"
-
-#: Of AdamW, for the `_mini` networks.
-MINI_LEARNING_RATE = 1e-2
 
 
 class FlareTrainer(nnUNetTrainer):
@@ -33,8 +29,6 @@ class FlareTrainer(nnUNetTrainer):
         self.num_iterations_per_epoch = int(os.environ.get("FLARE_TRT_ITERATIONS", "250"))
         self.num_val_iterations_per_epoch = max(1, self.num_iterations_per_epoch // 5)
         self.save_every = 10
-        if configuration.endswith("_mini"):
-            self.initial_lr, self.oversample_foreground_percent = MINI_LEARNING_RATE, 1.0
         self._lowest_loss = float("inf")
         self._vouched: dict[str, list[int]] | None = None
 
@@ -45,13 +39,6 @@ class FlareTrainer(nnUNetTrainer):
         rotation, dummy_2d, patch, _ = super().configure_rotation_dummyDA_mirroring_and_inital_patch_size()
         self.inference_allowed_mirroring_axes = None
         return rotation, dummy_2d, patch, None
-
-    def configure_optimizers(self) -> tuple[Any, Any]:
-        """As nnU-Net's, but AdamW for the `_mini` networks: in their few hundred steps SGD finds nothing but background."""
-        if not self.configuration_name.endswith("_mini"):
-            return super().configure_optimizers()  # type: ignore[no-any-return]
-        optimizer = torch.optim.AdamW(self.network.parameters(), self.initial_lr, weight_decay=self.weight_decay)
-        return optimizer, PolyLRScheduler(optimizer, self.initial_lr, self.num_epochs)
 
     def train_step(self, batch: dict[str, Any]) -> dict[str, Any]:
         """One step on a batch; the loss is told what its cases vouch for."""
@@ -94,7 +81,22 @@ class FlareTrainer(nnUNetTrainer):
         self.loss.known = known_classes(vouched, self.label_manager.num_segmentation_heads)
 
 
-class FlareFinetuneTrainer(FlareTrainer):
+class Unaugmented(nnUNetTrainer):
+    """Patches as they are: no larger ones to rotate, nothing random but their place."""
+
+    def configure_rotation_dummyDA_mirroring_and_inital_patch_size(self) -> tuple[Any, ...]:  # noqa: N802  # nnU-Net's name
+        rotation, dummy_2d, _, mirror = super().configure_rotation_dummyDA_mirroring_and_inital_patch_size()
+        return rotation, dummy_2d, self.configuration_manager.patch_size, mirror
+
+    @staticmethod
+    def get_training_transforms(*args: Any, **kwargs: Any) -> Any:
+        """The validation transforms: nothing random."""
+        names = ("is_cascaded", "foreground_labels", "regions", "ignore_label")
+        scales = args[2] if len(args) > 2 else kwargs["deep_supervision_scales"]
+        return nnUNetTrainer.get_validation_transforms(scales, **{name: kwargs.get(name) for name in names})
+
+
+class FlareFinetuneTrainer(Unaugmented, FlareTrainer):
     """Fine-tuning on all pseudo-labels: learning rate 1e-4 and no augmentation (paper, section 3.2).
 
     FLARE_TRT_START names the checkpoint whose weights it starts from, all layers of them.
@@ -113,14 +115,3 @@ class FlareFinetuneTrainer(FlareTrainer):
             weights = torch.load(start, map_location=self.device, weights_only=False)["network_weights"]
             network = self.network.module if self.is_ddp else self.network
             getattr(network, "_orig_mod", network).load_state_dict(weights)
-
-    def configure_rotation_dummyDA_mirroring_and_inital_patch_size(self) -> tuple[Any, ...]:  # noqa: N802  # nnU-Net's name
-        rotation, dummy_2d, _, mirror = super().configure_rotation_dummyDA_mirroring_and_inital_patch_size()
-        return rotation, dummy_2d, self.configuration_manager.patch_size, mirror
-
-    @staticmethod
-    def get_training_transforms(*args: Any, **kwargs: Any) -> Any:
-        """The validation transforms: nothing random."""
-        names = ("is_cascaded", "foreground_labels", "regions", "ignore_label")
-        scales = args[2] if len(args) > 2 else kwargs["deep_supervision_scales"]
-        return nnUNetTrainer.get_validation_transforms(scales, **{name: kwargs.get(name) for name in names})
