@@ -2,8 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-# Twice quiet: errors alone.
-PIP := $(BIN)/pip install --quiet --quiet --disable-pip-version-check
+# Twice quiet: errors alone. Python compiles what it imports; pip would compile all of some 20,000 files.
+PIP := $(BIN)/pip install --quiet --quiet --disable-pip-version-check --no-compile
 FRESH := build/fresh/bin/pip install --quiet --quiet --disable-pip-version-check
 PACKAGES := kernels engine export benchmarks training
 REQUIREMENTS := $(addprefix --requirement ,tests/requirements.txt tests/requirements-gpu-gates.txt docs/requirements.txt)
@@ -13,14 +13,18 @@ BINDINGS := $(patsubst %,build/tensorrt-bindings/%,11.4.0.106 10.16.1.11)
 TRITON_CLIENT := build/triton-client/2.73.0
 NATIVE := setup.py $(wildcard kernels/native/*.cpp kernels/native/*.h)
 
-.PHONY: demo test gates check lint types docs typing bench gpu fuzz viewer wheel clean
+.PHONY: demo setup test gates check lint types docs typing bench gpu fuzz viewer wheel clean
 
 # Segment an example CT with the small runtime: no torch, no nnunetv2.
 demo: $(VENV)/runtime.stamp
 	$(BIN)/flare-trt demo --output out/demo
 
-test: $(VENV)/dev.stamp $(BINDINGS) $(TRITON_CLIENT) typing
-	$(BIN)/python -m pytest
+# All that the other targets install.
+setup: $(VENV)/dev.stamp $(BINDINGS) $(TRITON_CLIENT) typing
+
+# Without MAKEFLAGS: programs that tests build have a make of their own.
+test: setup
+	MAKEFLAGS= $(BIN)/python -m pytest
 
 # What of the GPU path can be checked without a GPU.
 gates: $(VENV)/dev.stamp $(BINDINGS) typing

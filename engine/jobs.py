@@ -6,13 +6,14 @@ Everything that can be refused is refused here, before a network is loaded.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from flare_trt.engine.dicom.series import holds_dicom
 from flare_trt.engine.errors import InputError, OutputError
 from flare_trt.engine.nifti import ENDINGS
 from flare_trt.engine.scan_files import DICOM_ENDING, LABEL_ENDINGS, fits_scan, is_dicom, open_scan, require_writable
+from flare_trt.engine.slab_reader import SlabReader
 
 #: What a report may be: for programs, or a page to read. A folder gets the first.
 REPORT_ENDINGS = (".json", ".html")
@@ -20,7 +21,10 @@ REPORT_ENDINGS = (".json", ".html")
 
 @dataclass(frozen=True)
 class Job:
-    """One scan to segment. `report`, `preview` and `rtstruct` None are not wanted; `series` as in scan_files.open_scan."""
+    """One scan to segment. `report`, `preview` and `rtstruct` None are not wanted; `series` as in scan_files.open_scan.
+
+    `source` is its reader where planning has looked into it: the headers of a series are read once.
+    """
 
     scan: Path
     labels: Path
@@ -28,6 +32,11 @@ class Job:
     preview: Path | None = None
     rtstruct: Path | None = None
     series: str | None = None
+    source: SlabReader | None = field(default=None, compare=False, repr=False)
+
+    def open(self) -> SlabReader:
+        """The scan's reader. Raises InputError."""
+        return self.source or open_scan(self.scan, self.series)
 
     @property
     def outputs(self) -> tuple[Path, ...]:
@@ -69,7 +78,8 @@ def plan_jobs(inputs: Sequence[Path], destination: Destination, series: str | No
     for job in jobs:
         _refuse_kinds(job, len(jobs))
     if len(jobs) == 1 and is_dicom(jobs[0].scan):
-        require_writable(jobs[0].outputs, open_scan(jobs[0].scan, series))
+        jobs = (replace(jobs[0], source=jobs[0].open()),)
+        require_writable(jobs[0].outputs, jobs[0].open())
     return jobs
 
 
@@ -101,7 +111,7 @@ def is_finished(job: Job) -> bool:
     if not all(path.is_file() for path in job.outputs):
         return False
     try:
-        return fits_scan(job.labels, open_scan(job.scan, job.series))
+        return fits_scan(job.labels, job.open())
     except InputError:
         return False
 

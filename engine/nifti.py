@@ -18,6 +18,7 @@ from flare_trt.engine.atomic_file import atomic_file
 from flare_trt.engine.errors import InputError, OutputError
 from flare_trt.engine.grid import Grid
 from flare_trt.engine.nifti_header import HEADER_BYTES, NiftiHeader, parse_header, volume_header
+from flare_trt.engine.regular_file import require_regular
 from flare_trt.engine.slab_reader import spooled_ct, whole_ct
 from flare_trt.engine.volume import Volume
 
@@ -40,6 +41,7 @@ class NiftiReader:
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
         with _input_errors(self.path):
+            require_regular(self.path)
             with self.path.open("rb") as file:
                 self._gzipped = file.read(2) == b"\x1f\x8b"
             with self._open() as stream:

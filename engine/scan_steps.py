@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import prod
-from pathlib import Path
 from typing import Protocol
 
 from flare_trt.engine.anatomy import is_tumour
@@ -19,7 +18,7 @@ from flare_trt.engine.memory import MB
 from flare_trt.engine.memory_curve import MemoryRecorder
 from flare_trt.engine.preview import pictures, side_by_side
 from flare_trt.engine.sanity import ct_warnings
-from flare_trt.engine.scan_files import open_scan, write_label_files
+from flare_trt.engine.scan_files import write_label_files
 from flare_trt.engine.scan_report import ScanReport, is_page, write_page
 from flare_trt.engine.segmenter import Segmentation, StageProgress
 from flare_trt.engine.slab_reader import SlabReader, spooled_ct, whole_ct
@@ -78,14 +77,14 @@ def scan_steps(
 
 def job_reader(read: Callable[[SlabReader], Volume]) -> Callable[[Job], Scan]:
     """The first of the steps alone."""
-    return lambda job: read_scan(job.scan, read, job.series)
+    return lambda job: read_scan(job.open, read)
 
 
-def read_scan(path: Path, read: Callable[[SlabReader], Volume], series: str | None = None) -> Scan:
-    """Read and look over a CT; `series` as in scan_files.open_scan. Raises InputError."""
+def read_scan(opened: Callable[[], SlabReader], read: Callable[[SlabReader], Volume]) -> Scan:
+    """Read and look over a CT. Raises InputError."""
     watch, memory = Stopwatch(), MemoryRecorder()
     with watch.stage("read"), memory.phase("read"):
-        source = open_scan(path, series)
+        source = opened()
         ct = read(source)
         warnings = source.warnings + ct_warnings(ct)
     return Scan(ct, source, warnings, watch.seconds["read"], memory)

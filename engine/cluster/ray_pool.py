@@ -90,7 +90,8 @@ class RayPool:
         return self._started
 
     def send(self, worker: int, job: Job) -> None:
-        self._awaited[self._actors[worker].run.remote(job)] = worker
+        sent = replace(job, source=None)  # an open zip does not travel
+        self._awaited[self._actors[worker].run.remote(sent)] = worker
 
     def next_event(self) -> Event:
         from ray.exceptions import RayError, RayTaskError

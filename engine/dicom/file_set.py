@@ -15,6 +15,7 @@ from typing import BinaryIO
 from zipfile import BadZipFile, ZipFile, ZipInfo
 
 from flare_trt.engine.errors import InputError
+from flare_trt.engine.regular_file import require_regular
 
 #: More than the images of any study.
 MAX_FILES = 100_000
@@ -73,6 +74,7 @@ class ZipFiles:
 
     def __init__(self, path: Path) -> None:
         try:
+            require_regular(path)
             self._zip = ZipFile(path)
         except (BadZipFile, OSError, ValueError, NotImplementedError) as error:  # the last: of a later version of zip
             raise InputError(f"{path}: not a zip that can be read ({type(error).__name__}); copy it again") from error

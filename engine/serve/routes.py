@@ -179,15 +179,23 @@ def _body(media_type: str, content: dict[str, Any]) -> Answers:
 
 
 async def _refused(request: Request, code: int, detail: str, retry_after_s: int | None = None) -> HTTPException:
-    """The answer to an upload that is not taken, after reading on a while: a client that is still sending would not see it."""
+    """The answer to an upload that is not taken, after reading on a while: a client that is still sending would not see it.
+
+    A client that asks first (Expect: 100-continue, RFC 9110, section 10.1.1) is answered at once and sends nothing.
+    """
+    if request.headers.get("expect", "").lower() != "100-continue":
+        await _read_on(request)
+    headers = _HANG_UP | ({"retry-after": str(retry_after_s)} if retry_after_s else {})
+    return HTTPException(code, detail, headers)
+
+
+async def _read_on(request: Request) -> None:
     try:
         async with asyncio.timeout(_LINGER_S):
             async for _ in request.stream():
                 pass
     except (TimeoutError, ClientDisconnect, RuntimeError):  # RuntimeError: the body has been read
         pass
-    headers = _HANG_UP | ({"retry-after": str(retry_after_s)} if retry_after_s else {})
-    return HTTPException(code, detail, headers)
 
 
 def _labels(job: ServedJob) -> Response:

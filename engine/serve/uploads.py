@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from pathlib import Path
 
+from flare_trt.engine.scan_files import open_scan
 from flare_trt.engine.scan_steps import Scan, read_scan
 from flare_trt.engine.slab_reader import SlabReader
 from flare_trt.engine.volume import Volume
@@ -35,6 +37,6 @@ def take_scan(path: Path, read: Callable[[SlabReader], Volume]) -> Scan:
         zipped = file.read(len(_ZIP)) == _ZIP
     named = path.rename(path.with_suffix(".zip")) if zipped else path
     try:
-        return read_scan(named, read)
+        return read_scan(partial(open_scan, named), read)
     finally:
         named.unlink()

@@ -11,8 +11,10 @@ from tests.engine.tiny_bundle import write_tiny_bundle
 from flare_trt.benchmarks.endurance import Endurance, endure
 from flare_trt.benchmarks.endurance_cli import is_flat, table
 from flare_trt.engine.errors import InputError
+from flare_trt.engine.grid import Grid
 from flare_trt.engine.nifti import write_ct
 from flare_trt.engine.phantom import make_phantom
+from flare_trt.engine.volume import Volume
 
 FLAT = Endurance(40, 0, (100.0, 100.4, 101.0), 0.01, 0, 0)
 
@@ -20,7 +22,8 @@ FLAT = Endurance(40, 0, (100.0, 100.4, 101.0), 0.01, 0, 0)
 def test_twenty_scans_leave_no_handle_and_no_thread(tmp_path: Path) -> None:
     scans = [tmp_path / f"phantom{seed}.nii" for seed in range(4)]
     for seed, scan in enumerate(scans):
-        write_ct(scan, make_phantom(seed, (19 + seed, 23, 21), (9.0, 14.0, 15.0))[0])
+        phantom = make_phantom(seed, (19 + seed, 23, 21), (9.0, 14.0, 15.0))[0]
+        write_ct(scan, Volume(phantom.array, Grid(phantom.grid.shape_zyx, (3.5, 2.2, 2.4))))  # a few tiles, not a thousand
     found = endure(write_tiny_bundle(tmp_path / "tiny"), scans, tmp_path / "out", 20)
     assert (found.failed, found.handles_left, found.threads_left) == (0, 0, 0)
     assert len(found.rss_mb) == 10

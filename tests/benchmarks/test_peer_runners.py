@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from flare_trt.benchmarks import nnunet_runner, peer_nnunet
 from flare_trt.benchmarks.compare import agreement
-from flare_trt.benchmarks.nnunet_runner import use_torch_resampling
 from flare_trt.benchmarks.stages import VARIABLE, read_stages, stage_seconds
 from flare_trt.engine.nifti import read_labels, write_ct
 from flare_trt.engine.phantom import PhantomOptions, make_phantom
@@ -37,12 +37,22 @@ def planned(scan: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(module: str, scan: Path, folder: Path, *more: str) -> Path:
-    """Run a peer's module; returns its labels."""
+    """Run a peer's module as a process, as it is measured; returns its labels."""
     pytest.importorskip("nnunetv2")
     out = folder / "labels.nii.gz"
     command = [sys.executable, "-m", f"flare_trt.benchmarks.{module}", str(GOLDEN), str(scan), str(out), *more]
     environment = {**os.environ, VARIABLE: str(folder / "stages")}
     subprocess.run(command, env=environment, check=True, capture_output=True)
+    return out
+
+
+def run_nnunet_here(scan: Path, folder: Path, *more: str) -> Path:
+    """The same for nnU-Net without a process, which would import torch anew."""
+    pytest.importorskip("nnunetv2")
+    out = folder / "labels.nii.gz"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(VARIABLE, str(folder / "stages"))
+        nnunet_runner.run([str(GOLDEN), str(scan), str(out), *more], "", peer_nnunet.predict)
     return out
 
 
@@ -65,7 +75,7 @@ def test_stages_are_marked(planned: Path) -> None:
 
 
 def test_a_share_of_the_tiles_with_mirroring_is_marked(scan: Path, tmp_path: Path) -> None:
-    run("peer_nnunet", scan, tmp_path, "--mirroring", "--tiles", "2")
+    run_nnunet_here(scan, tmp_path, "--mirroring", "--tiles", "2")
     seconds = stage_seconds(read_stages(tmp_path / "stages", 0.0)[0])
     share = next(name for name in seconds if name.startswith("tiles: 2 of "))
     assert int(share.split()[-1]) > 2
@@ -79,7 +89,7 @@ def test_monai_gives_the_same_where_one_window_holds_the_scan(tmp_path: Path) ->
     write_ct(scan, make_phantom(2, (32, 48, 40), (4.0, 3.0, 3.0), PhantomOptions(centre_mm=0.0))[0])
     for name in ("nnunet", "monai"):
         (tmp_path / name).mkdir()
-    planned = read_labels(run("peer_nnunet", scan, tmp_path / "nnunet")).array
+    planned = read_labels(run_nnunet_here(scan, tmp_path / "nnunet")).array
     assert agreement(read_labels(run("peer_monai", scan, tmp_path / "monai")).array, planned).differing < 5e-3
     assert np.count_nonzero(planned) > 1000
     names = [stage.name for stage in read_stages(tmp_path / "monai" / "stages", 0.0)[0]]
@@ -87,14 +97,14 @@ def test_monai_gives_the_same_where_one_window_holds_the_scan(tmp_path: Path) ->
 
 
 def test_torch_resampling_changes_little_but_something(scan: Path, planned: Path, tmp_path: Path) -> None:
-    torch = read_labels(run("peer_nnunet", scan, tmp_path, "--resampling", "torch")).array
+    torch = read_labels(run_nnunet_here(scan, tmp_path, "--resampling", "torch")).array
     assert 0 < agreement(torch, read_labels(planned).array).differing < 0.05
 
 
 def test_torch_resampling_is_that_of_nnunets_own_planner() -> None:
     planner = pytest.importorskip("nnunetv2.experiment_planning.experiment_planners.resampling.resample_with_torch")
     configuration = json.loads((GOLDEN / "plans.json").read_text())["configurations"]["3d_fullres"]
-    use_torch_resampling(configuration)
+    nnunet_runner.use_torch_resampling(configuration)
     data, data_options, seg, seg_options = planner.nnUNetPlannerResEncL_torchres.determine_resampling(None)
     logits, logits_options = planner.nnUNetPlannerResEncL_torchres.determine_segmentation_softmax_export_fn(None)
     for use, function, options in (

@@ -70,7 +70,7 @@ def terminated(folder: Path, times: int) -> str:
 
 def little_memory(folder: Path, times: int) -> str:
     """ulimit -v from far too little to enough, for a scan of 150 x 160 x 170."""
-    scans, bundle = make_scans(folder / "scans", 1, (150, 160, 170)), make_bundle(folder / "bundle")
+    scans, bundle = make_scans(folder / "scans", 1, (150, 160, 170)), make_bundle(folder / "bundle", (64, 80, 72))
     ends: dict[str, int] = {}
     whole = None
     for turn in range(times):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -28,9 +29,10 @@ def make_scans(folder: Path, count: int, shape: tuple[int, int, int] = (21, 31, 
     return folder
 
 
-def make_bundle(folder: Path) -> Path:
-    """A bundle for `--backend fake`."""
-    return fake_bundle(folder, fake_spec())
+def make_bundle(folder: Path, patch_zyx: tuple[int, int, int] = (16, 24, 20)) -> Path:
+    """A bundle for `--backend fake`; a large scan takes large patches, or thousands of tiles."""
+    spec = fake_spec()
+    return fake_bundle(folder, replace(spec, fine=replace(spec.fine, patch_zyx=patch_zyx)))
 
 
 def command(*words: str | Path) -> subprocess.Popen[str]:

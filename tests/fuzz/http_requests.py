@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
 from tests.fuzz import dicom_damage, dicom_seeds, mutate, seeds
 
@@ -88,6 +89,7 @@ def _sent(body: bytes, query: bytes = b"?wait=true", kind: bytes = _UPLOAD) -> R
     return replace(_asked(b"POST", _JOBS + query, kind, b"Content-Length: %d" % len(body)), body=body)
 
 
+@cache
 def connections() -> list[bytes]:
     """Sound connections: uploads of each kind, and all that can be asked of a job and of the server."""
     plain, gzipped, zipped = seeds.scans()[0], seeds.gzipped_scans()[1], dicom_seeds.series_zips()[0]

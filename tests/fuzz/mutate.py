@@ -11,7 +11,6 @@ import zipfile
 from collections.abc import Sequence
 from typing import Any
 
-NIFTI_HEADER_BYTES = 348
 #: Offset and struct format of the NIfTI-1 fields that sizes, types, scales and places are computed from.
 _NIFTI_FIELDS = (
     *((40 + 2 * i, "h") for i in range(8)),  # dim

@@ -26,6 +26,7 @@ def _nifti(array: np.ndarray, forms: Forms, slope: float = 1.0, intercept: float
     return bytes(header.binaryblock) + bytes(skip) + array.tobytes()
 
 
+@cache
 def scans() -> list[bytes]:
     """CTs of odd sizes in several types, byte orders and orientations, plain."""
     hu = np.random.default_rng(3).integers(-1000, 400, (7, 9, 11))
@@ -38,6 +39,7 @@ def scans() -> list[bytes]:
     ]
 
 
+@cache
 def gzipped_scans() -> list[bytes]:
     """The same, gzipped: with a name in the header, stored, and in two members."""
     packed = [gzip.compress(scan, level, mtime=0) for level, scan in enumerate(scans())]
@@ -45,6 +47,7 @@ def gzipped_scans() -> list[bytes]:
     return [*packed, gzip.compress(first[:400], mtime=0) + gzip.compress(first[400:], 9, mtime=0)]
 
 
+@cache
 def label_maps() -> list[bytes]:
     """Label maps as `evaluate` reads them."""
     labels = np.random.default_rng(4).integers(0, 15, (6, 8, 7))
@@ -63,12 +66,14 @@ def bundle_networks() -> dict[str, bytes]:
     return {name: data for name, data in _bundle_files().items() if name.endswith(".onnx")}
 
 
+@cache
 def bundle_specs() -> list[bytes]:
     """A bundle.json with two stages and one with one."""
     whole = _bundle_files()["bundle.json"]
     return [whole, json.dumps({**json.loads(whole), "coarse": None}).encode()]
 
 
+@cache
 def bundle_zips() -> list[bytes]:
     """Zipped bundles: files at the top, and in one folder."""
     found = []
@@ -92,11 +97,13 @@ def networks() -> list[bytes]:
         return [file.read_bytes() for file in files]
 
 
+@cache
 def plans() -> list[bytes]:
     """plans.json of the golden folders."""
     return [(MODELS / name / "plans.json").read_bytes() for name in ("plain", "residual", "regions")]
 
 
+@cache
 def datasets() -> list[bytes]:
     """dataset.json of the golden folders."""
     return [(MODELS / name / "dataset.json").read_bytes() for name in ("plain", "regions")]

@@ -1,47 +1,22 @@
 """The table of what is fuzzed. A new kind of input is one function and one line in TARGETS.
 
-A target gets damaged bytes and a `Bench`: an empty folder for its input, one for its output. It returns when the input ended in
-a result, and raises one of our errors when it was refused. Any other exception, a crash, a hang, memory beyond the budget or a
-file outside `bench.output` is a fault; `worker.py` looks for those.
+What a target is, `target.py` says.
 """
 
 from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from tests.fuzz import dicom_damage, dicom_seeds, http_requests, mutate, seeds
+from tests.fuzz.target import Bench, LongWork, Target
 
 from flare_trt.engine.errors import InputError
-
-
-@dataclass(frozen=True)
-class Bench:
-    """Where one input is tried. `rng` is the input's own, for choices beside the bytes."""
-
-    input: Path
-    output: Path
-    rng: random.Random
-
-
-@dataclass(frozen=True)
-class Target:
-    """`inputs` are tried in CI. `mutate(seed, rng, other seeds)` damages a seed."""
-
-    seeds: Callable[[], Sequence[bytes]]
-    mutate: Callable[[bytes, random.Random, Sequence[bytes]], bytes]
-    run: Callable[[bytes, Bench], None]
-    inputs: int
-
-
-class LongWork(Exception):  # noqa: N818  # not an error: the run is sound and says how much there is to do
-    """The input asks for more tiles than fuzzing waits for; the run was stopped at its first report of progress."""
-
 
 _MOST_TILES = 200
 
@@ -66,14 +41,13 @@ def _segmenter() -> Any:
         return Segmenter.open(bundle, RunOptions(device="cpu", backend="fake", threads=1))
 
 
-def segment_file(scan: Path, bench: Bench, labels: str = "labels.nii.gz", rtstruct: str | None = None) -> None:
+def _segment(planned: Any, bench: Bench) -> None:
     """Read, segment and write with every output there is; the fake network bands the image."""
-    from flare_trt.engine.jobs import Job, is_finished
+    from flare_trt.engine.jobs import is_finished
     from flare_trt.engine.scan_steps import ct_reader, scan_steps
 
     preview = bench.output / "preview.png" if bench.rng.random() < 0.1 else None  # the slowest part by far
-    contours = bench.output / rtstruct if rtstruct else None
-    job = Job(scan, bench.output / labels, bench.output / "report.json", preview, contours)
+    job = replace(planned, report=bench.output / "report.json", preview=preview)
     budget_mb = bench.rng.choice((None, 1, 0))  # what is larger than a quarter of it is read onto the disk
     steps = scan_steps(_segmenter(), ct_reader(budget_mb), lambda _: stop_long_work)
     read = steps.read(job)
@@ -83,9 +57,11 @@ def segment_file(scan: Path, bench: Bench, labels: str = "labels.nii.gz", rtstru
 
 
 def _scan(data: bytes, bench: Bench) -> None:
+    from flare_trt.engine.jobs import Job
+
     scan = bench.input / bench.rng.choice(("scan.nii", "scan.nii.gz"))
     scan.write_bytes(data)
-    segment_file(scan, bench)
+    _segment(Job(scan, bench.output / "labels.nii.gz"), bench)
 
 
 def _series(data: bytes, bench: Bench) -> None:
@@ -96,10 +72,10 @@ def _series(data: bytes, bench: Bench) -> None:
     scan.write_bytes(data)
     if bench.rng.random() < 0.6:
         scan = _unpacked(scan, bench)
-    labels = "labels.dcm" if bench.rng.random() < 0.04 else "labels.nii.gz"
-    rtstruct = "contours.dcm" if bench.rng.random() < 0.04 else None
-    plan_jobs([scan], Destination(bench.output / labels, None, None, bench.output / rtstruct if rtstruct else None))
-    segment_file(scan, bench, labels, rtstruct)
+    labels = bench.output / ("labels.dcm" if bench.rng.random() < 0.04 else "labels.nii.gz")
+    rtstruct = bench.output / "contours.dcm" if bench.rng.random() < 0.04 else None
+    (job,) = plan_jobs([scan], Destination(labels, rtstruct=rtstruct))
+    _segment(job, bench)
 
 
 def _unpacked(packed: Path, bench: Bench) -> Path:
@@ -117,9 +93,18 @@ def _unpacked(packed: Path, bench: Bench) -> Path:
     return folder
 
 
+@cache
+def _command() -> Callable[[list[str]], int]:
+    """The `flare-trt` command; its parser is built once, which takes longer than most inputs do."""
+    from flare_trt.engine import cli
+
+    cli.build_parser = cache(cli.build_parser)
+    return cli.main
+
+
 def _label_pair(data: bytes, bench: Bench) -> None:
     """A damaged label map against a sound one, as prediction or as reference, in folders with other things in them."""
-    from flare_trt.engine.cli import main
+    main = _command()
 
     folders = [bench.input / name for name in ("predictions", "references")]
     for folder in folders:

@@ -9,7 +9,7 @@ from tests.fuzz.supervise import Range, fuzz
 FOUND = {
     "crash": "ended with -11",
     "hang": "said nothing for 4 s",
-    "spin": "took 10.",
+    "spin": "took 1.",
     "allocate": "MemoryError: Unable to allocate 1.00 TiB",
     "touch": "resident memory grew by",
     "stray": "left ['stray'] outside of the output",

@@ -16,6 +16,7 @@ from tests.gpu.networks import DEVICE, choose_backend, on_cpu, on_gpu
 
 from flare_trt.engine.backends.session import SessionOptions, open_session
 from flare_trt.engine.errors import InputError
+from flare_trt.engine.grid import Grid
 from flare_trt.engine.segmenter import Segmentation
 from flare_trt.engine.volume import Volume
 from flare_trt.kernels import cuda_problem, load
@@ -48,10 +49,11 @@ def bundle(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def ct() -> Volume:
-    """A phantom of a different odd size on each axis."""
+    """A phantom of a different odd size on each axis, shrunk: it is resampled to the networks' spacing, which makes the work."""
     from flare_trt.engine.phantom import PhantomOptions, make_phantom
 
-    return make_phantom(1, (27, 63, 71), (9.0, 5.0, 4.5), PhantomOptions(centre_mm=0.0))[0]
+    array = make_phantom(1, (27, 63, 71), (9.0, 5.0, 4.5), PhantomOptions(centre_mm=0.0))[0].array
+    return Volume(array, Grid(array.shape, (4.0, 2.6, 2.4)))
 
 
 def segment_on_cpu(bundle: Path, ct: Volume, tmp_path: Path) -> Segmentation:

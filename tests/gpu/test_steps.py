@@ -70,7 +70,7 @@ def test_networks(findings: Findings, tmp_path: Path) -> None:
 
 def test_parity_and_a_fault_in_a_kernel(findings: Findings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parity, "CASES", (("bands", "exact"),))
-    monkeypatch.setattr(parity, "SCANS", {"bands": ((21, 45, 51), (8.0, 5.0, 4.5))})
+    monkeypatch.setattr(parity, "SCANS", {"bands": ((21, 45, 51), (4.5, 2.8, 2.5))})
     parity.compare(findings)
     assert findings.problems == []
     assert [check["measured"] <= check["limit"] for check in findings.checks] == [True, True]
@@ -86,7 +86,7 @@ def test_scans(findings: Findings, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     bundle = write_tiny_bundle(tmp_path / "two", coarse=True)
     monkeypatch.setattr(scans, "default_model", lambda: bundle)
     monkeypatch.setattr(scans, "SHAPE_ZYX", (21, 45, 51))
-    monkeypatch.setattr(scans, "SPACING_MM", (8.0, 5.0, 4.5))
+    monkeypatch.setattr(scans, "SPACING_MM", (4.5, 2.8, 2.5))
     scans.measure(findings)
     assert findings.problems == []
     exact, fast = findings.data["rows"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import logging
+import shutil
 import warnings
 import zipfile
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from tests.engine.dicom.series_files import IDENTITY, SAGITTAL, Look, small_ct, 
 from tests.engine.tiny_bundle import write_tiny_bundle
 
 from flare_trt.engine.cli import main
+from flare_trt.engine.dicom import reader
 from flare_trt.engine.dicom.reader import DicomReader
 from flare_trt.engine.nifti import read_labels, write_ct
 from flare_trt.engine.slab_reader import whole_ct
@@ -152,3 +154,20 @@ def test_a_series_is_chosen(segment: Callable[..., int], tmp_path: Path, capfd: 
     assert segment(tmp_path / "ct", "-o", tmp_path / "seg.dcm", "--series", "1.2.3") == 0
     (referenced,) = pydicom.dcmread(tmp_path / "seg.dcm").ReferencedSeriesSequence
     assert referenced.SeriesInstanceUID == "1.2.3"
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+def test_the_headers_of_a_scan_are_read_once(
+    segment: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, zipped: bool
+) -> None:
+    """Planning looks into a scan that comes alone, and hands on what it has opened."""
+    opened: list[Path] = []
+    once = reader.choose_series
+    monkeypatch.setattr(reader, "choose_series", lambda path, uid: opened.append(path) or once(path, uid))
+    series = write_series(tmp_path / "ct", HU, LOOK)
+    scan = Path(shutil.make_archive(str(series), "zip", series)) if zipped else series
+    words = (scan, "-o", tmp_path / "out" / "seg.dcm", "--rtstruct", tmp_path / "out" / "rt.dcm")
+    assert segment(*words) == 0
+    assert opened == [scan]
+    assert segment(*words, "--resume") == 0
+    assert opened == [scan] * 2

@@ -1,4 +1,4 @@
-"""A server on loopback in a thread of the test, and a segmenter whose tiles wait until the test lets them go."""
+"""Services and servers on loopback that end with the test, and a segmenter whose tiles wait until the test lets them go."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import httpx
@@ -21,7 +21,9 @@ from flare_trt.engine.report import RunReport
 from flare_trt.engine.segmenter import Segmentation, StageProgress
 from flare_trt.engine.serve.access import Door
 from flare_trt.engine.serve.app import build_app
+from flare_trt.engine.serve.limits import Limits
 from flare_trt.engine.serve.service import Service
+from flare_trt.engine.serve.steps import SegmentUpload
 from flare_trt.engine.spec import ModelSpec
 from flare_trt.engine.volume import Volume
 
@@ -68,8 +70,20 @@ class GatedSegmenter:
 
 
 @contextmanager
+def started(segment: SegmentUpload, limits: Limits, folder: Path, let_go: Callable[[], None] = lambda: None) -> Iterator[Service]:
+    """A service whose thread ends with the block; `let_go` frees a job that waits for the test."""
+    service = Service(segment, limits, folder)
+    try:
+        yield service
+    finally:
+        let_go()
+        service.limits = replace(limits, grace_s=0.0)  # what still runs is stopped
+        service.drain()
+
+
+@contextmanager
 def live(service: Service, token: str | None = None) -> Iterator[httpx.Client]:
-    """A client of a real server; the service is drained at the end."""
+    """A client of a real server, which ends with the block; the service goes on."""
     listener = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(build_app(service, Door(token=token)), log_level="warning", lifespan="off")
     server = uvicorn.Server(config)

@@ -9,10 +9,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tests.engine.serve.live import GatedSegmenter, live
+from tests.engine.serve.live import GatedSegmenter, live, started
 
 from flare_trt.engine.serve.limits import Limits
-from flare_trt.engine.serve.service import Service
 from flare_trt.engine.serve.steps import upload_steps
 
 #: A body of random bytes is a valid body of the description, and no scan: the server may well refuse it.
@@ -23,8 +22,8 @@ LEFT_OUT = "positive_data_acceptance"
 def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[httpx.Client, str | None]]:
     segmenter = GatedSegmenter()
     segmenter.open_gate()
-    service = Service(upload_steps(segmenter, None), Limits(waiting_jobs=4, upload_bytes=100_000, timeout_s=5), tmp_path)
-    with live(service, request.param) as client:
+    limits = Limits(waiting_jobs=4, upload_bytes=100_000, timeout_s=5)
+    with started(upload_steps(segmenter, None), limits, tmp_path) as service, live(service, request.param) as client:
         yield client, request.param
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from tests.engine.dicom.series_files import Look, small_ct, write_series
 from tests.engine.fake_bundle import fake_bundle, fake_spec
-from tests.engine.serve.live import JOBS, GatedSegmenter, counted, live, scan_bytes, until
+from tests.engine.serve.live import JOBS, LIMIT_S, GatedSegmenter, counted, live, scan_bytes, started, until
 
 from flare_trt.engine.nifti import read_ct, read_labels
 from flare_trt.engine.options import RunOptions
@@ -41,9 +41,10 @@ def gated() -> GatedSegmenter:
 
 
 @pytest.fixture
-def service(gated: GatedSegmenter, tmp_path: Path) -> Service:
+def service(gated: GatedSegmenter, tmp_path: Path) -> Iterator[Service]:
     (tmp_path / "jobs").mkdir()
-    return Service(upload_steps(gated, None), LIMITS, tmp_path / "jobs")
+    with started(upload_steps(gated, None), LIMITS, tmp_path / "jobs", gated.open_gate) as running:
+        yield running
 
 
 @pytest.fixture
@@ -59,8 +60,6 @@ def labels_of(content: bytes, folder: Path) -> np.ndarray:
 
 
 def test_many_clients_each_get_the_labels_of_their_own_scan(segmenter: Segmenter, tmp_path: Path) -> None:
-    service = Service(upload_steps(segmenter, None), replace(LIMITS, waiting_jobs=8), tmp_path)
-
     def ask(seed: int) -> tuple[np.ndarray, np.ndarray]:
         folder = tmp_path / str(seed)
         folder.mkdir()
@@ -70,7 +69,12 @@ def test_many_clients_each_get_the_labels_of_their_own_scan(segmenter: Segmenter
         expected = segmenter.segment(read_ct(folder / "ct.nii.gz")).labels.array
         return labels_of(answer.content, folder), expected
 
-    with live(service) as client, ThreadPoolExecutor(8) as clients:
+    limits = replace(LIMITS, waiting_jobs=8)
+    with (
+        started(upload_steps(segmenter, None), limits, tmp_path) as service,
+        live(service) as client,
+        ThreadPoolExecutor(8) as clients,
+    ):
         for answered, expected in clients.map(ask, range(8)):
             np.testing.assert_array_equal(answered, expected)
         assert counted(client, "done") == 8
@@ -161,6 +165,19 @@ def test_a_full_queue_says_when_to_come_back(client: httpx.Client, gated: GatedS
     assert "flare_trt_queue_length 2.0" in client.get("/metrics").text
 
 
+def test_a_client_that_asks_first_is_refused_before_it_sends(client: httpx.Client, service: Service, tmp_path: Path) -> None:
+    """curl asks by itself before an upload of more than a megabyte."""
+    ask = "Expect: 100-continue\r\n"
+    with raw_post(client, b"", 1000, ask) as connection:
+        assert connection.recv(100).startswith(b"HTTP/1.1 100 ")  # there is room
+        with raw_post(client, b"", 1000, ask) as other, raw_post(client, b"", 1000, ask) as refused:
+            assert other.recv(100).startswith(b"HTTP/1.1 100 ")
+            answer = b"".join(iter(lambda: refused.recv(1000), b""))  # up to the end: the server closes, nothing was sent
+    assert answer.startswith(b"HTTP/1.1 429 ")
+    assert answer.count(b"HTTP/1.1") == 1
+    until(lambda: service.queue_length == 0)
+
+
 @pytest.mark.parametrize("told", [True, False])
 def test_an_upload_that_is_too_large_is_cut_off(client: httpx.Client, service: Service, tmp_path: Path, told: bool) -> None:
     block = bytes(50_000)
@@ -192,11 +209,11 @@ def test_an_upload_that_is_no_whole_scan(client: httpx.Client, tmp_path: Path, s
     assert client.get("/health").status_code == 200
 
 
-def raw_post(client: httpx.Client, body: bytes, length: int) -> socket.socket:
+def raw_post(client: httpx.Client, body: bytes, length: int, more: str = "") -> socket.socket:
     """A connection that has sent part of an upload."""
-    connection = socket.create_connection((client.base_url.host, client.base_url.port))
+    connection = socket.create_connection((client.base_url.host, client.base_url.port), timeout=LIMIT_S)
     head = f"POST {JOBS}?wait=true HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/octet-stream\r\n"
-    connection.sendall(f"{head}Content-Length: {length}\r\n\r\n".encode() + body)
+    connection.sendall(f"{head}{more}Content-Length: {length}\r\n\r\n".encode() + body)
     return connection
 
 
@@ -221,8 +238,8 @@ def test_a_client_that_dies_in_its_upload_gives_its_place_back(client: httpx.Cli
 
 
 def test_an_upload_that_takes_too_long(gated: GatedSegmenter, tmp_path: Path) -> None:
-    service = Service(upload_steps(gated, None), replace(LIMITS, timeout_s=0.2), tmp_path)
-    with live(service) as client:
+    limits = replace(LIMITS, timeout_s=0.2)
+    with started(upload_steps(gated, None), limits, tmp_path) as service, live(service) as client:
         connection = raw_post(client, bytes(1000), 100_000)
         until(lambda: service.queue_length == 1)
         until(lambda: service.queue_length == 0)
@@ -241,7 +258,7 @@ def test_a_page_of_another_host_gets_nothing(client: httpx.Client) -> None:
 
 def test_with_a_token_only_health_is_open(gated: GatedSegmenter, tmp_path: Path) -> None:
     token = "correct-horse-battery"  # noqa: S105
-    with live(Service(upload_steps(gated, None), LIMITS, tmp_path), token) as client:
+    with started(upload_steps(gated, None), LIMITS, tmp_path) as service, live(service, token) as client:
         for words in (
             {},
             {"authorization": "Bearer wrong"},

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.engine.serve.live import until
+from tests.engine.serve.live import started, until
 
 from flare_trt.engine.errors import DeviceError
 from flare_trt.engine.serve.limits import Limits
@@ -15,6 +17,7 @@ from flare_trt.engine.serve.served_job import ServedJob
 from flare_trt.engine.serve.service import Closing, QueueFull, Service
 
 LIMITS = Limits(waiting_jobs=2)
+Start = Callable[..., Service]
 
 
 class Steps:
@@ -58,8 +61,15 @@ def steps() -> Steps:
     return Steps()
 
 
-def test_a_job_whose_time_is_up_stops_and_the_next_one_runs(steps: Steps, tmp_path: Path) -> None:
-    service = Service(steps, replace(LIMITS, timeout_s=0.05), tmp_path)
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Starts services that end with the test."""
+    with ExitStack() as services:
+        yield lambda segment, limits=LIMITS, folder=tmp_path: services.enter_context(started(segment, limits, folder))
+
+
+def test_a_job_whose_time_is_up_stops_and_the_next_one_runs(start: Start, steps: Steps, tmp_path: Path) -> None:
+    service = start(steps, replace(LIMITS, timeout_s=0.05))
     late = finished(service)
     steps.gate.set()
     assert (late.state, finished(service).state) == ("timed_out", "done")
@@ -68,8 +78,10 @@ def test_a_job_whose_time_is_up_stops_and_the_next_one_runs(steps: Steps, tmp_pa
 
 
 @pytest.mark.parametrize("error", [DeviceError("the card fell off"), MemoryError(), OSError(28, "No space left on device")])
-def test_a_job_that_fails_leaves_nothing_and_the_next_one_runs(steps: Steps, tmp_path: Path, error: Exception) -> None:
-    service = Service(steps, LIMITS, tmp_path)
+def test_a_job_that_fails_leaves_nothing_and_the_next_one_runs(
+    start: Start, steps: Steps, tmp_path: Path, error: Exception
+) -> None:
+    service = start(steps)
     steps.error = error
     steps.gate.set()
     failed = finished(service)
@@ -82,8 +94,8 @@ def test_a_job_that_fails_leaves_nothing_and_the_next_one_runs(steps: Steps, tmp
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_fault_of_the_program_is_told_and_nobody_waits(steps: Steps, tmp_path: Path) -> None:
-    service = Service(steps, LIMITS, tmp_path)
+def test_a_fault_of_the_program_is_told_and_nobody_waits(start: Start, steps: Steps, tmp_path: Path) -> None:
+    service = start(steps)
     steps.error = ZeroDivisionError()
     jobs = [add(service), add(service)]
     until(lambda: steps.started == 1)
@@ -95,17 +107,16 @@ def test_a_fault_of_the_program_is_told_and_nobody_waits(steps: Steps, tmp_path:
         add(service)
 
 
-def test_the_queue_counts_uploads_too(steps: Steps, tmp_path: Path) -> None:
-    service = Service(steps, LIMITS, tmp_path)
+def test_the_queue_counts_uploads_too(start: Start, steps: Steps, tmp_path: Path) -> None:
+    service = start(steps)
     with service.admitted(), service.admitted(), pytest.raises(QueueFull):
         add(service)
     assert counts(service) == {"refused": 1}
-    service.stop_running()
 
 
 @pytest.mark.parametrize("ends_in_time", [True, False])
-def test_draining(steps: Steps, tmp_path: Path, ends_in_time: bool) -> None:
-    service = Service(steps, replace(LIMITS, grace_s=30 if ends_in_time else 0.05), tmp_path)
+def test_draining(start: Start, steps: Steps, tmp_path: Path, ends_in_time: bool) -> None:
+    service = start(steps, replace(LIMITS, grace_s=30 if ends_in_time else 0.05))
     running = add(service)
     until(lambda: steps.started == 1)
     queued = add(service)
@@ -126,42 +137,42 @@ def test_draining(steps: Steps, tmp_path: Path, ends_in_time: bool) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ([running.id] if ends_in_time else [])
 
 
-def test_results_are_kept_by_bytes(steps: Steps, tmp_path: Path) -> None:
-    service = Service(steps, replace(LIMITS, kept_bytes=250), tmp_path)
+def test_results_are_kept_by_bytes(start: Start, steps: Steps, tmp_path: Path) -> None:
+    service = start(steps, replace(LIMITS, kept_bytes=250))
     steps.gate.set()
     jobs = [finished(service) for _ in range(3)]
     assert [service.find(job.id) for job in jobs] == [None, *jobs[1:]]
     assert {path.name for path in tmp_path.iterdir()} == {job.id for job in jobs[1:]}
 
 
-def test_results_are_kept_by_number_failures_too(steps: Steps, tmp_path: Path) -> None:
-    service = Service(steps, replace(LIMITS, kept_jobs=2), tmp_path)
+def test_results_are_kept_by_number_failures_too(start: Start, steps: Steps, tmp_path: Path) -> None:
+    service = start(steps, replace(LIMITS, kept_jobs=2))
     steps.gate.set()
     steps.error = DeviceError("no")
     jobs = [finished(service) for _ in range(3)]
     assert [service.find(job.id) for job in jobs] == [None, *jobs[1:]]
 
 
-def test_results_are_kept_for_a_time_though_nobody_asks(steps: Steps, tmp_path: Path) -> None:
-    service = Service(steps, replace(LIMITS, kept_s=0.1), tmp_path)
+def test_results_are_kept_for_a_time_though_nobody_asks(start: Start, steps: Steps, tmp_path: Path) -> None:
+    service = start(steps, replace(LIMITS, kept_s=0.1))
     steps.gate.set()
     job = finished(service)
     until(lambda: list(tmp_path.iterdir()) == [])
     assert service.find(job.id) is None
 
 
-def test_a_job_cancelled_after_its_last_tile_is_forgotten(tmp_path: Path) -> None:
+def test_a_job_cancelled_after_its_last_tile_is_forgotten(start: Start, tmp_path: Path) -> None:
     def segment(job: ServedJob) -> None:
         job.labels.write_bytes(bytes(100))
         service.cancel(job)
 
-    service = Service(segment, LIMITS, tmp_path)
+    service = start(segment)
     job = finished(service)
     assert (job.state, service.find(job.id), list(tmp_path.iterdir())) == ("cancelled", None, [])
 
 
-def test_a_folder_that_is_gone_refuses_the_upload_and_gives_the_place_back(steps: Steps, tmp_path: Path) -> None:
-    service = Service(steps, LIMITS, tmp_path / "jobs")
+def test_a_folder_that_is_gone_refuses_the_upload_and_gives_the_place_back(start: Start, steps: Steps, tmp_path: Path) -> None:
+    service = start(steps, LIMITS, tmp_path / "jobs")
     with pytest.raises(FileNotFoundError):
         add(service)
     assert service.queue_length == 0

@@ -23,7 +23,7 @@ NAMES = DatasetNames(901)
 
 
 @pytest.fixture(scope="module")
-def folders(tmp_path_factory: pytest.TempPathFactory):
+def folders(tmp_path_factory: pytest.TempPathFactory, pools_are_threads: None):
     root = tmp_path_factory.mktemp("nnunet")
     cases = find_cases(make_flare_folder(root / "flare", FolderSpec(("a", "b"), ("c",), ())))
     labelled = [LabelledCase(case.name, case.image, case.label, inspect_case(case).vouched) for case in cases if case.label]
