@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from flare_trt.engine.backends.fake import FakeSession
-from flare_trt.engine.cascade import StageRun, segment_cascade, segment_roi
+from flare_trt.engine.box_pass import StageRun
+from flare_trt.engine.cascade import segment_cascade, segment_roi
 from flare_trt.engine.grid import Grid
 from flare_trt.engine.predict import Runner
 from flare_trt.engine.report import RoiStory

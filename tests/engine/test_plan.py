@@ -11,8 +11,9 @@ import pytest
 
 from flare_trt.benchmarks.paper import TABLE_4, paper_model
 from flare_trt.engine.backends.session import SessionOptions, open_session
+from flare_trt.engine.box_pass import StageRun, segment_box
 from flare_trt.engine.bundle import open_bundle
-from flare_trt.engine.cascade import StageRun, coarse_labels, segment_box
+from flare_trt.engine.cascade import coarse_labels
 from flare_trt.engine.errors import BudgetError
 from flare_trt.engine.grid import Grid
 from flare_trt.engine.network_facts import network_facts
@@ -67,9 +68,9 @@ def run_on_gpu(spec: ModelSpec, bundle: Path, plan: ScanPlan, ct: Volume, roi: B
     start = len(POOL.events)
     if "coarse" in runs:
         coarse_labels(runs["coarse"], ct)
-    labels, _ = segment_box(runs["fine"], ct, roi)
-    kernels.download(labels)
-    del labels
+    found = segment_box(runs["fine"], ct, roi)
+    kernels.download(found.labels)
+    del found
     return POOL.events[start:]
 
 
