@@ -24,7 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--margin", type=float, default=0.2, help="doubt below this margin of the two likeliest classes")
     parser.add_argument("--entropy", type=float, default=0.5, help="doubt above this entropy (1 = even odds)")
     parser.add_argument("--mirrored", action="store_true", help="doubt where mirrored scans disagree (bundles trained so)")
-    parser.add_argument("--least-dice", type=float, default=0.7, help="agreement that a case needs")
+    parser.add_argument("--least-dice", type=float, default=0.7, help="agreement with experts that a class and a case need")
     parser.add_argument("--most-pieces", type=int, default=3, help="pieces that an organ may lie in (%(default)s)")
     parser.add_argument("--soft", action="store_true", help="keep the teacher's probabilities beside the labels")
     parser.add_argument("--pictures", type=int, default=8, help="worst cases to draw")
@@ -34,8 +34,10 @@ def run(arguments: argparse.Namespace) -> int:
     """Run one round."""
     from flare_trt.training.prepare.raw_dataset import DatasetNames
     from flare_trt.training.pseudo.gates import GateLimits
+    from flare_trt.training.pseudo.readings import SOFT
     from flare_trt.training.pseudo.report import write_report
-    from flare_trt.training.pseudo.round import RoundPlan, Teachers, run_round
+    from flare_trt.training.pseudo.round import RoundPlan, run_round
+    from flare_trt.training.pseudo.teachers import Teachers
 
     organs = _teacher(arguments.teacher, arguments)
     tumour = organs if arguments.tumour_teacher == arguments.teacher else None
@@ -53,9 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
     dataset = plan.raw / plan.names.fine
     write_report(report, dataset, plan.work, arguments.pictures)
     if arguments.soft:
-        (dataset / "softTr").mkdir()
-        for file in sorted(plan.work.glob("*.npz")):
-            shutil.move(file, dataset / "softTr" / file.name)
+        shutil.move(plan.work / SOFT, dataset / "softTr")
     shutil.rmtree(plan.work)
     return 0
 

@@ -43,7 +43,7 @@ def merge_labels(expert: Expert, teacher: Labels, tumour: Mask | None, doubt: Ma
     `teacher` is read for organs only; `tumour` is the tumour teacher's mask, or None where there is no such teacher.
     """
     organs = np.where(teacher == TUMOUR, 0, teacher)
-    contradicted = _is_one_of(organs, expert.vouched)
+    contradicted = is_one_of(organs, expert.vouched)
     result = np.where(contradicted, FINE_IGNORE, organs).astype(np.uint8)
     result[doubt] = FINE_IGNORE
     drawn = expert.labels > 0
@@ -56,13 +56,13 @@ def merge_labels(expert: Expert, teacher: Labels, tumour: Mask | None, doubt: Ma
     return result
 
 
-def vouched_after(expert: Expert, teacher_classes: Collection[int], with_tumour: bool) -> tuple[int, ...]:
-    """What a merged map vouches for: what the expert did, what the teacher knows, and tumour where a tumour teacher looked."""
-    organs = {label for label in teacher_classes if label not in (0, TUMOUR)}
-    return tuple(sorted(expert.vouched | organs | ({TUMOUR} if with_tumour else set())))
+def vouched_after(expert: Expert, trusted: Collection[int]) -> tuple[int, ...]:
+    """What a merged map vouches for: what the expert did, and the classes that the teachers are trusted with."""
+    return tuple(sorted(expert.vouched.union(trusted)))
 
 
-def _is_one_of(labels: Labels, classes: Collection[int]) -> Mask:
+def is_one_of(labels: Labels, classes: Collection[int]) -> Mask:
+    """Voxels of any of `classes`."""
     table = np.zeros(256, bool)
     table[list(classes)] = True
     result: Mask = table[labels]

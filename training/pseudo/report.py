@@ -26,11 +26,15 @@ def markdown(report: Mapping[str, Any], worst: list[str]) -> str:
     """The page: counts, failures with their reasons, and the worst cases' pictures."""
     rows = report["cases"]
     failed = {name: row for name, row in rows.items() if not row["passed"]}
+    scores = ", ".join(f"{name} {score:.2f}" for name, score in report["class_dice"].items())
+    not_taken = ", ".join(report["not_taken"])
     lines = [
         "# Pseudo-labels",
         "",
         f"Teacher {report['teacher']}, tumour teacher {report['tumour_teacher'] or 'none'}. "
         f"{len(rows)} cases, {len(rows) - len(failed)} passed, {len(failed)} failed.",
+        "",
+        f"Dice with the experts over all cases: {scores}. Not taken from the teacher, being too low: {not_taken or 'none'}.",
         "",
         "## Failed",
         "",

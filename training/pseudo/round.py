@@ -7,29 +7,22 @@ settle. A round before only serves as a second opinion.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from flare_trt.engine.nifti import read_ct, read_labels, write_labels
 from flare_trt.engine.volume import Volume
 from flare_trt.training.prepare.cases import CHANNEL, ENDING, Case
+from flare_trt.training.prepare.inspect_case import LABEL_NAMES
 from flare_trt.training.prepare.raw_dataset import VOUCHED_FILE, DatasetNames, LabelledCase, write_datasets, write_json
 from flare_trt.training.prepare.vouching import TUMOUR
 from flare_trt.training.pseudo.gates import GateLimits, agreement, judge
-from flare_trt.training.pseudo.merge import Expert, merge_labels, vouched_after
-from flare_trt.training.pseudo.teachers import Reading, Teacher
-
-
-@dataclass(frozen=True)
-class Teachers:
-    """`organs` fills organs; `tumour` (which may be the same model) marks tumour, or None where no model knows it."""
-
-    organs: Teacher
-    tumour: Teacher | None = None
+from flare_trt.training.pseudo.merge import Expert, is_one_of, merge_labels, vouched_after
+from flare_trt.training.pseudo.readings import read_case
+from flare_trt.training.pseudo.teachers import Teachers
+from flare_trt.training.pseudo.trust import class_dice, overlaps
 
 
 @dataclass(frozen=True)
@@ -52,66 +45,64 @@ class RoundPlan:
 def run_round(plan: RoundPlan, teachers: Teachers) -> dict[str, Any]:
     """Run the round and write its pair of datasets; returns the report (also pseudo_labels.json in the fine dataset).
 
-    A case that fails its gates keeps its expert's labels alone, or is left out where no expert has seen it.
+    A class of the teacher's that agrees too little with the experts over all cases is not taken from it: its voxels are
+    ignored, and no case vouches for it on the teacher's word. A case that fails its gates keeps its expert's labels alone,
+    or is left out where no expert has seen it.
     """
-    plan.work.mkdir(parents=True, exist_ok=True)
+    cases = list(prepared_cases(plan.source))
+    scores = _class_scores(cases, plan, teachers)
+    trusted = teachers.classes - {label for label, score in scores.items() if score < plan.limits.least_dice}
     accepted, left_out, rows = list[LabelledCase](), list[Case](), dict[str, dict[str, Any]]()
-    for case, vouched in prepared_cases(plan.source):
-        row = _case_row(case, frozenset(vouched), plan, teachers)
-        rows[case.name] = row
+    for case, vouched in cases:
+        row = rows[case.name] = _case_row(case, vouched, trusted, plan, teachers)
         if row["passed"]:
             accepted.append(LabelledCase(case.name, case.image, plan.work / f"{case.name}{ENDING}", tuple(row["vouched"])))
         elif case.label is not None:
-            accepted.append(LabelledCase(case.name, case.image, case.label, tuple(vouched)))
+            accepted.append(LabelledCase(case.name, case.image, case.label, tuple(sorted(vouched))))
         else:
             left_out.append(case)
     write_datasets(accepted, left_out, plan.raw, plan.names)
-    tumour = teachers.tumour.name if teachers.tumour is not None else None
-    report = {"teacher": teachers.organs.name, "tumour_teacher": tumour, "limits": asdict(plan.limits), "cases": rows}
+    report = {
+        "teacher": teachers.organs.name,
+        "tumour_teacher": teachers.tumour.name if teachers.tumour is not None else None,
+        "limits": asdict(plan.limits),
+        "class_dice": {LABEL_NAMES[label]: round(score, 3) for label, score in scores.items()},
+        "not_taken": [LABEL_NAMES[label] for label in sorted(teachers.classes - trusted)],
+        "cases": rows,
+    }
     write_json(plan.raw / plan.names.fine / "pseudo_labels.json", report)
     return report
 
 
-def prepared_cases(dataset: Path) -> Iterator[tuple[Case, list[int]]]:
+def prepared_cases(dataset: Path) -> Iterator[tuple[Case, frozenset[int]]]:
     """Labelled and unlabelled cases of a dataset that `write_datasets` wrote, and what each vouches for."""
     vouched: dict[str, list[int]] = json.loads((dataset / VOUCHED_FILE).read_text("utf-8"))
     for name in sorted(vouched):
-        yield Case(name, dataset / "imagesTr" / f"{name}{CHANNEL}{ENDING}", dataset / "labelsTr" / f"{name}{ENDING}"), vouched[name]
+        image, label = dataset / "imagesTr" / f"{name}{CHANNEL}{ENDING}", dataset / "labelsTr" / f"{name}{ENDING}"
+        yield Case(name, image, label), frozenset(vouched[name])
     for image in sorted((dataset / "imagesUnlabeled").glob(f"*{CHANNEL}{ENDING}")):
-        yield Case(image.name.removesuffix(f"{CHANNEL}{ENDING}"), image, None), []
+        yield Case(image.name.removesuffix(f"{CHANNEL}{ENDING}"), image, None), frozenset()
 
 
-def _case_row(case: Case, vouched: frozenset[int], plan: RoundPlan, teachers: Teachers) -> dict[str, Any]:
+def _class_scores(cases: Sequence[tuple[Case, frozenset[int]]], plan: RoundPlan, teachers: Teachers) -> dict[int, float]:
+    """The teachers' Dice with the experts over all cases together, class by class."""
+    found = []
+    for case, vouched in cases:
+        if case.label is not None:
+            claims = read_case(case, plan.work, teachers, plan.soft).claims
+            found.append(overlaps(Expert(read_labels(case.label).array, vouched), claims, teachers.classes))
+    return class_dice(found)
+
+
+def _case_row(case: Case, vouched: frozenset[int], trusted: frozenset[int], plan: RoundPlan, teachers: Teachers) -> dict[str, Any]:
     """The case's row of the report; its merged labels lie in the work folder."""
-    kept = plan.work / f"{case.name}.json"
-    if kept.exists():
-        row: dict[str, Any] = json.loads(kept.read_text("utf-8"))
-        return row
-    ct = read_ct(case.image)
-    expert = Expert(read_labels(case.label).array, vouched) if case.label else Expert.silent(ct.array.shape)
-    reading = teachers.organs.read(ct)
-    merged = Volume(merge_labels(expert, reading.labels, _tumour_mask(ct, reading, teachers), reading.doubt), ct.grid)
-    agreements = {"expert": agreement(reading.labels, expert.labels, vouched & teachers.organs.classes)}
+    reading, grid = read_case(case, plan.work, teachers, plan.soft), read_ct(case.image).grid
+    expert = Expert(read_labels(case.label).array, vouched) if case.label else Expert.silent(reading.labels.shape)
+    tumour = reading.tumour if TUMOUR in trusted else None
+    doubt = reading.doubt | is_one_of(reading.labels, teachers.organs.classes - trusted - {TUMOUR})
+    merged = Volume(merge_labels(expert, reading.labels, tumour, doubt), grid)
+    agreements = {"expert": agreement(reading.claims, expert.labels, vouched & trusted)}
     if plan.before is not None and (last := plan.before / "labelsTr" / f"{case.name}{ENDING}").exists():
-        agreements["the round before"] = agreement(merged.array, read_labels(last).array, teachers.organs.classes)
-    result = judge(merged, agreements, plan.limits)
-    row = asdict(result) | {"vouched": vouched_after(expert, teachers.organs.classes, teachers.tumour is not None)}
+        agreements["the round before"] = agreement(merged.array, read_labels(last).array, trusted)
     write_labels(plan.work / f"{case.name}{ENDING}", merged)
-    if plan.soft:
-        _write_soft(reading, plan.work / f"{case.name}.npz")
-    write_json(kept, row)
-    return row
-
-
-def _tumour_mask(ct: Volume, reading: Reading, teachers: Teachers) -> Any:
-    if teachers.tumour is None:
-        return None
-    labels = reading.labels if teachers.tumour is teachers.organs else teachers.tumour.read(ct).labels
-    return labels == TUMOUR
-
-
-def _write_soft(reading: Reading, path: Path) -> None:
-    """The teacher's largest shares on its own grid, and the box of the scan that they cover."""
-    if reading.soft is not None and reading.box is not None:
-        box = np.array([reading.box.start_zyx, reading.box.stop_zyx])
-        np.savez_compressed(path, classes=reading.soft.classes, shares=reading.soft.shares, box_zyx=box)
+    return asdict(judge(merged, agreements, plan.limits)) | {"vouched": vouched_after(expert, trusted)}

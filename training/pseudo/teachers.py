@@ -24,6 +24,7 @@ from flare_trt.training.distil.scans import network_image, resampled
 from flare_trt.training.distil.soft_labels import SoftLabels, soft_labels
 from flare_trt.training.distil.windows import probabilities
 from flare_trt.training.fit.runs import announce_trainers
+from flare_trt.training.prepare.vouching import TUMOUR
 from flare_trt.training.pseudo.doubt import DoubtLimits, disagreement, doubtful
 
 Labels = NDArray[np.uint8]
@@ -51,6 +52,19 @@ class Teacher(Protocol):
 
     def read(self, ct: Volume) -> Reading:
         """Segment a CT and say where to doubt it."""
+
+
+@dataclass(frozen=True)
+class Teachers:
+    """`organs` fills organs; `tumour` (which may be the same model) marks tumour, or None where no model knows it."""
+
+    organs: Teacher
+    tumour: Teacher | None = None
+
+    @property
+    def classes(self) -> frozenset[int]:
+        """The labels that are taken from them."""
+        return self.organs.classes - {TUMOUR} | (frozenset({TUMOUR}) if self.tumour is not None else frozenset())
 
 
 class BundleTeacher:

@@ -44,8 +44,8 @@ def test_without_an_expert_the_teacher_speaks_and_without_tumour_teacher_none_is
 
 
 def test_what_the_result_vouches_for() -> None:
-    assert vouched_after(LIVER_ONLY, {1, 2, 14}, with_tumour=False) == (1, 2)
-    assert vouched_after(LIVER_ONLY, {2, 3}, with_tumour=True) == (1, 2, 3, 14)
+    assert vouched_after(LIVER_ONLY, {1, 2}) == (1, 2)
+    assert vouched_after(LIVER_ONLY, {2, 3, 14}) == (1, 2, 3, 14)
 
 
 def test_arguments_are_left_alone() -> None:

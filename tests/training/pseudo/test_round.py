@@ -8,15 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flare_trt.engine.nifti import read_labels
+from flare_trt.engine.nifti import read_ct, read_labels
 from flare_trt.engine.phantom import PhantomOptions, make_phantom
 from flare_trt.engine.volume import Volume
 from flare_trt.training.prepare.cases import find_cases
 from flare_trt.training.prepare.inspect_case import inspect_case
 from flare_trt.training.prepare.raw_dataset import DatasetNames, LabelledCase, write_datasets
+from flare_trt.training.pseudo.gates import GateLimits
 from flare_trt.training.pseudo.report import write_report
-from flare_trt.training.pseudo.round import RoundPlan, Teachers, run_round
-from flare_trt.training.pseudo.teachers import Reading
+from flare_trt.training.pseudo.round import RoundPlan, run_round
+from flare_trt.training.pseudo.teachers import Reading, Teachers
 from tests.training.flare_folder import SHAPE_ZYX, SPACING_MM, FolderSpec, make_flare_folder
 
 
@@ -73,8 +74,9 @@ def test_a_round_completes_partial_labels_and_labels_the_rest(source: Path) -> N
 
 
 def test_a_case_that_fails_keeps_its_expert_or_is_left_out(source: Path) -> None:
-    plan = RoundPlan(source, source.parent, DatasetNames(511))
+    plan = RoundPlan(source, source.parent, DatasetNames(511), GateLimits(least_dice=0.4))
     report = run_round(plan, Teachers(PhantomTeacher(confused=1)))
+    assert report["not_taken"] == [], "the kidneys are right in one of two cases"
     assert not report["cases"]["c1"]["passed"]
     assert "right kidney: Dice 0.00 with expert" in report["cases"]["c1"]["findings"][0]
     fine = source.parent / "Dataset511_FLAREFine"
@@ -85,6 +87,25 @@ def test_a_case_that_fails_keeps_its_expert_or_is_left_out(source: Path) -> None
     page = (fine / "pseudo_labels.md").read_text()
     assert "4 cases, 3 passed, 1 failed." in page
     assert (fine / "pseudo_c1.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_class_that_the_teacher_does_not_find_is_not_taken_from_it(source: Path) -> None:
+    plan = RoundPlan(source, source.parent, DatasetNames(511))
+    report = run_round(plan, Teachers(PhantomTeacher(confused=1)))
+    assert report["not_taken"] == ["right kidney", "left kidney"]
+    assert report["class_dice"]["liver"] > 0.98
+    assert 0.3 < report["class_dice"]["left kidney"] < 0.7
+    fine = source.parent / "Dataset511_FLAREFine"
+    vouched = json.loads((fine / "vouched.json").read_text())
+    assert vouched["c1"] == list(range(1, 14)), "the expert drew kidneys"
+    assert vouched["c3"] == [1, *range(3, 13)]
+    truth = make_phantom(3, SHAPE_ZYX, SPACING_MM, PhantomOptions(centre_mm=20.0))[1].array
+    merged = read_labels(fine / "labelsTr/c3.nii.gz").array
+    kidneys = (truth == 2) | (truth == 13)
+    assert kidneys.any()
+    assert (merged[kidneys] == 15).all(), "nothing is known there"
+    write_report(report, fine, plan.work, pictures=0)
+    assert "Not taken from the teacher, being too low: right kidney, left kidney." in (fine / "pseudo_labels.md").read_text()
 
 
 def test_a_second_round_is_compared_with_the_first_and_starts_from_the_experts(source: Path) -> None:
@@ -118,11 +139,27 @@ def test_tumour_comes_from_a_tumour_teacher(source: Path) -> None:
             marked = np.zeros_like(reading.labels)
             z, y, x = (int(v) for v in np.argwhere(reading.labels == 3).mean(0))
             marked[z, y, x] = 14
+            if np.array_equal(ct.array, first):
+                marked[drawn] = 14
             return Reading(marked, reading.doubt)
 
+    first = read_ct(source / "imagesTr/c0_0000.nii.gz").array
+    drawn = read_labels(source / "labelsTr/c0.nii.gz").array == 14
     run_round(RoundPlan(source, source.parent, DatasetNames(511)), Teachers(PhantomTeacher(), TumourTeacher()))
     fine = source.parent / "Dataset511_FLAREFine/labelsTr"
     assert (read_labels(fine / "c3.nii.gz").array == 14).sum() == 1
     assert np.array_equal(read_labels(fine / "c0.nii.gz").array == 14, read_labels(source / "labelsTr/c0.nii.gz").array == 14), (
         "an expert's tumour needs no teacher"
     )
+
+
+def test_tumour_of_a_teacher_that_finds_none_is_not_taken(source: Path) -> None:
+    class Blind(PhantomTeacher):
+        classes = frozenset(range(1, 15))
+
+    teacher = Blind()
+    report = run_round(RoundPlan(source, source.parent, DatasetNames(511)), Teachers(teacher, teacher))
+    assert (report["not_taken"], report["class_dice"]["tumour"]) == (["tumour"], 0.0)
+    vouched = json.loads((source.parent / "Dataset511_FLAREFine/vouched.json").read_text())
+    assert [14 in classes for classes in vouched.values()] == [True, False, False, False]
+    assert all(row["passed"] for row in report["cases"].values()), "what is not taken is not compared either"
