@@ -116,7 +116,7 @@ def test_blocks_and_regions_and_a_turned_frame_are_planned_too(gpu: None, bundle
     assert plan.peak_bytes <= 3_000_000
 
 
-#: The box ends at the scan's last row of tiles; below it, where the ring stays open; and where labels lack a tile that was left out.
+#: The box ends at the scan's last row of tiles; below it, where the ring stays open; where labels lack a tile that was left out.
 @pytest.mark.parametrize("stop_z", [40, 18, 23])
 def test_a_cascade_allocates_what_its_plan_says(gpu: None, bundle: Path, stop_z: int) -> None:
     """But for the numbering of pieces, whose arrays depend on the labels' boxes: there the plan is a bound."""
