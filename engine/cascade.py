@@ -6,7 +6,6 @@ box was probably cut, so the box grows on that side, and is given up for the who
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -14,37 +13,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flare_trt.engine.anatomy import REACH_MM, canonical
+from flare_trt.engine.box_pass import BoxLabels, StageRun, grow_box, plan_pass, segment_box
 from flare_trt.engine.cut_organs import cut_organs
 from flare_trt.engine.frame import Frame, shifted
-from flare_trt.engine.memory import Footprint, choose_layout
 from flare_trt.engine.pieces import Piece, find_pieces, keep_abdomen
-from flare_trt.engine.planes import ImageSource
-from flare_trt.engine.predict import LabelSink, Pass, Runner, predict
+from flare_trt.engine.predict import LabelSink, predict
 from flare_trt.engine.report import RoiStory
 from flare_trt.engine.roi import Located, extended, locate, retold, whole_scan
-from flare_trt.engine.spec import ModelSpec, StageSpec
-from flare_trt.engine.stage_plan import Raster, StagePlan, plan_stage
+from flare_trt.engine.spec import ModelSpec
+from flare_trt.engine.stage_plan import StagePlan
 from flare_trt.engine.volume import Volume
 from flare_trt.kernels import Box
 from flare_trt.kernels.contract import Array
 
 #: How often a box is enlarged for vessels and gullet that it cuts.
 MOST_EXTENSIONS = 5
-
-
-@dataclass(frozen=True)
-class StageRun:
-    """A stage as it is run, what it runs on, and the bytes that a pass may take (None: as many as are quickest).
-
-    `search` gives the box that is looked at where no ROI is known: the whole scan, or the patient's box in mode=fast. `raster`
-    is which tiles a box is covered with, see stage_plan.Raster.
-    """
-
-    stage: StageSpec
-    runner: Runner
-    budget_bytes: int | None = None
-    search: Callable[[Volume], Box] = lambda ct: whole_scan(ct.grid)
-    raster: Raster = "scan"
 
 
 @dataclass(frozen=True)
@@ -68,8 +51,8 @@ class CoarseLabels:
 
 def segment_whole(run: StageRun, ct: Volume) -> Segmented:
     """Segment the whole scan with one stage."""
-    labels, tiles = segment_box(run, ct, run.search(ct))
-    return Segmented(labels, None, {"fine": tiles})
+    found = segment_box(run, ct, run.search(ct))
+    return Segmented(found.labels, None, {"fine": found.tiles})
 
 
 def segment_cascade(coarse: StageRun, fine: StageRun, ct: Volume, spec: ModelSpec) -> Segmented:
@@ -102,53 +85,59 @@ def coarse_labels(run: StageRun, ct: Volume) -> CoarseLabels:
 def segment_roi(run: StageRun, ct: Volume, located: Located, names: dict[int, str]) -> Segmented:
     """Run the fine stage in the ROI, and follow what the box cuts.
 
-    A cut side is enlarged by a slab that is segmented on its own. Where a solid organ is cut a second time the whole scan is
-    taken; vessels and gullet, which run on beyond any box, are followed a few slabs and then told.
+    A cut side is enlarged by a slab; with the whole scan's raster only labels that no tile has settled yet are made for it. Where a
+    solid organ is cut a second time the whole scan is taken; vessels and gullet, which run on beyond any box, are followed a few
+    slabs and then told.
     """
     story, box = located.story, located.box
     if box is None:
         return Segmented(run.runner.kernels.zeros(ct.grid.shape_zyx, np.uint8), story, {"fine": 0})
-    labels, tiles = segment_box(run, ct, box)
+    known = segment_box(run, ct, box)
     for extension in range(MOST_EXTENSIONS + 1):
         with run.runner.watch.stage("roi"):
-            cut = cut_organs(labels, box, ct.grid, names, run.runner.kernels)
+            cut = cut_organs(known.labels, box, ct.grid, names, run.runner.kernels)
         story = replace(story, findings=story.findings + tuple(f"{name} reaches the box's {side} face" for name, side in cut))
         if not cut or extension == MOST_EXTENSIONS:
             break
         if extension and any(canonical(name) not in REACH_MM for name, _ in cut):
-            box = whole_scan(ct.grid)
-            labels, more = segment_box(run, ct, box)
-            return Segmented(labels, retold(story, "whole", box, ct.grid), {"fine": tiles + more})
-        for side in sorted({side for _, side in cut}):
-            slab, box = extended(box, ct.grid, side)
-            found, more = segment_box(run, ct, slab)
-            labels[slab.slices] = found[slab.slices]
-            tiles += more
+            known, box = _give_way(run, ct, known)
+            story = retold(story, "whole", box, ct.grid)
+            break
+        known, box = _follow(run, ct, known, box, {side for _, side in cut})
         story = retold(story, "enlarged", box, ct.grid)
-    return Segmented(labels, story, {"fine": tiles})
+    _clear_beyond(known.labels, box)
+    return Segmented(known.labels, story, {"fine": known.tiles})
 
 
-def segment_box(run: StageRun, ct: Volume, box: Box) -> tuple[Array, int]:
-    """Labels on the scan that lie in the source box, on the kernels' device, and the tiles run."""
-    frame, kernels = Frame.of(ct, run.stage), run.runner.kernels
-    roi = frame.from_source(box)
-    if 0 in roi.shape_zyx:
-        return kernels.zeros(ct.grid.shape_zyx, np.uint8), 0
-    work = plan_pass(run, frame, roi)
-    found = predict(work, run.runner, LabelSink.source(work.plan))
-    with run.runner.watch.stage("restore"):
-        labels = frame.labels_on_scan(found, roi, kernels)
-    return labels, work.plan.tile_count * len(run.runner.sessions)
+def _follow(run: StageRun, ct: Volume, known: BoxLabels, box: Box, sides: set[str]) -> tuple[BoxLabels, Box]:
+    """Labels of the box enlarged on these sides, and that box."""
+    slabs = []
+    for side in sorted(sides):
+        slab, box = extended(box, ct.grid, side)
+        slabs.append(slab)
+    if run.raster == "scan":
+        return grow_box(run, ct, known, box), box
+    for slab in slabs:
+        found = segment_box(run, ct, slab)
+        known.labels[slab.slices] = found.labels[slab.slices]
+        known = replace(known, tiles=known.tiles + found.tiles)
+    return known, box
 
 
-def plan_pass(run: StageRun, frame: Frame, roi: Box | None = None) -> Pass:
-    """Sizes and layout of a pass over the frame or its box `roi`. Raises BudgetError."""
-    plan = plan_stage(run.stage, frame, roi, run.raster)
-    sessions = run.runner.sessions
-    voxels, itemsize = math.prod(frame.ct.grid.shape_zyx), frame.ct.array.dtype.itemsize
-    footprint = Footprint(len(sessions), sessions[0].channels, voxels, itemsize, bool(run.stage.mirror_axes))
-    layout = choose_layout(plan, footprint, run.budget_bytes).layout
-    return Pass(run.stage, ImageSource.of(frame, run.stage.intensity), plan, layout)
+def _give_way(run: StageRun, ct: Volume, known: BoxLabels) -> tuple[BoxLabels, Box]:
+    """Labels of the whole scan: with its own raster only those that are not known."""
+    box = whole_scan(ct.grid)
+    if run.raster == "scan":
+        return grow_box(run, ct, known, box), box
+    found = segment_box(run, ct, box)
+    return replace(found, tiles=known.tiles + found.tiles), box
+
+
+def _clear_beyond(labels: Array, box: Box) -> None:
+    """Set what lies beyond the box to 0."""
+    for axis in range(3):
+        for outer in (slice(0, box.start_zyx[axis]), slice(box.stop_zyx[axis], None)):
+            labels[tuple(outer if a == axis else slice(None) for a in range(3))] = 0
 
 
 def _source_pieces(coarse: CoarseLabels, names: dict[int, str]) -> list[Piece]:

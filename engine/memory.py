@@ -27,7 +27,7 @@ class Layout:
 
 @dataclass(frozen=True)
 class Buffer:
-    """One array of a pass. `lives` is "pass" (all the time), "resample" or "tile" (only then; never both)."""
+    """One array of a pass. `lives` is "pass" (all the time), "resample", "tile" or "rim" (only then; never two of them)."""
 
     name: str
     bytes: int
@@ -43,9 +43,9 @@ class StageMemory:
 
     @property
     def peak_bytes(self) -> int:
-        """What lives all the time, and the larger of the two kinds that take turns."""
-        by_life = {life: sum(b.bytes for b in self.buffers if b.lives == life) for life in ("pass", "resample", "tile")}
-        return by_life["pass"] + max(by_life["resample"], by_life["tile"])
+        """What lives all the time, and the largest of the kinds that take turns."""
+        pass_, *others = (sum(b.bytes for b in self.buffers if b.lives == life) for life in ("pass", "resample", "tile", "rim"))
+        return pass_ + max(others)
 
 
 @dataclass(frozen=True)
@@ -81,6 +81,10 @@ def stage_memory(plan: StagePlan, footprint: Footprint, layout: Layout) -> Stage
         Buffer("resampled planes", min(layout.chunk, window_z) * window_y * window_x * 4, "resample"),
         Buffer("tile", patch * 4, "tile"),
     )
+    rim = max(0, int(plan.taps(0).upper[-1]) + 1 - plan.open_from)
+    if rim:  # predict.py, release_open
+        sums = footprint.folds * (footprint.channels + 1) * rim * height * width * 2
+        buffers += (Buffer("sums of the rim", sums, "rim"),)
     if footprint.mirrored:  # the sum over the flips, and a flipped tile
         buffers += (Buffer("mirrored logits", footprint.channels * patch * 4, "tile"), Buffer("flipped tile", patch * 4, "tile"))
     if len(blocks) > 1:  # what of a tile lies in a block is copied

@@ -16,7 +16,8 @@ import numpy as np
 
 from flare_trt.engine.anatomy import MAX_EXTENT_MM
 from flare_trt.engine.backends.session import Precision, require_tile
-from flare_trt.engine.cascade import StageRun, coarse_labels, plan_pass, segment_box
+from flare_trt.engine.box_pass import StageRun, plan_pass, segment_box
+from flare_trt.engine.cascade import coarse_labels
 from flare_trt.engine.frame import Frame
 from flare_trt.engine.grid import Grid, Vector
 from flare_trt.engine.memory import MB
@@ -106,10 +107,10 @@ def plan_scan(model: PlannedModel, scan: PlannedScan, options: RunOptions) -> Sc
         ledger.stage = "coarse"
         coarse_labels(runs["coarse"], ct)
     ledger.stage = "fine"
-    labels, _ = segment_box(runs["fine"], ct, scan.roi if "coarse" in runs else whole_scan(scan.grid))
+    found = segment_box(runs["fine"], ct, scan.roi if "coarse" in runs else whole_scan(scan.grid))
     ledger.stage = "fine restore"
-    kernels.download(labels)
-    del labels
+    kernels.download(found.labels)
+    del found
     return ScanPlan(ledger, precision, network_bytes, tuple(ledger.events[opening:]))
 
 

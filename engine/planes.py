@@ -37,12 +37,12 @@ class ImageSource:
 
 
 class InputPlanes:
-    """Planes of one pass. `ensure` makes planes, `tile` cuts a patch out of those that are still there."""
+    """Planes of one pass, from `first` on. `ensure` makes planes, `tile` cuts a patch out of those that are still there."""
 
-    def __init__(self, source: ImageSource, plan: StagePlan, kernels: Kernels, layout: Layout) -> None:
+    def __init__(self, source: ImageSource, plan: StagePlan, kernels: Kernels, layout: Layout, first: int = 0) -> None:
         self._source, self._plan, self._kernels, self._layout = source, plan, kernels, layout
         self._ring = kernels.zeros((layout.planes, *plan.padded_shape[1:]), np.float32)
-        self._made = 0
+        self._made = first
 
     def ensure(self, stop: int) -> None:
         """Make all planes before `stop` that are not there yet, a chunk at a time."""
@@ -68,14 +68,14 @@ class InputPlanes:
         z0, y0, x0 = corner_zyx
         depth, height, width = self._plan.patch_zyx
         tile = self._kernels.empty((1, 1, depth, height, width), np.float32)
-        for first, count in _runs(z0, depth, self._layout.planes):
+        for first, count in runs(z0, depth, self._layout.planes):
             place = first % self._layout.planes
             tile[0, 0, first - z0 : first - z0 + count] = self._ring[place : place + count, y0 : y0 + height, x0 : x0 + width]
         return tile
 
     def _store(self, image: Array, start: int) -> None:
         (_, y0, x0), (_, height, width) = self._plan.pad_below, self._plan.window.shape_zyx
-        for first, count in _runs(start, image.shape[0], self._layout.planes):
+        for first, count in runs(start, image.shape[0], self._layout.planes):
             place = first % self._layout.planes
             self._ring[place : place + count, y0 : y0 + height, x0 : x0 + width] = image[first - start : first - start + count]
 
@@ -94,8 +94,8 @@ class InputPlanes:
         return image if axis == 0 else image.transpose(_inverse(order))
 
 
-def _runs(start: int, count: int, capacity: int) -> list[tuple[int, int]]:
-    """Cut [start, start + count) where the ring wraps round: (first plane, planes) each."""
+def runs(start: int, count: int, capacity: int) -> list[tuple[int, int]]:
+    """Cut [start, start + count) where a ring wraps round: (first plane, planes) each."""
     if count > capacity:
         raise ValueError(f"planes: got {count} at once, expected at most {capacity}")
     head = min(count, capacity - start % capacity)

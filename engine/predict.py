@@ -18,6 +18,7 @@ from flare_trt.engine.backends.session import Session
 from flare_trt.engine.blocks import Block, cut_blocks
 from flare_trt.engine.memory import Layout
 from flare_trt.engine.planes import ImageSource, InputPlanes
+from flare_trt.engine.ring import Ring
 from flare_trt.engine.spec import StageSpec
 from flare_trt.engine.stage_plan import StagePlan, ring_planes
 from flare_trt.engine.stopwatch import Stopwatch
@@ -40,13 +41,33 @@ class Runner:
 
 
 @dataclass(frozen=True)
+class Resumed:
+    """A ring in which the first `rows` rows of a pass' tiles, maybe all, were blended by an earlier pass."""
+
+    ring: Ring
+    rows: int
+
+
+@dataclass(frozen=True)
 class Pass:
-    """One stage over one scan: what it reads, its sizes, and how much of the input it holds at once."""
+    """One stage over one scan: what it reads, its sizes, how much of the input it holds at once, and what was done before."""
 
     stage: StageSpec
     source: ImageSource
     plan: StagePlan
     layout: Layout
+    resumed: Resumed | None = None
+
+    @property
+    def tile_count(self) -> int:
+        """Forward passes of one fold without mirroring and without blocks."""
+        rows, columns = len(self.plan.starts_zyx[0]), len(self.plan.starts_zyx[1]) * len(self.plan.starts_zyx[2])
+        return (rows - (self.resumed.rows if self.resumed else 0)) * columns
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the raster has a further row of tiles, and a pass could go on with it from this one's ring."""
+        return self.plan.open_from < self.plan.padded_shape[0]
 
 
 @dataclass(frozen=True)
@@ -68,14 +89,20 @@ class LabelSink:
 
 def predict(work: Pass, runner: Runner, sink: LabelSink) -> Array:
     """Labels (z, y, x) uint8 on the kernels' device, one a tap of `sink`, in the network's axis order."""
+    return predict_open(work, runner, sink)[0]
+
+
+def predict_open(work: Pass, runner: Runner, sink: LabelSink) -> tuple[Array, Ring | None]:
+    """As `predict`; also the ring, where the raster's next row of tiles could go on from it (not where it is cut into blocks)."""
     blocks = list(cut_blocks(work.plan, sink.taps_zyx, work.layout.splits_yx))
-    tally = _Tally(len(work.plan.starts_zyx[0]) * sum(len(block.corners(work.plan)) for block in blocks), runner.progress)
+    rows = len(work.plan.starts_zyx[0]) - (work.resumed.rows if work.resumed else 0)
+    tally = _Tally(rows * sum(len(block.corners(work.plan)) for block in blocks), runner.progress)
     if len(blocks) == 1:
         return _predict_block(work, runner, blocks[0], tally)
     labels = runner.kernels.zeros([len(taps.lower) for taps in sink.taps_zyx], np.uint8)
     for block in blocks:
-        labels[:, block.target_yx[0], block.target_yx[1]] = _predict_block(work, runner, block, tally)
-    return labels
+        labels[:, block.target_yx[0], block.target_yx[1]], _ = _predict_block(work, runner, block, tally)
+    return labels, None
 
 
 class _Tally:
@@ -89,12 +116,13 @@ class _Tally:
         self._progress(self._done, self._total)
 
 
-def _predict_block(work: Pass, runner: Runner, block: Block, tally: _Tally) -> Array:
+def _predict_block(work: Pass, runner: Runner, block: Block, tally: _Tally) -> tuple[Array, Ring | None]:
     stage, plan = work.stage, work.plan
-    blender = _Blender(stage, plan, runner, block)
-    planes = InputPlanes(work.source, plan, runner.kernels, work.layout)
+    blender = _Blender(work, runner, block)
     starts_z, corners = plan.starts_zyx[0], block.corners(plan)
-    for row, z in enumerate(starts_z):
+    first = work.resumed.rows if work.resumed else 0
+    planes = InputPlanes(work.source, plan, runner.kernels, work.layout, min(starts_z[first:], default=plan.padded_shape[0]))
+    for row, z in enumerate(starts_z[first:], start=first):
         with runner.watch.stage("preprocess"):
             planes.ensure(z + plan.patch_zyx[0])
         for y, x in corners:
@@ -105,9 +133,15 @@ def _predict_block(work: Pass, runner: Runner, block: Block, tally: _Tally) -> A
                 with runner.watch.stage("blend"):
                     blender.add(fold, logits, (z, y, x))
             tally.add_one()
-        with runner.watch.stage("restore"):
-            blender.release(starts_z[row + 1] if row + 1 < len(starts_z) else plan.padded_shape[0])
-    return blender.labels
+        if row + 1 < len(starts_z):
+            with runner.watch.stage("restore"):
+                blender.release(starts_z[row + 1])
+    with runner.watch.stage("restore"):
+        if work.is_open:
+            blender.release_open(plan.open_from)
+        else:
+            blender.release(plan.padded_shape[0])
+    return blender.labels, blender.ring if work.is_open else None
 
 
 def run_mirrored(session: Session, tile: Array, axes: Sequence[int]) -> Array:
@@ -124,41 +158,51 @@ def run_mirrored(session: Session, tile: Array, axes: Sequence[int]) -> Array:
 
 
 class _Blender:
-    """The ring of logits of each fold over one block, and the labels restored from it so far."""
+    """The ring of logits over one block, and the labels restored from it so far."""
 
-    def __init__(self, stage: StageSpec, plan: StagePlan, runner: Runner, block: Block) -> None:
+    def __init__(self, work: Pass, runner: Runner, block: Block) -> None:
+        plan, stage = work.plan, work.stage
         self._kernels, self._taps, self._block = runner.kernels, block.taps_zyx, block
         self._values = np.array(stage.channel_values, np.uint8)
         self._restore = self._kernels.restore_argmax if stage.activation == "argmax" else self._kernels.restore_regions
         self._gaussian = self._kernels.upload(gaussian(plan.patch_zyx))
-        self.capacity = ring_planes(plan, block.taps_zyx[0])
-        shape = (self.capacity, *block.shape_yx)
-        self._rings = [self._kernels.zeros((s.channels, *shape), np.float16) for s in runner.sessions]
-        self._weights = [self._kernels.zeros(shape, np.float16) for _ in runner.sessions]
+        shape = (ring_planes(plan, block.taps_zyx[0]), *block.shape_yx)
+        self.ring = work.resumed.ring if work.resumed else Ring(self._kernels, runner.sessions, shape)
         self.labels = self._kernels.zeros([len(taps.lower) for taps in block.taps_zyx], np.uint8)
-        self._finished = self._cleared = self._restored = 0
+        self._restored = 0
 
     def add(self, fold: int, logits: Array, corner_zyx: tuple[int, int, int]) -> None:
         """Blend the part of a tile that lies in the block."""
         z, y, x = corner_zyx
         part, place = self._block.clip(logits, (y, x))
         weights, _ = self._block.clip(self._gaussian, (y, x))
-        self._kernels.blend(self._rings[fold], self._weights[fold], part, weights, (z, *place))
+        self.ring.add(fold, part, weights, (z, *place))
 
     def release(self, final: int) -> None:
         """No tile to come touches planes before `final`: restore what reads only those, and free them."""
-        planes = (self._finished, final)
-        for ring, weights in zip(self._rings, self._weights, strict=True):
-            self._kernels.finish(ring, weights, planes)
-        if len(self._rings) > 1:
-            self._kernels.average(self._rings, planes)
+        self._restore_before(final)
         z = self._taps[0]
+        self.ring.clear(min(final, int(z.lower[self._restored])) if self._restored < len(z.lower) else final)
+
+    def release_open(self, final: int) -> None:
+        """As `release` after the last row, but the ring stays as a row of tiles from `final` on needs it.
+
+        Where that row was left out (see stage_plan), labels read a rim of planes that lacks it. Labels above this pass' read the
+        plane below `final`.
+        """
+        self._restore_before(final)
+        self.ring.clear(final - 1)
+        stop = int(self._taps[0].upper[-1]) + 1
+        if stop > final:
+            with self.ring.lent(final, stop):
+                self._restore_before(stop)
+
+    def _restore_before(self, final: int) -> None:
+        ring, z = self.ring, self._taps[0]
+        ring.finish(final)
         stop = int(np.searchsorted(z.upper, final, side="left"))
         if stop > self._restored:
             part = slice(self._restored, stop)
-            turned = Taps(z.lower[part] % self.capacity, z.upper[part] % self.capacity, z.weight[part])
-            self._restore(self._rings[0], (turned, *self._taps[1:]), self._values, self.labels[part])
-        keep = min(final, int(z.lower[stop])) if stop < len(z.lower) else final
-        for ring, weights in zip(self._rings, self._weights, strict=True):
-            self._kernels.clear(ring, weights, (self._cleared, keep))
-        self._finished, self._cleared, self._restored = final, max(self._cleared, keep), stop
+            turned = Taps(z.lower[part] % ring.capacity, z.upper[part] % ring.capacity, z.weight[part])
+            self._restore(ring.logits, (turned, *self._taps[1:]), self._values, self.labels[part])
+        self._restored = stop

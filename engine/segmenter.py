@@ -15,8 +15,9 @@ import numpy as np
 from flare_trt.engine.arrays import ct_from_array
 from flare_trt.engine.backends.session import Session, open_session
 from flare_trt.engine.body import body_box
+from flare_trt.engine.box_pass import StageRun, plan_pass
 from flare_trt.engine.bundle import Bundle, open_bundle
-from flare_trt.engine.cascade import Segmented, StageRun, plan_pass, segment_cascade, segment_whole
+from flare_trt.engine.cascade import Segmented, segment_cascade, segment_whole
 from flare_trt.engine.device_scan import DeviceScan
 from flare_trt.engine.errors import BundleError
 from flare_trt.engine.frame import Frame, storage_warning

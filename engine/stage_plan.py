@@ -27,14 +27,20 @@ Raster = Literal["scan", "box"]
 
 @dataclass(frozen=True)
 class StagePlan:
-    """All shapes are in the network's axis order. `target` is the box of source voxels that get labels."""
+    """All shapes are in the network's axis order. `target` is the box of source voxels that get labels.
+
+    `settled` are the source voxels whose labels no other tile of the whole scan's raster has a part in: here all tiles that there
+    are have been run. It may reach beyond the target, and lacks a rim of it where a tile was left out.
+    """
 
     source_shape: Shape  # of the frame
     network_shape: Shape  # of the whole frame, resampled
     window: Box  # the part of the network grid that is computed
     target: Box
+    settled: Box
     patch_zyx: Shape
     starts_zyx: tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
+    open_from: int  # plane of the padded window at which the raster's next row of tiles starts; its end where there is none
     image_orders: Shape
     image_axis: int | None  # the axis that is resampled by nearest neighbour, slice by slice
     logits_orders: Shape
@@ -99,13 +105,16 @@ def plan_stage(stage: StageSpec, frame: Frame, roi: Box | None = None, raster: R
     target = roi or Box((0, 0, 0), source)
     lines = [_tiled(_needed(target, source, network, axis), network, stage, axis, raster) for axis in range(3)]
     (z0, z1, z), (y0, y1, y), (x0, x1, x) = lines
+    settled = target if raster == "box" else _settled(Box((z0, y0, x0), (z1, y1, x1)), target, source, network, stage)
     return StagePlan(
         source_shape=source,
         network_shape=network,
         window=Box((z0, y0, x0), (z1, y1, x1)),
         target=target,
+        settled=settled,
         patch_zyx=stage.patch_zyx,
         starts_zyx=(z, y, x),
+        open_from=max(z1 - z0, stage.patch_zyx[0]) if raster == "box" else _open_from(z0, z1, network[0], stage),
         image_orders=_orders(stage.image_order, stage.image_order_z, image_axis),
         image_axis=image_axis if network != source else None,
         logits_orders=_orders(stage.logits_order, stage.logits_order_z, logits_axis),
@@ -120,7 +129,7 @@ def ring_planes(plan: StagePlan, taps_z: Taps) -> int:
         waiting = int(np.searchsorted(taps_z.upper, following, side="left"))
         keep = min(following, int(taps_z.lower[waiting])) if waiting < len(taps_z.lower) else following
         needed = max(needed, following + patch - keep)
-    return needed
+    return max(needed, patch + 1) if plan.open_from < plan.padded_shape[0] else needed
 
 
 def _orders(order: int, order_z: int, axis: int | None) -> Shape:
@@ -155,12 +164,42 @@ def _tiled(
 def _touching(starts: tuple[int, ...], patch: int, needed: tuple[int, int]) -> tuple[int, ...]:
     """Tiles that hold needed samples. One that only its rim reaches into them goes, where the others cover all.
 
-    An eighth of a patch is one sigma of the Gaussian weights: there the rim counts for less than 2 % beside its neighbour.
+    There the rim counts for less than 2 % beside its neighbour.
     """
     low, high = needed
     kept = [start for start in starts if start < high and start + patch > low]
-    if len(kept) > 1 and kept[0] + patch - low <= patch // 8 and kept[1] <= low:
+    if len(kept) > 1 and kept[0] + patch - low <= rim(patch) and kept[1] <= low:
         del kept[0]
-    if len(kept) > 1 and high - kept[-1] <= patch // 8 and kept[-2] + patch >= high:
+    if len(kept) > 1 and high - kept[-1] <= rim(patch) and kept[-2] + patch >= high:
         del kept[-1]
     return tuple(kept)
+
+
+def rim(patch: int) -> int:
+    """The outermost samples of a tile: an eighth of a patch, one sigma of the Gaussian weights."""
+    return patch // 8
+
+
+def _open_from(low: int, high: int, size: int, stage: StageSpec) -> int:
+    patch = stage.patch_zyx[0]
+    if size <= patch:
+        return patch
+    return min((tile for tile in tile_starts(size, patch, stage.tile_step) if tile + patch > high), default=high) - low
+
+
+def _settled(window: Box, target: Box, source: Shape, network: Shape, stage: StageSpec) -> Box:
+    """Source voxels that read samples of the window which no tile beyond it reaches; an empty range lies at the target's start."""
+    start, stop = list(target.start_zyx), list(target.start_zyx)
+    for axis in range(3):
+        low, high, size, patch = window.start_zyx[axis], window.stop_zyx[axis], network[axis], stage.patch_zyx[axis]
+        if size > patch:
+            others = [tile for tile in tile_starts(size, patch, stage.tile_step) if tile < low or tile + patch > high]
+            low, high = (
+                max((tile + patch for tile in others if tile < low), default=0),
+                min((tile for tile in others if tile + patch > high), default=size),
+            )
+        lower = np.floor((np.arange(source[axis]) + 0.5) * (size / source[axis]) - 0.5)
+        inside = np.flatnonzero(((lower >= low) | (low == 0)) & ((lower + 2 <= high) | (high == size)))
+        if len(inside):
+            start[axis], stop[axis] = int(inside[0]), int(inside[-1]) + 1
+    return Box((start[0], start[1], start[2]), (stop[0], stop[1], stop[2]))

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from flare_trt.engine.backends.fake import FakeSession
-from flare_trt.engine.cascade import StageRun, segment_cascade, segment_roi
+from flare_trt.engine.box_pass import StageRun
+from flare_trt.engine.cascade import segment_cascade, segment_roi, segment_whole
 from flare_trt.engine.grid import Grid
 from flare_trt.engine.predict import Runner
 from flare_trt.engine.report import RoiStory
@@ -80,6 +81,25 @@ def test_a_vessel_is_followed_and_never_costs_the_whole_scan(make_stage: MakeSta
     endless = segment_roi(fine_run(make_stage()), scan((long, AORTA_HU)), at(Box((5, 15, 28), (75, 45, 32))), NAMES)
     assert endless.roi is not None
     assert endless.roi.decision == "enlarged"
+
+
+def test_a_vessel_that_is_followed_upwards_costs_no_more_tiles_than_the_whole_scan(make_stage: MakeStage) -> None:
+    ct = scan((Box((0, 20, 25), (75, 40, 45)), AORTA_HU))
+    found = segment_roi(fine_run(make_stage()), ct, at(Box((0, 3, 3), (20, 57, 67))), NAMES)
+    whole = segment_whole(fine_run(make_stage()), ct)
+    assert found.roi is not None
+    box = Box(found.roi.start_zyx, found.roi.stop_zyx)
+    assert box.stop_zyx[0] > 60
+    assert found.tiles["fine"] <= whole.tiles["fine"]
+    np.testing.assert_array_equal(found.labels[box.slices], whole.labels[box.slices])
+
+
+def test_labels_lie_in_the_box_alone(make_stage: MakeStage) -> None:
+    box = Box((25, 15, 20), (55, 45, 50))
+    beside = Box((58, 20, 25), (64, 40, 45))  # the box's tiles see it
+    found = segment_roi(fine_run(make_stage()), scan((ORGAN, LIVER_HU), (beside, LIVER_HU)), at(box), NAMES)
+    assert found.labels[box.slices].any()
+    assert not found.labels[beside.slices].any()
 
 
 def test_a_scan_without_an_abdomen_has_no_labels_and_says_so(make_stage: MakeStage) -> None:
