@@ -109,8 +109,8 @@ def _fill_stomach(canvas: Canvas, rng: np.random.Generator) -> None:
 
 
 def _paint_lesions(canvas: Canvas, rng: np.random.Generator, organs_hu: dict[int, float]) -> None:
-    """One to four lesions in the liver, the kidneys or the pancreas, darker than their organ."""
-    for _ in range(int(rng.integers(1, 5))):
+    """Two to five lesions in the liver, the kidneys or the pancreas, darker than their organ."""
+    for _ in range(int(rng.integers(2, 6))):
         host = int(rng.choice([1, 1, 1, 2, 13, 4]))
         centre, reach = anatomy.ELLIPSOIDS[host][0] if host != 4 else (anatomy.TUBES[4][1, :3], (8.0, 8.0, 8.0))
         radius = rng.uniform(12, 36) if host == 1 else rng.uniform(9, 20)
