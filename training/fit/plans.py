@@ -42,7 +42,7 @@ NETWORKS: dict[str, NetworkPlan] = {
     "coarse": NetworkPlan((2.5, 0.79, 0.79), (96, 160, 128), 24, 2, FIVE_DOWN),
     "fine": NetworkPlan((0.8, 0.79, 0.79), (96, 160, 128), 32, 3, FIVE_DOWN),
     "coarse_cpu": NetworkPlan((5.0, 4.0, 4.0), (48, 64, 64), 8, 1, TWO_DOWN, most_features=64),
-    "fine_cpu": NetworkPlan((2.5, 2.0, 2.0), (48, 64, 64), 8, 2, TWO_DOWN, most_features=64),
+    "fine_cpu": NetworkPlan((3.0, 2.0, 2.0), (64, 96, 96), 8, 2, TWO_DOWN, most_features=64),
     "coarse_mini": NetworkPlan((14.0, 12.0, 12.0), (32, 24, 32), 16, 1, THREE_DOWN),
     "fine_mini": NetworkPlan((8.0, 7.0, 7.0), (32, 40, 56), 16, 1, THREE_DOWN),
 }
