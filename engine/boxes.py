@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Callable, Sequence
 
+from flare_trt.engine.grid import Shape
 from flare_trt.kernels import Box
+
+Pick = Callable[[Sequence[int]], int]
 
 
 def range_of(box: Box, axis: int) -> tuple[int, int]:
@@ -19,19 +22,16 @@ def along(box: Box, axis: int, low: int, high: int) -> Box:
     return Box((z0, y0, x0), (z1, y1, x1))
 
 
-def hull(one: Box, other: Box) -> Box:
-    """The least box that holds both."""
-    (z0, y0, x0), (z1, y1, x1) = (
-        pick(one_side, other_side).tolist()
-        for pick, one_side, other_side in ((np.minimum, one.start_zyx, other.start_zyx), (np.maximum, one.stop_zyx, other.stop_zyx))
-    )
-    return Box((z0, y0, x0), (z1, y1, x1))
+def hull(*boxes: Box) -> Box:
+    """The least box that holds all of them."""
+    return _between([box.start_zyx for box in boxes], min, [box.stop_zyx for box in boxes], max)
 
 
-def common(one: Box, other: Box) -> Box:
-    """What both hold."""
-    (z0, y0, x0), (z1, y1, x1) = (
-        pick(one_side, other_side).tolist()
-        for pick, one_side, other_side in ((np.maximum, one.start_zyx, other.start_zyx), (np.minimum, one.stop_zyx, other.stop_zyx))
-    )
+def common(*boxes: Box) -> Box:
+    """What all of them hold."""
+    return _between([box.start_zyx for box in boxes], max, [box.stop_zyx for box in boxes], min)
+
+
+def _between(starts: Sequence[Shape], low: Pick, stops: Sequence[Shape], high: Pick) -> Box:
+    (z0, y0, x0), (z1, y1, x1) = map(low, zip(*starts, strict=True)), map(high, zip(*stops, strict=True))
     return Box((z0, y0, x0), (z1, y1, x1))

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from flare_trt.engine.anatomy import CORE_ORGANS, MAX_EXTENT_MM, REACH_MM, canonical
+from flare_trt.engine.boxes import hull
 from flare_trt.engine.grid import Grid, Shape, Vector
 from flare_trt.engine.pieces import Piece, Sorted
 from flare_trt.engine.report import RoiStory
@@ -44,7 +45,7 @@ def locate(found: Sorted, expected: Collection[str], scan: Grid, roi: RoiSpec) -
     pieces, names = found.kept, {canonical(name) for name in expected}
     if not _shows_abdomen(pieces, names, scan):
         return Located(None, _story("empty", None, scan, (_seen_instead(pieces),), (), found))
-    tight = _union([piece.box for piece in pieces])
+    tight = hull(*(piece.box for piece in pieces))
     box = grow(tight, scan, roi.margin_low_mm, roi.margin_high_mm)
     missing = tuple(name for name in map(canonical, expected) if name not in {canonical(p.name) for p in pieces})
     doubts = _missing_core(missing) + _odd_volumes(pieces, scan)
@@ -159,7 +160,7 @@ def _odd_volumes(pieces: Sequence[Piece], scan: Grid) -> tuple[str, ...]:
     for name, limits in CORE_ORGANS.items():
         mine = [piece for piece in pieces if canonical(piece.name) == name]
         volume = sum(piece.volume_ml for piece in mine)
-        cut = mine and bool(edges_touched(_union([piece.box for piece in mine]), scan))
+        cut = mine and bool(edges_touched(hull(*(piece.box for piece in mine)), scan))
         if mine and (volume > limits.high_ml or (volume < limits.low_ml and not cut)):
             findings.append(f"{name} has {volume:.0f} ml, expected {limits.low_ml:g} to {limits.high_ml:g} ml")
     return tuple(findings)
@@ -199,12 +200,6 @@ def _centre_along(letter: str, names: Sequence[str], pieces: Sequence[Piece], sc
         return None
     centres = [(p.box.start_zyx[axis] + p.box.stop_zyx[axis]) / 2 * scan.spacing_mm[axis] for p in mine]
     return sign * float(np.average(centres, weights=[p.volume_ml for p in mine]))
-
-
-def _union(boxes: Sequence[Box]) -> Box:
-    start = np.min([box.start_zyx for box in boxes], axis=0).tolist()
-    stop = np.max([box.stop_zyx for box in boxes], axis=0).tolist()
-    return Box(_triple(start), _triple(stop))
 
 
 def _triple(values: Sequence[int]) -> Shape:

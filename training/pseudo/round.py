@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from flare_trt.engine.nifti import read_ct, read_labels, write_labels
+from flare_trt.engine.nifti import NiftiReader, read_labels, write_labels
 from flare_trt.engine.volume import Volume
 from flare_trt.training.prepare.cases import CHANNEL, ENDING, Case
 from flare_trt.training.prepare.inspect_case import LABEL_NAMES
@@ -96,7 +96,7 @@ def _class_scores(cases: Sequence[tuple[Case, frozenset[int]]], plan: RoundPlan,
 
 def _case_row(case: Case, vouched: frozenset[int], trusted: frozenset[int], plan: RoundPlan, teachers: Teachers) -> dict[str, Any]:
     """The case's row of the report; its merged labels lie in the work folder."""
-    reading, grid = read_case(case, plan.work, teachers, plan.soft), read_ct(case.image).grid
+    reading, grid = read_case(case, plan.work, teachers, plan.soft), NiftiReader(case.image).grid
     expert = Expert(read_labels(case.label).array, vouched) if case.label else Expert.silent(reading.labels.shape)
     tumour = reading.tumour if TUMOUR in trusted else None
     doubt = reading.doubt | is_one_of(reading.labels, teachers.organs.classes - trusted - {TUMOUR})
