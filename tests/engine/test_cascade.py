@@ -102,6 +102,17 @@ def test_labels_lie_in_the_box_alone(make_stage: MakeStage) -> None:
     assert not found.labels[beside.slices].any()
 
 
+def test_labels_that_the_tiles_settle_beyond_the_box_are_not_given(make_stage: MakeStage) -> None:
+    box, beside = Box((3, 3, 3), (74, 57, 67)), Box((77, 20, 25), (80, 40, 45))  # the box takes all tiles of the scan
+    ct = scan((ORGAN, LIVER_HU), (beside, LIVER_HU))
+    assert segment_whole(fine_run(make_stage()), ct).labels[beside.slices].any()
+    found = segment_roi(fine_run(make_stage()), ct, at(box), NAMES)
+    assert found.roi is not None
+    assert found.roi.decision == "roi"
+    assert found.labels[box.slices].any()
+    assert not found.labels[beside.slices].any()
+
+
 def test_a_scan_without_an_abdomen_has_no_labels_and_says_so(make_stage: MakeStage) -> None:
     spec: ModelSpec = fake_spec(coarse=True)
     assert spec.coarse is not None
