@@ -28,8 +28,8 @@ test: setup
 
 # What of the GPU path can be checked without a GPU.
 gates: $(VENV)/dev.stamp $(BINDINGS) typing
-	$(BIN)/python -m pytest tests/fakes tests/kernels tests/engine/backends \
-		tests/engine/test_gpu_pipeline.py tests/engine/test_plan.py tests/engine/test_arrays.py
+	$(BIN)/python -m pytest tests/fakes tests/kernels tests/engine/networks \
+		tests/engine/test_gpu_pipeline.py tests/benchmarks/gpu_plan/test_scan_plan.py tests/engine/scans/test_from_array.py
 
 # Everything that continuous integration holds a change to; the gates are among the tests.
 check: lint types docs test
@@ -62,7 +62,7 @@ fuzz: $(VENV)/dev.stamp typing
 
 # What `flare-trt view` draws with: fetched with npm, held to its checksum, never part of the source tree, bundled into wheels.
 viewer: typing
-	PYTHONPATH=build/typing $(PYTHON) -m flare_trt.engine.viewer.niivue
+	PYTHONPATH=build/typing $(PYTHON) -m flare_trt.engine.apps.viewer.niivue
 
 # dist/: the sdist and the wheel of this commit, the wheel marked for many Linuxes where auditwheel finds it fit. Then the wheel is
 # installed in a fresh environment, with packages held to their hashes (Linux x86_64, CPython 3.11 to 3.13), and tried.

@@ -22,7 +22,8 @@ FOLDERS = ("kernels", "engine", "export", "benchmarks", "training")
 def packages_in(folder: str) -> list[str]:
     """The folder's packages; folders that hold data alone (models, runs) count as packages too, or setuptools would complain.
     Results of benchmarks stay in the repository."""
-    inside = find_namespace_packages(folder, exclude=("*__pycache__*", "results"))
+    data = ("results",) if folder == "benchmarks" else ()
+    inside = find_namespace_packages(folder, exclude=("*__pycache__*", *data))
     return [f"flare_trt.{folder}"] + [f"flare_trt.{folder}.{name}" for name in inside]
 
 

@@ -7,21 +7,27 @@ from importlib import import_module
 
 #: Sub-command -> (module with `configure` and `run`, one-line help). The modules load their heavy parts when they run.
 COMMANDS = {
-    "measure": ("flare_trt.benchmarks.measure_cli", "run any command and measure its time, memory and memory-time areas"),
-    "metrics": ("flare_trt.benchmarks.metrics_cli", "compare the speed of the surface Dice with surface-distance"),
-    "kernels": ("flare_trt.benchmarks.kernels_cli", "compare the CPU kernels with NumPy, SciPy and scikit-image"),
-    "peers": ("flare_trt.benchmarks.peers_cli", "compare with nnU-Net and MONAI on one CT with the same weights"),
-    "nnunet": ("flare_trt.benchmarks.nnunet_cli", "compare mode=exact with nnU-Net alone, as ratios"),
-    "scaling": ("flare_trt.benchmarks.scaling_cli", "time and memory against slices, classes, cores and size of the region"),
-    "floor": ("flare_trt.benchmarks.floor_cli", "how near a bundle's networks come to what this CPU can do"),
-    "budget": ("flare_trt.benchmarks.budget_cli", "is --max-memory kept, for long scans and for many classes?"),
-    "body": ("flare_trt.benchmarks.body_cli", "write a whole-body scan: a real torso between phantom legs and head"),
-    "cascade": ("flare_trt.benchmarks.cascade_cli", "the paper's Table 6: nnU-Net, without coarse, cascade exact and fast"),
-    "roofline": ("flare_trt.benchmarks.roofline_cli", "the least time of the paper's scans on some GPUs, planned, not measured"),
-    "endurance": ("flare_trt.benchmarks.endurance_cli", "many scans in one process: are memory, handles and threads flat?"),
-    "service": ("flare_trt.benchmarks.service_load_cli", "a server under load: is every request answered or refused?"),
-    "tricks": ("flare_trt.benchmarks.tricks_cli", "what each trick of mode=fast saves, and what it does to the labels"),
-    "report": ("flare_trt.benchmarks.report_cli", "write docs/benchmarks.md and its plots from the result files"),
+    "measure": ("flare_trt.benchmarks.measure.measure_cli", "run any command and measure its time, memory and memory-time areas"),
+    "metrics": ("flare_trt.benchmarks.score.metrics_cli", "compare the speed of the surface Dice with surface-distance"),
+    "kernels": ("flare_trt.benchmarks.kernels.kernels_cli", "compare the CPU kernels with NumPy, SciPy and scikit-image"),
+    "peers": ("flare_trt.benchmarks.peers.peers_cli", "compare with nnU-Net and MONAI on one CT with the same weights"),
+    "nnunet": ("flare_trt.benchmarks.peers.nnunet_cli", "compare mode=exact with nnU-Net alone, as ratios"),
+    "scaling": (
+        "flare_trt.benchmarks.measure.scaling_cli",
+        "time and memory against slices, classes, cores and region size",
+    ),
+    "floor": ("flare_trt.benchmarks.kernels.floor_cli", "how near a bundle's networks come to what this CPU can do"),
+    "budget": ("flare_trt.benchmarks.measure.budget_cli", "is --max-memory kept, for long scans and for many classes?"),
+    "body": ("flare_trt.benchmarks.inputs.body_cli", "write a whole-body scan: a real torso between phantom legs and head"),
+    "cascade": ("flare_trt.benchmarks.measure.cascade_cli", "the paper's Table 6: nnU-Net, without coarse, cascade exact and fast"),
+    "roofline": (
+        "flare_trt.benchmarks.gpu_plan.roofline_cli",
+        "the least time of the paper's scans on some GPUs, by plan",
+    ),
+    "endurance": ("flare_trt.benchmarks.measure.endurance_cli", "many scans in one process: are memory, handles and threads flat?"),
+    "service": ("flare_trt.benchmarks.measure.service_load_cli", "a server under load: is every request answered or refused?"),
+    "tricks": ("flare_trt.benchmarks.measure.tricks_cli", "what each trick of mode=fast saves, and what it does to the labels"),
+    "report": ("flare_trt.benchmarks.report.report_cli", "write docs/benchmarks.md and its plots from the result files"),
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
-from flare_trt.engine.errors import FlareError
+from flare_trt.engine.base.errors import FlareError
 
 
 def require(package: str) -> None:

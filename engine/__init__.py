@@ -10,13 +10,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from flare_trt.engine.errors import FlareError
-    from flare_trt.engine.grid import Grid
-    from flare_trt.engine.measures import measure_organs
-    from flare_trt.engine.nifti import read_ct, read_labels, write_labels
-    from flare_trt.engine.options import RunOptions
+    from flare_trt.engine.base.errors import FlareError
+    from flare_trt.engine.base.grid import Grid
+    from flare_trt.engine.base.volume import Volume
+    from flare_trt.engine.model.options import RunOptions
+    from flare_trt.engine.results.measures import measure_organs
+    from flare_trt.engine.scans.nifti import read_ct, read_labels, write_labels
     from flare_trt.engine.segmenter import Segmentation, Segmenter
-    from flare_trt.engine.volume import Volume
 
 __all__ = [
     "FlareError",
@@ -32,13 +32,13 @@ __all__ = [
 ]
 
 _MODULES = {
-    "errors": ("FlareError",),
-    "grid": ("Grid",),
-    "measures": ("measure_organs",),
-    "nifti": ("read_ct", "read_labels", "write_labels"),
-    "options": ("RunOptions",),
+    "base.errors": ("FlareError",),
+    "base.grid": ("Grid",),
+    "base.volume": ("Volume",),
+    "model.options": ("RunOptions",),
+    "results.measures": ("measure_organs",),
+    "scans.nifti": ("read_ct", "read_labels", "write_labels"),
     "segmenter": ("Segmentation", "Segmenter"),
-    "volume": ("Volume",),
 }
 
 

@@ -2,7 +2,7 @@
 
 import sys
 
-from flare_trt.engine.cli import main
+from flare_trt.engine.apps.cli import main
 
 if __name__ == "__main__":
     sys.exit(main())

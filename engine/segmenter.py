@@ -12,27 +12,27 @@ from typing import Any
 
 import numpy as np
 
-from flare_trt.engine.arrays import ct_from_array
-from flare_trt.engine.backends.session import Session, open_session
-from flare_trt.engine.body import body_box
-from flare_trt.engine.box_pass import StageRun, plan_pass
-from flare_trt.engine.bundle import Bundle, open_bundle
-from flare_trt.engine.cascade import Segmented, segment_cascade, segment_whole
-from flare_trt.engine.device_scan import DeviceScan
-from flare_trt.engine.errors import BundleError
-from flare_trt.engine.frame import Frame, storage_warning
-from flare_trt.engine.grid import Grid
-from flare_trt.engine.memory import MB
-from flare_trt.engine.memory_left import obtainable_bytes
-from flare_trt.engine.options import RunOptions, raster_as_run, stage_as_run
-from flare_trt.engine.placement import Placement, place
-from flare_trt.engine.predict import Runner
-from flare_trt.engine.report import RunReport
-from flare_trt.engine.sanity import require_body_size
-from flare_trt.engine.spec import ModelSpec, StageSpec
-from flare_trt.engine.spool import SpooledArray
-from flare_trt.engine.stopwatch import Stopwatch
-from flare_trt.engine.volume import Volume
+from flare_trt.engine.base.errors import BundleError
+from flare_trt.engine.base.grid import Grid
+from flare_trt.engine.base.memory_left import obtainable_bytes
+from flare_trt.engine.base.run_report import RunReport
+from flare_trt.engine.base.stopwatch import Stopwatch
+from flare_trt.engine.base.volume import Volume
+from flare_trt.engine.model.bundle import Bundle, open_bundle
+from flare_trt.engine.model.options import RunOptions, raster_as_run, stage_as_run
+from flare_trt.engine.model.spec import ModelSpec, StageSpec
+from flare_trt.engine.networks.device_choice import Placement, place
+from flare_trt.engine.networks.session import Session, open_session
+from flare_trt.engine.passes.box_pass import StageRun, plan_pass
+from flare_trt.engine.passes.pass_memory import MB
+from flare_trt.engine.passes.predict import Runner
+from flare_trt.engine.passes.scan_view import Frame, storage_warning
+from flare_trt.engine.roi.body_box import body_box
+from flare_trt.engine.roi.cascade import Segmented, segment_cascade, segment_whole
+from flare_trt.engine.scans.ct_checks import require_body_size
+from flare_trt.engine.scans.device_array import DeviceScan
+from flare_trt.engine.scans.disk_array import SpooledArray
+from flare_trt.engine.scans.from_array import ct_from_array
 from flare_trt.kernels import Kernels, limit_threads, load
 
 #: Called with (stage "coarse" or "fine", tiles done, tiles in all).

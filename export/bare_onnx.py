@@ -9,10 +9,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from flare_trt.engine import strict_json
-from flare_trt.engine.bundle_writer import require_replaceable, write_bundle
-from flare_trt.engine.errors import ExportError
-from flare_trt.engine.spec import Check, ModelSpec
+from flare_trt.engine.base.errors import ExportError
+from flare_trt.engine.model import strict_json
+from flare_trt.engine.model.bundle_writer import require_replaceable, write_bundle
+from flare_trt.engine.model.spec import Check, ModelSpec
 from flare_trt.export.verify import session_reference, verify_graph, verify_logits
 
 

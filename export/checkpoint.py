@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from flare_trt.engine.errors import ExportError
+from flare_trt.engine.base.errors import ExportError
 
 _SCALAR_CODES = {"b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8"}
 

@@ -7,8 +7,8 @@ import re
 import sys
 from pathlib import Path
 
-from flare_trt.engine.errors import ExportError
-from flare_trt.engine.spec import ModelSpec
+from flare_trt.engine.base.errors import ExportError
+from flare_trt.engine.model.spec import ModelSpec
 
 _FOLDS = re.compile(r"all|\d+(,\d+)*")
 _ORIENTATION = re.compile(r"as-stored|[SI][PA][LR]|[SI][LR][PA]|[PA][SI][LR]|[PA][LR][SI]|[LR][SI][PA]|[LR][PA][SI]")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from flare_trt.engine.flare_labels import label_colour
-from flare_trt.engine.spec import LabelSpec
+from flare_trt.engine.model.flare_labels import label_colour
+from flare_trt.engine.model.spec import LabelSpec
 
 
 def label_specs(names: dict[int, str]) -> tuple[LabelSpec, ...]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from flare_trt.engine.errors import ExportError
+from flare_trt.engine.base.errors import ExportError
 
 
 def round_kernels(network: Any) -> None:

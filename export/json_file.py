@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from flare_trt.engine.errors import ExportError
+from flare_trt.engine.base.errors import ExportError
 
 T = TypeVar("T")
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from flare_trt.engine.errors import ExportError
+from flare_trt.engine.base.errors import ExportError
 from flare_trt.export.json_file import JsonObject, read_object
 
 CheckpointKind = Literal["final", "best"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from flare_trt.engine.errors import ExportError
+from flare_trt.engine.base.errors import ExportError
 from flare_trt.export.configuration import Architecture
 
 _NETWORKS = ("PlainConvUNet", "ResidualEncoderUNet")

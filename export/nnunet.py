@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
-from flare_trt.engine.bundle_writer import require_replaceable, write_bundle
-from flare_trt.engine.errors import ExportError
-from flare_trt.engine.spec import SCHEMA, Check, ModelSpec, NetworkFile, Provenance, StageSpec
+from flare_trt.engine.base.errors import ExportError
+from flare_trt.engine.model.bundle_writer import require_replaceable, write_bundle
+from flare_trt.engine.model.spec import SCHEMA, Check, ModelSpec, NetworkFile, Provenance, StageSpec
 from flare_trt.export.checkpoint import Checkpoint, load_checkpoint
 from flare_trt.export.colours import label_specs
 from flare_trt.export.configuration import architecture_of, configuration_of

@@ -6,7 +6,7 @@ when the plans were made. Source: nnunetv2/imageio/.
 
 from __future__ import annotations
 
-from flare_trt.engine.errors import ExportError
+from flare_trt.engine.base.errors import ExportError
 from flare_trt.export.json_file import JsonObject
 
 #: Reader -> orientation of its (z, y, x) arrays. Both "Reorient" readers turn the image to RAS, that is x to the Right, y to

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from flare_trt.engine.errors import ExportError
-from flare_trt.engine.geometry import ANISOTROPY
+from flare_trt.engine.base.errors import ExportError
+from flare_trt.engine.passes.geometry import ANISOTROPY
 from flare_trt.export.json_file import JsonObject
 
 _DEFAULT = "resample_data_or_seg_to_shape"

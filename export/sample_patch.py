@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from flare_trt.engine.grid import Shape
+from flare_trt.engine.base.grid import Shape
 from flare_trt.kernels import Intensity
 
 _SEED = 20230805

@@ -5,8 +5,8 @@ Source: nnunetv2/utilities/plans_handling/plans_handler.py, nnunetv2/preprocessi
 
 from __future__ import annotations
 
-from flare_trt.engine.errors import BundleError, ExportError
-from flare_trt.engine.spec import NetworkFile, StageSpec
+from flare_trt.engine.base.errors import BundleError, ExportError
+from flare_trt.engine.model.spec import NetworkFile, StageSpec
 from flare_trt.export.dataset_json import Outputs
 from flare_trt.export.json_file import JsonObject
 from flare_trt.export.readers import orientation_of

@@ -11,7 +11,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from flare_trt.engine.errors import ExportError
+from flare_trt.engine.base.errors import ExportError
 
 OPSET = 17
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from flare_trt.engine.spec import ModelSpec, StageSpec
+from flare_trt.engine.model.spec import ModelSpec, StageSpec
 
 _PLAN = """## TensorRT
 

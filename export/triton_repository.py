@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flare_trt.engine import strict_json
-from flare_trt.engine.bundle import SPEC_FILE, Bundle, named_networks, open_bundle
-from flare_trt.engine.errors import ExportError, OutputError
+from flare_trt.engine.base.errors import ExportError, OutputError
+from flare_trt.engine.model import strict_json
+from flare_trt.engine.model.bundle import SPEC_FILE, Bundle, named_networks, open_bundle
 from flare_trt.export.triton_readme import readme
 
 

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flare_trt.engine.backends.session import SessionOptions, open_session
-from flare_trt.engine.errors import BundleError, ExportError
-from flare_trt.engine.spec import Check, StageSpec
+from flare_trt.engine.base.errors import BundleError, ExportError
+from flare_trt.engine.model.spec import Check, StageSpec
+from flare_trt.engine.networks.session import SessionOptions, open_session
 from flare_trt.export.sample_patch import ct_patch, noise_patch
 
 Logits = NDArray[np.float32]

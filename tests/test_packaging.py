@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from flare_trt.engine.default_model import DEFAULT_MODEL
+from flare_trt.engine.model.default_model import DEFAULT_MODEL
 from tests.engine.tiny_bundle import write_tiny_bundle
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -36,8 +36,8 @@ def checkout(tmp_path: Path) -> Path:
 def test_the_default_model_is_packed_whole(checkout: Path, tmp_path: Path) -> None:
     command = [sys.executable, "setup.py", "-q", "build_py", "--build-lib", str(tmp_path / "lib")]
     subprocess.run(command, cwd=checkout, check=True, capture_output=True)
-    source, packed = checkout / "engine/models/default", tmp_path / "lib/flare_trt/engine/models/default"
+    source, packed = checkout / "engine/model/models/default", tmp_path / "lib/flare_trt/engine/model/models/default"
     assert {"MODEL_CARD.md", "bundle.json", "fine.onnx"} <= {path.name for path in source.iterdir()}
     for file in source.iterdir():
         assert (packed / file.name).read_bytes() == file.read_bytes(), file.name
-    assert (packed.parents[2] / "training/runs/default_fine.json").is_file()
+    assert (packed.parents[3] / "training/runs/default_fine.json").is_file()

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 import flare_trt.engine
-from flare_trt.engine.cli.commands import COMMANDS, build_parser
-from flare_trt.engine.nifti import read_labels
-from tests.engine.nifti_files import AXIAL, write_raw
+from flare_trt.engine.apps.cli.commands import COMMANDS, build_parser
+from flare_trt.engine.scans.nifti import read_labels
+from tests.engine.scans.nifti_files import AXIAL, write_raw
 from tests.engine.tiny_bundle import LABELS, write_tiny_bundle
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -11,7 +11,7 @@ import pytest
 from nbclient import NotebookClient
 from tests.engine.tiny_bundle import LABELS, write_tiny_bundle
 
-from flare_trt.engine.bundle import open_bundle
+from flare_trt.engine.model.bundle import open_bundle
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = ROOT / "docs" / "notebooks"

@@ -11,7 +11,7 @@ import pytest
 from tests.engine.tiny_bundle import write_tiny_bundle
 from tests.test_readme import blocks
 
-from flare_trt.engine.cli.commands import build_parser
+from flare_trt.engine.apps.cli.commands import build_parser
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flare_trt.engine.grid import Grid
-from flare_trt.engine.spec import StageSpec
-from flare_trt.engine.volume import Volume
+from flare_trt.engine.base.grid import Grid
+from flare_trt.engine.base.volume import Volume
+from flare_trt.engine.model.spec import StageSpec
 from tests.engine.fake_bundle import fake_spec
 from tests.fakes.gpus import fake_gpus
 

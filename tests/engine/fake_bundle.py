@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from flare_trt.engine import strict_json
-from flare_trt.engine.backends.fake import write_fake_network
-from flare_trt.engine.bundle import sha256_of
-from flare_trt.engine.spec import LabelSpec, ModelSpec, NetworkFile, Provenance, StageSpec
+from flare_trt.engine.model import strict_json
+from flare_trt.engine.model.bundle import sha256_of
+from flare_trt.engine.model.spec import LabelSpec, ModelSpec, NetworkFile, Provenance, StageSpec
+from flare_trt.engine.networks.fake import write_fake_network
 from flare_trt.kernels import Intensity
 
 NAMES = ("liver", "spleen", "right kidney", "left kidney")

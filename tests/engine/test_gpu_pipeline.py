@@ -9,15 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flare_trt.engine.backends.session import SessionOptions, open_session
-from flare_trt.engine.errors import DeviceError
-from flare_trt.engine.options import RunOptions
-from flare_trt.engine.predict import run_mirrored
+from flare_trt.engine.base.errors import DeviceError
+from flare_trt.engine.base.volume import Volume
+from flare_trt.engine.model.options import RunOptions
+from flare_trt.engine.networks.session import SessionOptions, open_session
+from flare_trt.engine.passes.predict import run_mirrored
 from flare_trt.engine.segmenter import Segmentation, Segmenter
-from flare_trt.engine.volume import Volume
 from flare_trt.kernels import load
 from flare_trt.kernels.cuda.gpu import Gpu
-from tests.engine.test_backends import PATCH, conv_net
+from tests.engine.networks.test_backends import PATCH, conv_net
 from tests.engine.tiny_bundle import write_tiny_bundle
 from tests.fakes import device_memory, fake_cupy, fake_tensorrt, shim_build
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flare_trt.engine.nifti import read_ct
-from flare_trt.engine.options import RunOptions
+from flare_trt.engine.model.options import RunOptions
+from flare_trt.engine.scans.nifti import read_ct
 from flare_trt.engine.segmenter import Segmenter
 from tests.golden.variants import golden_folder
 from tests.shared_data import shared_file
@@ -95,9 +95,9 @@ def test_labels_equal_nnunets(
 def test_a_well_trained_network_of_13_organs(scans: dict[str, Path], tmp_path: Path) -> None:
     """The FLARE25 teacher, in nnU-Net's engine as its own torch network and in ours as ONNX."""
     onnx = pytest.importorskip("onnx")
-    from flare_trt.engine import strict_json
-    from flare_trt.engine.bundle_writer import write_bundle
-    from flare_trt.engine.spec import ModelSpec
+    from flare_trt.engine.model import strict_json
+    from flare_trt.engine.model.bundle_writer import write_bundle
+    from flare_trt.engine.model.spec import ModelSpec
     from flare_trt.training.distil.nnunet_folder import write_nnunet_folder
     from tests.golden.nnunet_peer import predict_with_nnunet
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.engine.nifti_files import AXIAL, write_raw
+from tests.engine.scans.nifti_files import AXIAL, write_raw
 from tests.engine.tiny_bundle import write_tiny_bundle
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,7 +34,7 @@ def lookup(*arguments, **named):
     tried.append(("getaddrinfo", arguments))
     return real_lookup(*arguments, **named)
 socket.getaddrinfo = lookup
-from flare_trt.engine.cli import main
+from flare_trt.engine.apps.cli import main
 code = main(sys.argv[1:])
 import concurrent.futures.thread as pool, threading, time
 deadline = time.monotonic() + 20

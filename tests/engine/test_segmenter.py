@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flare_trt.engine.errors import BudgetError, DeviceError, InputError
-from flare_trt.engine.grid import Grid, Reorientation
-from flare_trt.engine.options import RunOptions, raster_as_run, stage_as_run
+from flare_trt.engine.base.errors import BudgetError, DeviceError, InputError
+from flare_trt.engine.base.grid import Grid, Reorientation
+from flare_trt.engine.base.volume import Volume
+from flare_trt.engine.model.options import RunOptions, raster_as_run, stage_as_run
+from flare_trt.engine.model.spec import FastSpec
+from flare_trt.engine.scans.disk_array import SpooledArray
 from flare_trt.engine.segmenter import Segmenter
-from flare_trt.engine.spec import FastSpec
-from flare_trt.engine.spool import SpooledArray
-from flare_trt.engine.volume import Volume
 from tests.engine.fake_bundle import fake_bundle, fake_spec
 
 FAKE = RunOptions(device="cpu", backend="fake")

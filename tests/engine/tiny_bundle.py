@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from flare_trt.engine.bundle_writer import write_bundle
-from flare_trt.engine.spec import LabelSpec, ModelSpec, NetworkFile, Provenance, StageSpec
+from flare_trt.engine.model.bundle_writer import write_bundle
+from flare_trt.engine.model.spec import LabelSpec, ModelSpec, NetworkFile, Provenance, StageSpec
 from flare_trt.kernels import Intensity
 
 LABELS = (LabelSpec(1, "liver", "#aa3311"), LabelSpec(2, "spleen", "#11aa33"), LabelSpec(3, "aorta", "#3311aa"))

@@ -11,8 +11,8 @@ import pytest
 from tests.engine.tiny_bundle import PATCH_ZYX, write_network
 from tests.shared_data import shared_file
 
-from flare_trt.engine.bundle import open_bundle
-from flare_trt.engine.errors import BundleError, ExportError
+from flare_trt.engine.base.errors import BundleError, ExportError
+from flare_trt.engine.model.bundle import open_bundle
 from flare_trt.export.bare_onnx import export_onnx
 
 onnx = pytest.importorskip("onnx")

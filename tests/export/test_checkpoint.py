@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from flare_trt.engine.errors import ExportError
+from flare_trt.engine.base.errors import ExportError
 from flare_trt.export.checkpoint import load_checkpoint
 
 torch = pytest.importorskip("torch")

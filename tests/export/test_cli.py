@@ -11,8 +11,8 @@ import pytest
 from tests.engine.tiny_bundle import write_network
 from tests.export.test_bare_onnx import description
 
-from flare_trt.engine.bundle import open_bundle
-from flare_trt.engine.cli import main
+from flare_trt.engine.apps.cli import main
+from flare_trt.engine.model.bundle import open_bundle
 
 pytest.importorskip("torch")
 pytest.importorskip("onnx")

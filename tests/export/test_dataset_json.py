@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from flare_trt.engine.errors import ExportError
+from flare_trt.engine.base.errors import ExportError
 from flare_trt.export.dataset_json import outputs_of, require_one_channel
 from flare_trt.export.json_file import JsonObject
 

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from flare_trt.engine.backends.session import SessionOptions, open_session
-from flare_trt.engine.backends.trt_fp16 import to_fp16
-from flare_trt.engine.errors import ExportError
-from flare_trt.engine.onnx_file import require_embedded_weights
+from flare_trt.engine.base.errors import ExportError
+from flare_trt.engine.model.onnx_file import require_embedded_weights
+from flare_trt.engine.networks.session import SessionOptions, open_session
+from flare_trt.engine.networks.tensorrt_.fp16 import to_fp16
 from flare_trt.export.half_weights import round_kernels, store_kernels_half
 from flare_trt.export.to_onnx import write_onnx
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from flare_trt.engine.errors import ExportError
+from flare_trt.engine.base.errors import ExportError
 from flare_trt.export.json_file import JsonObject, read_object
 from flare_trt.export.model_folder import open_model_folder
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from flare_trt.engine.errors import ExportError
+from flare_trt.engine.base.errors import ExportError
 from flare_trt.export.checkpoint import load_checkpoint
 from flare_trt.export.configuration import Architecture, architecture_of, configuration_of
 from flare_trt.export.json_file import read_object

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from tests.golden.variants import GOLDEN
 
-from flare_trt.engine.backends.session import SessionOptions, open_session
-from flare_trt.engine.bundle import open_bundle
-from flare_trt.engine.errors import ExportError, OutputError
-from flare_trt.engine.spec import ModelSpec
+from flare_trt.engine.base.errors import ExportError, OutputError
+from flare_trt.engine.model.bundle import open_bundle
+from flare_trt.engine.model.spec import ModelSpec
+from flare_trt.engine.networks.session import SessionOptions, open_session
 from flare_trt.export.nnunet import About, TrainedModel, export_nnunet
 
 pytest.importorskip("torch")

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from tests.golden.variants import GOLDEN
 
-from flare_trt.engine.errors import ExportError
-from flare_trt.engine.spec import NetworkFile, StageSpec
+from flare_trt.engine.base.errors import ExportError
+from flare_trt.engine.model.spec import NetworkFile, StageSpec
 from flare_trt.export.configuration import architecture_of, configuration_of
 from flare_trt.export.dataset_json import Outputs, outputs_of
 from flare_trt.export.json_file import JsonObject, read_object

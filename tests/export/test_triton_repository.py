@@ -12,10 +12,10 @@ import pytest
 from tests.engine.fake_bundle import fake_bundle, fake_spec
 from tests.engine.tiny_bundle import PATCH_ZYX, write_network, write_tiny_bundle
 
-from flare_trt.engine.bundle import open_bundle
-from flare_trt.engine.bundle_writer import write_bundle
-from flare_trt.engine.cli import main
-from flare_trt.engine.spec import NetworkFile
+from flare_trt.engine.apps.cli import main
+from flare_trt.engine.model.bundle import open_bundle
+from flare_trt.engine.model.bundle_writer import write_bundle
+from flare_trt.engine.model.spec import NetworkFile
 
 pytest.importorskip("onnx")
 CLIENTS = Path(__file__).resolve().parents[2] / "build" / "triton-client"

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from tests.engine.tiny_bundle import PATCH_ZYX, write_network
 
-from flare_trt.engine.errors import ExportError
-from flare_trt.engine.spec import NetworkFile, StageSpec
+from flare_trt.engine.base.errors import ExportError
+from flare_trt.engine.model.spec import NetworkFile, StageSpec
 from flare_trt.export import nnunet
 from flare_trt.export.nnunet import About, TrainedModel, export_nnunet
 from flare_trt.export.sample_patch import ct_patch, noise_patch

@@ -12,15 +12,15 @@ from unittest import mock
 
 from tests.faults.setting import ROOT
 
-from flare_trt.benchmarks.sampler import Sample, record
-from flare_trt.benchmarks.watched import Ending
-from flare_trt.engine.backends.trt_cache import EngineKey, GpuFacts, cache_folder, read_engine, write_engine
+from flare_trt.benchmarks.measure.sampler import Sample, record
+from flare_trt.benchmarks.measure.watched import Ending
+from flare_trt.engine.networks.tensorrt_.cache import EngineKey, GpuFacts, cache_folder, read_engine, write_engine
 
 _KEY = EngineKey("ab" * 32, "fp16", GpuFacts("NVIDIA H100", "90", 13020, "10.16.1"))
 _WRITER = """
 import sys
 from tests.faults.caches import _KEY
-from flare_trt.engine.backends.trt_cache import read_engine, write_engine
+from flare_trt.engine.networks.tensorrt_.cache import read_engine, write_engine
 mine = sys.argv[1].encode() * 200_000
 for _ in range(int(sys.argv[2])):
     write_engine(_KEY, mine)
@@ -33,7 +33,7 @@ def corrupt_cache(folder: Path, times: int) -> str:
     """A cached engine with flipped bits, cuts and foreign bytes."""
     rng, rebuilt = random.Random(0), 0
     engine = rng.randbytes(5000)
-    logging.getLogger("flare_trt.engine.backends.trt_cache").setLevel(logging.ERROR)
+    logging.getLogger("flare_trt.engine.networks.tensorrt_.cache").setLevel(logging.ERROR)
     with mock.patch.dict(os.environ, {"XDG_CACHE_HOME": str(folder)}):
         file = write_engine(_KEY, engine)
         whole = file.read_bytes()

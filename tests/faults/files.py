@@ -16,13 +16,13 @@ from unittest import mock
 import pytest
 from tests.faults.setting import finished, make_bundle, make_scans, temporary
 
-from flare_trt.engine.batch import Outcome, run_in_turn, run_overlapped
-from flare_trt.engine.errors import InputError, OutputError
-from flare_trt.engine.jobs import Destination, Job, make_folders, plan_jobs
-from flare_trt.engine.nifti import NiftiReader, read_ct
-from flare_trt.engine.options import RunOptions
-from flare_trt.engine.scan_report import ScanReport
-from flare_trt.engine.scan_steps import ct_reader, scan_steps
+from flare_trt.engine.base.errors import InputError, OutputError
+from flare_trt.engine.batch.jobs import Destination, Job, make_folders, plan_jobs
+from flare_trt.engine.batch.overlap import Outcome, run_in_turn, run_overlapped
+from flare_trt.engine.batch.scan_steps import ct_reader, scan_steps
+from flare_trt.engine.model.options import RunOptions
+from flare_trt.engine.results.scan_report import ScanReport
+from flare_trt.engine.scans.nifti import NiftiReader, read_ct
 from flare_trt.engine.segmenter import Segmenter
 
 Told = list[Outcome[Job, ScanReport]]

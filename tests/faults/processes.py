@@ -16,10 +16,10 @@ import pytest
 from tests.faults.files import Told, batch
 from tests.faults.setting import command, finished, make_bundle, make_scans, temporary
 
-from flare_trt.engine.backends.fake import FakeSession
-from flare_trt.engine.batch import Steps, run_in_turn, run_overlapped
-from flare_trt.engine.errors import DeviceError
-from flare_trt.engine.scan_steps import ct_reader, scan_steps
+from flare_trt.engine.base.errors import DeviceError
+from flare_trt.engine.batch.overlap import Steps, run_in_turn, run_overlapped
+from flare_trt.engine.batch.scan_steps import ct_reader, scan_steps
+from flare_trt.engine.networks.fake import FakeSession
 
 _SCANS = 20
 

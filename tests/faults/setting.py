@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 from tests.engine.fake_bundle import fake_bundle, fake_spec
-from tests.engine.nifti_files import Forms, affine, write_raw
+from tests.engine.scans.nifti_files import Forms, affine, write_raw
 
-from flare_trt.engine.nifti import read_labels
+from flare_trt.engine.scans.nifti import read_labels
 
 ROOT = Path(__file__).resolve().parents[2]
 _PLACE = Forms(sform=affine(np.diag([-1, -1, 1]), (2.0, 2.1, 3.0), (50, 60, 70)), sform_code=1)
@@ -37,7 +37,7 @@ def make_bundle(folder: Path, patch_zyx: tuple[int, int, int] = (16, 24, 20)) ->
 
 def command(*words: str | Path) -> subprocess.Popen[str]:
     """`flare-trt segment ... --backend fake` as a process."""
-    line = "import sys; from flare_trt.engine.cli import main; sys.exit(main(sys.argv[1:]))"
+    line = "import sys; from flare_trt.engine.apps.cli import main; sys.exit(main(sys.argv[1:]))"
     fixed = ("--device", "cpu", "--backend", "fake", "--threads", "1")
     return subprocess.Popen(
         [sys.executable, "-c", line, "segment", *map(str, words), *fixed],

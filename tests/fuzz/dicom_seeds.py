@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pydicom
-from tests.engine.dicom.series_files import OBLIQUE, Look, save, slice_dataset, write_series
+from tests.engine.scans.dicom.series_files import OBLIQUE, Look, save, slice_dataset, write_series
 
 _EXPLICIT, _IMPLICIT, _BIG = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2", "1.2.840.10008.1.2.2"
 _RLE, _JPEG_LOSSLESS, _JPEG_LS, _JPEG_2000 = ("1.2.840.10008.1.2." + end for end in ("5", "4.70", "4.80", "4.90"))

@@ -18,14 +18,14 @@ import h11
 import uvicorn
 from tests.fuzz.http_requests import TOKEN, UPLOAD_BYTES
 
-from flare_trt.engine.errors import InputError
-from flare_trt.engine.serve import routes
-from flare_trt.engine.serve.access import Door
-from flare_trt.engine.serve.app import build_app
-from flare_trt.engine.serve.limits import Limits
-from flare_trt.engine.serve.served_job import ServedJob
-from flare_trt.engine.serve.service import Service
-from flare_trt.engine.serve.steps import SegmentUpload
+from flare_trt.engine.apps.serve import routes
+from flare_trt.engine.apps.serve.access import Door
+from flare_trt.engine.apps.serve.app import build_app
+from flare_trt.engine.apps.serve.limits import Limits
+from flare_trt.engine.apps.serve.served_job import ServedJob
+from flare_trt.engine.apps.serve.service import Service
+from flare_trt.engine.apps.serve.steps import SegmentUpload
+from flare_trt.engine.base.errors import InputError
 
 _LIMITS = Limits(waiting_jobs=2, upload_bytes=UPLOAD_BYTES, kept_jobs=2)
 #: How long the client waits for bytes, and for the server to come to rest behind an input: both within supervise.SILENCE_S.

@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 from tests.fuzz.target import Bench, Target
 
-from flare_trt.engine.errors import InputError
+from flare_trt.engine.base.errors import InputError
 
 #: The input that goes wrong; those before and behind it are sound.
 BAD = 3

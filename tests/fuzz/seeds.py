@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 from tests.engine.fake_bundle import fake_bundle, fake_spec
-from tests.engine.nifti_files import AXIAL, Forms, affine, header_for
+from tests.engine.scans.nifti_files import AXIAL, Forms, affine, header_for
 from tests.golden.variants import MODELS
 
 _ROTATED = affine([[0.0, -1.0, 0.0], [0.8, 0.0, 0.6], [0.6, 0.0, -0.8]], (1.5, 2.0, 3.0), (5.0, -7.0, 9.0))

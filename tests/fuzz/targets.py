@@ -16,7 +16,7 @@ from typing import Any
 from tests.fuzz import dicom_damage, dicom_seeds, http_requests, mutate, seeds
 from tests.fuzz.target import Bench, LongWork, Target
 
-from flare_trt.engine.errors import InputError
+from flare_trt.engine.base.errors import InputError
 
 _MOST_TILES = 200
 
@@ -33,7 +33,7 @@ def _segmenter() -> Any:
 
     from tests.engine.fake_bundle import fake_bundle, fake_spec
 
-    from flare_trt.engine.options import RunOptions
+    from flare_trt.engine.model.options import RunOptions
     from flare_trt.engine.segmenter import Segmenter
 
     with tempfile.TemporaryDirectory() as folder:
@@ -43,8 +43,8 @@ def _segmenter() -> Any:
 
 def _segment(planned: Any, bench: Bench) -> None:
     """Read, segment and write with every output there is; the fake network bands the image."""
-    from flare_trt.engine.jobs import is_finished
-    from flare_trt.engine.scan_steps import ct_reader, scan_steps
+    from flare_trt.engine.batch.jobs import is_finished
+    from flare_trt.engine.batch.scan_steps import ct_reader, scan_steps
 
     preview = bench.output / "preview.png" if bench.rng.random() < 0.1 else None  # the slowest part by far
     job = replace(planned, report=bench.output / "report.json", preview=preview)
@@ -57,7 +57,7 @@ def _segment(planned: Any, bench: Bench) -> None:
 
 
 def _scan(data: bytes, bench: Bench) -> None:
-    from flare_trt.engine.jobs import Job
+    from flare_trt.engine.batch.jobs import Job
 
     scan = bench.input / bench.rng.choice(("scan.nii", "scan.nii.gz"))
     scan.write_bytes(data)
@@ -66,7 +66,7 @@ def _scan(data: bytes, bench: Bench) -> None:
 
 def _series(data: bytes, bench: Bench) -> None:
     """A zipped DICOM series, as it is or unpacked into a folder beside other things, planned as the command does it."""
-    from flare_trt.engine.jobs import Destination, plan_jobs
+    from flare_trt.engine.batch.jobs import Destination, plan_jobs
 
     scan = bench.input / "series.zip"
     scan.write_bytes(data)
@@ -96,7 +96,7 @@ def _unpacked(packed: Path, bench: Bench) -> Path:
 @cache
 def _command() -> Callable[[list[str]], int]:
     """The `flare-trt` command; its parser is built once, which takes longer than most inputs do."""
-    from flare_trt.engine import cli
+    from flare_trt.engine.apps import cli
 
     cli.build_parser = cache(cli.build_parser)
     return cli.main
@@ -149,8 +149,8 @@ def _zipped_bundle(data: bytes, bench: Bench) -> None:
 
 
 def _run_bundle(path: Path, bench: Bench) -> None:
-    from flare_trt.engine.nifti import read_ct
-    from flare_trt.engine.options import RunOptions
+    from flare_trt.engine.model.options import RunOptions
+    from flare_trt.engine.scans.nifti import read_ct
     from flare_trt.engine.segmenter import Segmenter
 
     (bench.input / "ct.nii").write_bytes(seeds.scans()[0])
@@ -163,8 +163,8 @@ def _network(data: bytes, bench: Bench) -> None:
     """An ONNX file as a bundle opens it, then as a backend reads it, and one tile through it."""
     import numpy as np
 
-    from flare_trt.engine.backends.session import SessionOptions, open_session
-    from flare_trt.engine.onnx_file import require_embedded_weights
+    from flare_trt.engine.model.onnx_file import require_embedded_weights
+    from flare_trt.engine.networks.session import SessionOptions, open_session
 
     file = bench.input / "fine.onnx"
     file.write_bytes(data)
@@ -185,7 +185,7 @@ def _dataset(data: bytes, bench: Bench) -> None:
 
 def _model_folder(plans: bytes, dataset: bytes, bench: Bench) -> None:
     """What `export` reads of a model folder before it builds the network."""
-    from flare_trt.engine.spec import NetworkFile
+    from flare_trt.engine.model.spec import NetworkFile
     from flare_trt.export.configuration import architecture_of, configuration_of
     from flare_trt.export.dataset_json import outputs_of, require_one_channel
     from flare_trt.export.json_file import read_object
@@ -215,7 +215,7 @@ class _ShortRuns:
     spec: Any
 
     def segment(self, ct: Any, progress: Any) -> Any:
-        from flare_trt.engine.serve.served_job import JobStopped
+        from flare_trt.engine.apps.serve.served_job import JobStopped
 
         def bounded(stage: str, done: int, total: int) -> None:
             if total > _MOST_TILES:
@@ -229,7 +229,7 @@ def _http(data: bytes, bench: Bench) -> None:
     """The bytes of a connection to a running server; a quarter of the servers wants the token that most requests bear."""
     from tests.fuzz.http_server import send_connection
 
-    from flare_trt.engine.serve.steps import upload_steps
+    from flare_trt.engine.apps.serve.steps import upload_steps
 
     token = http_requests.TOKEN if bench.rng.random() < 0.25 else None
     send_connection(data, bench.output, upload_steps(_ShortRuns(_segmenter().spec), None), token)

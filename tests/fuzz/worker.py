@@ -22,7 +22,7 @@ from pathlib import Path
 
 from tests.fuzz.target import Bench, LongWork, Target
 
-from flare_trt.engine.errors import FlareError
+from flare_trt.engine.base.errors import FlareError
 from flare_trt.kernels.host_memory import peak_resident_bytes
 
 CORPUS = Path(__file__).parent / "corpus"

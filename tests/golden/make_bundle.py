@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.engine.tiny_bundle import write_tiny_bundle
 
-from flare_trt.engine.spec import SCHEMA
+from flare_trt.engine.model.spec import SCHEMA
 
 BUNDLES = Path(__file__).parent / "bundles"
 

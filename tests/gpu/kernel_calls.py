@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from flare_trt.benchmarks.kernel_cases import CHANNELS, CT_SHAPE
+from flare_trt.benchmarks.gpu_plan import cost
+from flare_trt.benchmarks.gpu_plan.cost import Cost
+from flare_trt.benchmarks.kernels.kernel_cases import CHANNELS, CT_SHAPE
 from flare_trt.kernels import Intensity, Kernels, Span
 from flare_trt.kernels.contract import Array, Taps
-from flare_trt.kernels.cuda import cost
-from flare_trt.kernels.cuda.cost import Cost
 
 __all__ = ["CT_SHAPE", "KernelCall", "Shape", "image_calls", "label_calls", "resample_calls", "ring_calls"]
 

@@ -1,4 +1,4 @@
-"""Each kernel at the sizes of an abdominal CT: its bandwidth, by kernels/cuda/cost.py, against that of the card's own copy."""
+"""Each kernel at the sizes of an abdominal CT: its bandwidth by gpu_plan/cost.py against the card's own copy."""
 
 from __future__ import annotations
 

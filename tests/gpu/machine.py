@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.gpu.findings import Findings
 
-from flare_trt.engine.inventory import take_inventory
+from flare_trt.engine.networks.inventory import take_inventory
 
 
 def look(findings: Findings) -> None:

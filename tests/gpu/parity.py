@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from tests.gpu.findings import CouldNotDoError, Findings
 from tests.gpu.networks import choose_backend, on_cpu, on_gpu
 
-from flare_trt.benchmarks.dice import dice
-from flare_trt.engine.default_model import default_model
-from flare_trt.engine.grid import Shape, Vector
-from flare_trt.engine.options import Mode
-from flare_trt.engine.phantom import PhantomOptions, make_phantom
+from flare_trt.benchmarks.score.dice import dice
+from flare_trt.engine.base.grid import Shape, Vector
+from flare_trt.engine.base.volume import Volume
+from flare_trt.engine.model.default_model import default_model
+from flare_trt.engine.model.options import Mode
+from flare_trt.engine.phantom.synthetic_body import PhantomOptions, make_phantom
 from flare_trt.engine.segmenter import Segmentation
-from flare_trt.engine.volume import Volume
 
 #: (shape, spacing) of the phantom for each network; small tiles make many runs of the one-convolution network.
 SCANS: dict[str, tuple[Shape, Vector]] = {

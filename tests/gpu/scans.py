@@ -10,12 +10,12 @@ from tests.gpu.device_curve import DeviceCurve
 from tests.gpu.findings import Findings
 from tests.gpu.networks import DEVICE, choose_backend, on_gpu
 
-from flare_trt.benchmarks.dice import dice
-from flare_trt.engine.default_model import default_model
-from flare_trt.engine.options import Mode
-from flare_trt.engine.phantom import PhantomOptions, make_phantom
+from flare_trt.benchmarks.score.dice import dice
+from flare_trt.engine.base.volume import Volume
+from flare_trt.engine.model.default_model import default_model
+from flare_trt.engine.model.options import Mode
+from flare_trt.engine.phantom.synthetic_body import PhantomOptions, make_phantom
 from flare_trt.engine.segmenter import Segmentation, Segmenter
-from flare_trt.engine.volume import Volume
 from flare_trt.kernels import load
 
 #: An abdominal CT's size.

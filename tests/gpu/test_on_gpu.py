@@ -14,11 +14,11 @@ from tests.fakes import fake_cupy, fake_tensorrt, shim_build
 from tests.gpu.findings import CouldNotDoError, Findings
 from tests.gpu.networks import DEVICE, choose_backend, on_cpu, on_gpu
 
-from flare_trt.engine.backends.session import SessionOptions, open_session
-from flare_trt.engine.errors import InputError
-from flare_trt.engine.grid import Grid
+from flare_trt.engine.base.errors import InputError
+from flare_trt.engine.base.grid import Grid
+from flare_trt.engine.base.volume import Volume
+from flare_trt.engine.networks.session import SessionOptions, open_session
 from flare_trt.engine.segmenter import Segmentation
-from flare_trt.engine.volume import Volume
 from flare_trt.kernels import cuda_problem, load
 
 
@@ -50,7 +50,7 @@ def bundle(tmp_path: Path) -> Path:
 @pytest.fixture
 def ct() -> Volume:
     """A phantom of a different odd size on each axis, shrunk: it is resampled to the networks' spacing, which makes the work."""
-    from flare_trt.engine.phantom import PhantomOptions, make_phantom
+    from flare_trt.engine.phantom.synthetic_body import PhantomOptions, make_phantom
 
     array = make_phantom(1, (27, 63, 71), (9.0, 5.0, 4.5), PhantomOptions(centre_mm=0.0))[0].array
     return Volume(array, Grid(array.shape, (4.0, 2.6, 2.4)))

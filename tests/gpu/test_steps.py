@@ -12,7 +12,7 @@ from tests.fakes import fake_cupy, fake_tensorrt, shim_build
 from tests.gpu import kernel_times, machine, networks, parity, scans
 from tests.gpu.findings import Findings
 
-from flare_trt.benchmarks.gpu_tables import gpu_tables
+from flare_trt.benchmarks.gpu_plan.gpu_tables import gpu_tables
 from flare_trt.kernels import Kernels
 
 pytest.importorskip("onnx")

@@ -12,11 +12,11 @@ from tests.engine.tiny_bundle import write_network
 from tests.fakes import device_memory, fake_cupy
 from tests.gpu import torch_session
 
-from flare_trt.engine.backends.session import SessionOptions, open_session
-from flare_trt.engine.default_model import DEFAULT_MODEL
-from flare_trt.engine.errors import BundleError, DeviceError
-from flare_trt.engine.options import RunOptions
-from flare_trt.engine.placement import GPU_BACKENDS, place
+from flare_trt.engine.base.errors import BundleError, DeviceError
+from flare_trt.engine.model.default_model import DEFAULT_MODEL
+from flare_trt.engine.model.options import RunOptions
+from flare_trt.engine.networks.device_choice import GPU_BACKENDS, place
+from flare_trt.engine.networks.session import SessionOptions, open_session
 from flare_trt.kernels import load
 
 onnx = pytest.importorskip("onnx")

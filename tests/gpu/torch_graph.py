@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from flare_trt.engine.errors import BundleError
+from flare_trt.engine.base.errors import BundleError
 
 
 class TorchGraph:

@@ -15,7 +15,7 @@ import pytest
 from tests.engine.tiny_bundle import write_network
 from tests.kernels.kernel_cases import normal
 
-from flare_trt.engine.backends.session import SessionOptions, open_session
+from flare_trt.engine.networks.session import SessionOptions, open_session
 from flare_trt.kernels import native
 
 COMPILED: Any = import_module(native.COMPILED)

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from flare_trt.engine.bundle_writer import write_bundle
-from flare_trt.engine.spec import LabelSpec, ModelSpec, NetworkFile, Provenance, StageSpec
+from flare_trt.engine.model.bundle_writer import write_bundle
+from flare_trt.engine.model.spec import LabelSpec, ModelSpec, NetworkFile, Provenance, StageSpec
 from flare_trt.kernels import Intensity
 
 LABELS = tuple(LabelSpec(value, f"organ {value}", "#808080") for value in range(1, 6))

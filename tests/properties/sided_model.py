@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from flare_trt.engine.bundle_writer import write_bundle
-from flare_trt.engine.flare_labels import FLARE_LABELS
-from flare_trt.engine.grid import Grid
-from flare_trt.engine.spec import ModelSpec, NetworkFile, Provenance, StageSpec
-from flare_trt.engine.volume import Volume
+from flare_trt.engine.base.grid import Grid
+from flare_trt.engine.base.volume import Volume
+from flare_trt.engine.model.bundle_writer import write_bundle
+from flare_trt.engine.model.flare_labels import FLARE_LABELS
+from flare_trt.engine.model.spec import ModelSpec, NetworkFile, Provenance, StageSpec
 from flare_trt.kernels import Intensity
 
 RIGHT_KIDNEY, LEFT_KIDNEY, RIGHT_ADRENAL, LEFT_ADRENAL = 2, 13, 7, 8

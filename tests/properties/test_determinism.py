@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.engine.nifti_files import write_raw
+from tests.engine.scans.nifti_files import write_raw
 from tests.properties.noise_model import write_noise_bundle
 from tests.properties.test_stored_values import HU, PLACE
 
-from flare_trt.engine.cli import main
+from flare_trt.engine.apps.cli import main
 from flare_trt.kernels import limit_threads
 
 

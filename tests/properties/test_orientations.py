@@ -12,12 +12,12 @@ from nibabel.nifti1 import Nifti1Image
 from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
 from tests.properties.sided_model import PAIRS, phantom, write_sided_bundle
 
-from flare_trt.engine.cli import main
-from flare_trt.engine.grid import Grid
-from flare_trt.engine.nifti import read_ct
-from flare_trt.engine.options import RunOptions
+from flare_trt.engine.apps.cli import main
+from flare_trt.engine.base.grid import Grid
+from flare_trt.engine.base.volume import Volume
+from flare_trt.engine.model.options import RunOptions
+from flare_trt.engine.scans.nifti import read_ct
 from flare_trt.engine.segmenter import Segmenter
-from flare_trt.engine.volume import Volume
 
 ORIENTATIONS = ["".join(c) for order in itertools.permutations(("RL", "AP", "SI")) for c in itertools.product(*order)]
 

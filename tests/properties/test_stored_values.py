@@ -11,13 +11,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from nibabel.nifti1 import Nifti1Header
-from tests.engine.nifti_files import Forms, affine, write_raw
+from tests.engine.scans.nifti_files import Forms, affine, write_raw
 from tests.properties.noise_model import write_noise_bundle
 from tests.properties.sided_model import phantom
 
-from flare_trt.engine.cli import main
-from flare_trt.engine.nifti import read_ct, spool_ct
-from flare_trt.engine.options import RunOptions
+from flare_trt.engine.apps.cli import main
+from flare_trt.engine.model.options import RunOptions
+from flare_trt.engine.scans.nifti import read_ct, spool_ct
 from flare_trt.engine.segmenter import Segmenter
 
 PLACE = Forms(sform=affine(np.diag([-1, -1, 1]), (2.1, 2.3, 2.6), (40, 35, 12)), sform_code=1)

@@ -37,8 +37,8 @@ def check(right: bool, wrong: str) -> None:
 
 def organs_of_phantom(folder: Path) -> list[str]:
     """Names of the organs that the default model finds in a phantom written to `folder`."""
-    from flare_trt.engine.nifti import write_ct
-    from flare_trt.engine.phantom import make_phantom
+    from flare_trt.engine.phantom.synthetic_body import make_phantom
+    from flare_trt.engine.scans.nifti import write_ct
 
     scan, labels, report = (folder / name for name in ("ct.nii.gz", "labels.nii.gz", "report.json"))
     write_ct(scan, make_phantom(SEED, SHAPE_ZYX, SPACING_MM)[0])

@@ -8,7 +8,7 @@ from pathlib import Path
 import nibabel
 import numpy as np
 
-from flare_trt.engine.phantom import PhantomOptions, make_phantom
+from flare_trt.engine.phantom.synthetic_body import PhantomOptions, make_phantom
 
 SHAPE_ZYX, SPACING_MM = (34, 41, 46), (9.0, 8.5, 8.0)
 

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from flare_trt.engine.grid import Grid
-from flare_trt.engine.options import RunOptions
-from flare_trt.engine.phantom import PhantomOptions, make_phantom
+from flare_trt.engine.base.grid import Grid
+from flare_trt.engine.base.volume import Volume
+from flare_trt.engine.model.options import RunOptions
+from flare_trt.engine.model.spec import NetworkFile, StageSpec
+from flare_trt.engine.phantom.synthetic_body import PhantomOptions, make_phantom
 from flare_trt.engine.segmenter import Segmenter
-from flare_trt.engine.spec import NetworkFile, StageSpec
-from flare_trt.engine.volume import Volume
 from flare_trt.export.configuration import configuration_of
 from flare_trt.export.dataset_json import outputs_of
 from flare_trt.export.json_file import JsonObject

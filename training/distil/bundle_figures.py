@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from flare_trt.engine.nifti import read_ct, read_labels
-from flare_trt.engine.options import Mode, RunOptions
-from flare_trt.engine.phantom import PhantomOptions, make_phantom
+from flare_trt.engine.base.volume import Volume
+from flare_trt.engine.model.options import Mode, RunOptions
+from flare_trt.engine.phantom.synthetic_body import PhantomOptions, make_phantom
+from flare_trt.engine.scans.nifti import read_ct, read_labels
 from flare_trt.engine.segmenter import Segmenter
-from flare_trt.engine.volume import Volume
 from flare_trt.training.distil.config import DataConfig
 from flare_trt.training.distil.validate import dice_by_label
 

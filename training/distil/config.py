@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from flare_trt.engine import strict_json
-from flare_trt.engine.errors import InputError
+from flare_trt.engine.base.errors import InputError
+from flare_trt.engine.model import strict_json
 from flare_trt.kernels import Intensity
 from flare_trt.training.distil.network import NetworkConfig, Triple
 from flare_trt.training.distil.warp import Vector, WarpRange

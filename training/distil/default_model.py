@@ -5,9 +5,9 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from flare_trt.engine.bundle import named_networks
-from flare_trt.engine.bundle_writer import require_replaceable, write_bundle
-from flare_trt.engine.spec import ModelSpec
+from flare_trt.engine.model.bundle import named_networks
+from flare_trt.engine.model.bundle_writer import require_replaceable, write_bundle
+from flare_trt.engine.model.spec import ModelSpec
 from flare_trt.training.distil.bundle_figures import measure_bundle
 from flare_trt.training.distil.model_card import CARD_FILE, data_sources, model_card
 from flare_trt.training.distil.student import Student

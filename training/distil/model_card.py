@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from flare_trt.engine.anatomy import CORE_ORGANS, MAX_EXTENT_MM
-from flare_trt.engine.errors import InputError
-from flare_trt.engine.spec import ModelSpec
+from flare_trt.engine.base.errors import InputError
+from flare_trt.engine.base.organs import CORE_ORGANS, MAX_EXTENT_MM
+from flare_trt.engine.model.spec import ModelSpec
 from flare_trt.training.distil.bundle_figures import Figure
 from flare_trt.training.distil.config import DistilConfig
 from flare_trt.training.distil.student import Student

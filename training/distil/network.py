@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from flare_trt.engine.errors import InputError
+from flare_trt.engine.base.errors import InputError
 from flare_trt.training.distil.depthwise import DepthwiseConv3d
 
 Triple = tuple[int, int, int]

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from flare_trt.engine.spec import ModelSpec, StageSpec
+from flare_trt.engine.model.spec import ModelSpec, StageSpec
 from flare_trt.kernels import Intensity
 from flare_trt.training.distil.network import NetworkConfig, SeparableUNet, Triple, network_from_onnx
 

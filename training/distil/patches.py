@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from flare_trt.engine.phantom import PhantomOptions, make_phantom
-from flare_trt.engine.phantom_anatomy import BOTTOM_MM, TOP_MM
+from flare_trt.engine.phantom.anatomy import BOTTOM_MM, TOP_MM
+from flare_trt.engine.phantom.synthetic_body import PhantomOptions, make_phantom
 from flare_trt.training.distil.config import DistilConfig
 from flare_trt.training.distil.intensity import vary_intensity
 from flare_trt.training.distil.views import AIR_HU, View, normalise

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from flare_trt.engine.grid import Reorientation, Shape
-from flare_trt.engine.nifti import read_ct, read_labels
-from flare_trt.engine.volume import Volume
+from flare_trt.engine.base.grid import Reorientation, Shape
+from flare_trt.engine.base.volume import Volume
+from flare_trt.engine.scans.nifti import read_ct, read_labels
 from flare_trt.kernels import Intensity, Span, load
 from flare_trt.training.distil.warp import Vector
 

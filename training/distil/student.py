@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from flare_trt.engine.errors import InputError
+from flare_trt.engine.base.errors import InputError
 from flare_trt.training.distil.config import DistilConfig
 from flare_trt.training.distil.loop import read_log
 from flare_trt.training.distil.network import SeparableUNet, network_from_onnx

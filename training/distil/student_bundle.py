@@ -7,10 +7,10 @@ from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
-from flare_trt.engine.bundle_writer import write_bundle
-from flare_trt.engine.errors import ExportError
-from flare_trt.engine.flare_labels import FLARE_LABELS
-from flare_trt.engine.spec import SCHEMA, Check, ModelSpec, NetworkFile, Provenance, StageSpec
+from flare_trt.engine.base.errors import ExportError
+from flare_trt.engine.model.bundle_writer import write_bundle
+from flare_trt.engine.model.flare_labels import FLARE_LABELS
+from flare_trt.engine.model.spec import SCHEMA, Check, ModelSpec, NetworkFile, Provenance, StageSpec
 from flare_trt.export.half_weights import round_kernels, store_kernels_half
 from flare_trt.export.to_onnx import write_onnx
 from flare_trt.export.verify import torch_reference, verify_change, verify_graph, verify_logits

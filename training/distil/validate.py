@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from flare_trt.engine.phantom import PhantomOptions, make_phantom
-from flare_trt.engine.volume import Volume
+from flare_trt.engine.base.volume import Volume
+from flare_trt.engine.phantom.synthetic_body import PhantomOptions, make_phantom
 from flare_trt.training.distil.config import DistilConfig
 from flare_trt.training.distil.scans import labels_on, network_image, read_upright_ct, read_upright_labels
 from flare_trt.training.distil.windows import Network, probabilities

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from flare_trt.engine.volume import Volume
+from flare_trt.engine.base.volume import Volume
 from flare_trt.kernels import Intensity
 from flare_trt.training.distil.clean import clean_shares
 from flare_trt.training.distil.config import DistilConfig
@@ -49,7 +49,7 @@ class View:
 
 def make_views(config: DistilConfig, cache: Path, threads: int) -> None:
     """Make the views of the configuration that the cache lacks, the first one of each CT unwarped."""
-    from flare_trt.engine.backends.session import SessionOptions, open_session
+    from flare_trt.engine.networks.session import SessionOptions, open_session
 
     session = open_session("openvino", Path(config.teacher.onnx), SessionOptions(threads=threads))
     teacher = Teacher(session.run, config.teacher.spacing_mm, config.teacher.patch_zyx, config.teacher.intensity)

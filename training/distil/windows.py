@@ -8,7 +8,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from flare_trt.engine.tiles import gaussian, tile_starts
+from flare_trt.engine.passes.tiles import gaussian, tile_starts
 
 Triple = tuple[int, int, int]
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from flare_trt.engine.errors import InputError
+from flare_trt.engine.base.errors import InputError
 
 ENDING = ".nii.gz"
 CHANNEL = "_0000"  # nnU-Net's and FLARE's suffix of an image's first channel

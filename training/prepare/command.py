@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from flare_trt.engine.errors import InputError
+from flare_trt.engine.base.errors import InputError
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flare_trt.engine.anatomy import CORE_ORGANS
-from flare_trt.engine.errors import InputError
-from flare_trt.engine.flare_labels import FLARE_LABELS
-from flare_trt.engine.grid import Grid, Reorientation
-from flare_trt.engine.nifti import read_ct, read_labels
-from flare_trt.engine.volume import Volume
+from flare_trt.engine.base.errors import InputError
+from flare_trt.engine.base.grid import Grid, Reorientation
+from flare_trt.engine.base.organs import CORE_ORGANS
+from flare_trt.engine.base.volume import Volume
+from flare_trt.engine.model.flare_labels import FLARE_LABELS
+from flare_trt.engine.scans.nifti import read_ct, read_labels
 from flare_trt.training.prepare.cases import Case
 from flare_trt.training.prepare.vouching import vouched_classes
 

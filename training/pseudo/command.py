@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flare_trt.engine.errors import InputError
+from flare_trt.engine.base.errors import InputError
 
 if TYPE_CHECKING:
     from flare_trt.training.pseudo.teachers import Teacher
@@ -62,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _teacher(path: Path, arguments: argparse.Namespace) -> Teacher:
-    from flare_trt.engine.options import RunOptions
+    from flare_trt.engine.model.options import RunOptions
     from flare_trt.training.pseudo.doubt import DoubtLimits
     from flare_trt.training.pseudo.teachers import BundleTeacher, NnUNetTeacher
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flare_trt.engine.atomic_file import atomic_file
-from flare_trt.engine.nifti import read_ct
-from flare_trt.engine.volume import Volume
+from flare_trt.engine.base.atomic_file import atomic_file
+from flare_trt.engine.base.volume import Volume
+from flare_trt.engine.scans.nifti import read_ct
 from flare_trt.training.prepare.cases import Case
 from flare_trt.training.prepare.vouching import TUMOUR
 from flare_trt.training.pseudo.teachers import Reading, Teachers

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from flare_trt.engine.nifti import read_ct, read_labels
+from flare_trt.engine.scans.nifti import read_ct, read_labels
 from flare_trt.training.prepare.cases import CHANNEL, ENDING
 from flare_trt.training.pseudo.pictures import draw_case
 

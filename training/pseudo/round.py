@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from flare_trt.engine.nifti import NiftiReader, read_labels, write_labels
-from flare_trt.engine.volume import Volume
+from flare_trt.engine.base.volume import Volume
+from flare_trt.engine.scans.nifti import NiftiReader, read_labels, write_labels
 from flare_trt.training.prepare.cases import CHANNEL, ENDING, Case
 from flare_trt.training.prepare.inspect_case import LABEL_NAMES
 from flare_trt.training.prepare.raw_dataset import VOUCHED_FILE, DatasetNames, LabelledCase, write_datasets, write_json

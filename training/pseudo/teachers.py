@@ -9,16 +9,16 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from flare_trt.engine.backends.session import Session, open_session
-from flare_trt.engine.bundle import open_bundle
-from flare_trt.engine.errors import InputError
-from flare_trt.engine.grid import Reorientation
-from flare_trt.engine.options import RunOptions
-from flare_trt.engine.placement import place
-from flare_trt.engine.roi import grow, whole_scan
+from flare_trt.engine.base.errors import InputError
+from flare_trt.engine.base.grid import Reorientation
+from flare_trt.engine.base.volume import Volume
+from flare_trt.engine.model.bundle import open_bundle
+from flare_trt.engine.model.options import RunOptions
+from flare_trt.engine.model.spec import StageSpec
+from flare_trt.engine.networks.device_choice import place
+from flare_trt.engine.networks.session import Session, open_session
+from flare_trt.engine.roi.roi_box import grow, whole_scan
 from flare_trt.engine.segmenter import Segmenter
-from flare_trt.engine.spec import StageSpec
-from flare_trt.engine.volume import Volume
 from flare_trt.kernels import Box, load
 from flare_trt.training.distil.scans import network_image, resampled
 from flare_trt.training.distil.soft_labels import SoftLabels, soft_labels

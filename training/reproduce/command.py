@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from flare_trt.engine.errors import InputError, OutputError
+from flare_trt.engine.base.errors import InputError, OutputError
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -21,8 +21,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run all steps, write reproduction.json and reproduction.md, and print the tables."""
-    from flare_trt.engine.atomic_file import atomic_file, write_json
-    from flare_trt.engine.cli.console import Console
+    from flare_trt.engine.apps.cli.console import Console
+    from flare_trt.engine.base.atomic_file import atomic_file, write_json
     from flare_trt.training.reproduce.experiment import Effort, run_experiment
     from flare_trt.training.reproduce.figures import as_markdown
     from flare_trt.training.reproduce.miniature import MiniatureSize

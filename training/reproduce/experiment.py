@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from flare_trt.engine.cli.commands import build_parser
-from flare_trt.engine.errors import FlareError
+from flare_trt.engine.apps.cli.commands import build_parser
+from flare_trt.engine.base.errors import FlareError
 from flare_trt.training.fit.runs import FitRun, NnUNetFolders
 from flare_trt.training.prepare.raw_dataset import DatasetNames
 from flare_trt.training.reproduce.figures import Step, as_json, score

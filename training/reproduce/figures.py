@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from flare_trt.benchmarks.dice import dice
-from flare_trt.benchmarks.tables import markdown_table
-from flare_trt.engine.options import RunOptions
-from flare_trt.engine.phantom import TUMOUR
+from flare_trt.benchmarks.report.tables import markdown_table
+from flare_trt.benchmarks.score.dice import dice
+from flare_trt.engine.base.volume import Volume
+from flare_trt.engine.model.options import RunOptions
+from flare_trt.engine.phantom.synthetic_body import TUMOUR
 from flare_trt.engine.segmenter import Segmenter
-from flare_trt.engine.volume import Volume
 from flare_trt.training.prepare.vouching import ORGANS
 
 

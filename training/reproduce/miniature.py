@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from flare_trt.engine.grid import Grid
-from flare_trt.engine.nifti import read_ct, read_labels, write_ct, write_labels
-from flare_trt.engine.phantom import TUMOUR, PhantomOptions, make_phantom
-from flare_trt.engine.volume import Volume
+from flare_trt.engine.base.grid import Grid
+from flare_trt.engine.base.volume import Volume
+from flare_trt.engine.phantom.synthetic_body import TUMOUR, PhantomOptions, make_phantom
+from flare_trt.engine.scans.nifti import read_ct, read_labels, write_ct, write_labels
 from flare_trt.kernels import Span, load
 
 SPACING_MM = (8.0, 7.0, 7.0)

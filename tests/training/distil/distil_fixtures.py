@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from flare_trt.engine.phantom import PhantomOptions, make_phantom
+from flare_trt.engine.phantom.synthetic_body import PhantomOptions, make_phantom
 from flare_trt.kernels import Intensity
 from flare_trt.training.distil.config import DataConfig, DistilConfig, MixConfig, ScheduleConfig, TeacherConfig
 from flare_trt.training.distil.network import NetworkConfig

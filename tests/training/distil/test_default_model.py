@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from flare_trt.engine import strict_json
-from flare_trt.engine.bundle import open_bundle
-from flare_trt.engine.errors import InputError, OutputError
-from flare_trt.engine.nifti import write_ct, write_labels
-from flare_trt.engine.phantom import PhantomOptions, make_phantom
+from flare_trt.engine.base.errors import InputError, OutputError
+from flare_trt.engine.model import strict_json
+from flare_trt.engine.model.bundle import open_bundle
+from flare_trt.engine.phantom.synthetic_body import PhantomOptions, make_phantom
+from flare_trt.engine.scans.nifti import write_ct, write_labels
 from flare_trt.training.distil import bundle_figures
 from flare_trt.training.distil.command import configure, run
 from flare_trt.training.distil.loop import new_state

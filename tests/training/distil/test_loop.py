@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from flare_trt.engine.errors import InputError
+from flare_trt.engine.base.errors import InputError
 from flare_trt.training.distil.config import MixConfig, ScheduleConfig
 from flare_trt.training.distil.loop import learning_rate, new_state, read_log, train, train_step
 from tests.training.distil.distil_fixtures import phantom_view, tiny_config

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from flare_trt.engine.errors import InputError
+from flare_trt.engine.base.errors import InputError
 from flare_trt.training.distil.network import NetworkConfig, SeparableUNet, network_from_onnx
 from tests.shared_data import shared_file
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from flare_trt.engine.grid import Grid
-from flare_trt.engine.volume import Volume
+from flare_trt.engine.base.grid import Grid
+from flare_trt.engine.base.volume import Volume
 from flare_trt.training.distil.intensity import vary_intensity
 from flare_trt.training.distil.scans import labels_on, network_image
 from flare_trt.training.distil.validate import dice_by_label

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from flare_trt.engine.errors import InputError
+from flare_trt.engine.base.errors import InputError
 from flare_trt.export.to_onnx import write_onnx
 from flare_trt.training.distil.loop import new_state
 from flare_trt.training.distil.network import SeparableUNet

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from flare_trt.engine.backends.session import SessionOptions, open_session
-from flare_trt.engine.bundle import open_bundle
-from flare_trt.engine.errors import ExportError, InputError
+from flare_trt.engine.base.errors import ExportError, InputError
+from flare_trt.engine.model.bundle import open_bundle
+from flare_trt.engine.networks.session import SessionOptions, open_session
 from flare_trt.training.distil import student_bundle
 from flare_trt.training.distil.loop import new_state
 from flare_trt.training.distil.network import network_from_onnx

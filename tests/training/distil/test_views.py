@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from flare_trt.engine.phantom import PhantomOptions, make_phantom
+from flare_trt.engine.phantom.synthetic_body import PhantomOptions, make_phantom
 from flare_trt.training.distil.views import Teacher, make_view, open_view, open_views, write_view
 from flare_trt.training.distil.warp import WarpRange
 from tests.training.distil.distil_fixtures import INTENSITY

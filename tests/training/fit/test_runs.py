@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from flare_trt.engine.errors import InputError
-from flare_trt.engine.phantom import PhantomOptions, make_phantom
+from flare_trt.engine.base.errors import InputError
+from flare_trt.engine.phantom.synthetic_body import PhantomOptions, make_phantom
 from flare_trt.training.fit.runs import FitRun, NnUNetFolders, finetune, plan_dataset, train
 from flare_trt.training.prepare.cases import find_cases
 from flare_trt.training.prepare.inspect_case import inspect_case

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flare_trt.engine.errors import InputError
+from flare_trt.engine.base.errors import InputError
 from flare_trt.training.prepare.cases import find_cases
 from flare_trt.training.prepare.coarse_labels import without_tumour
 from flare_trt.training.prepare.splits import split_cases

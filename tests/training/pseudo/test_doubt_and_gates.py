@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from flare_trt.engine.grid import Grid
-from flare_trt.engine.volume import Volume
+from flare_trt.engine.base.grid import Grid
+from flare_trt.engine.base.volume import Volume
 from flare_trt.training.pseudo.doubt import DoubtLimits, disagreement, doubtful, entropy, margin
 from flare_trt.training.pseudo.gates import GateLimits, agreement, judge
 

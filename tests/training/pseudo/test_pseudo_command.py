@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flare_trt.engine.errors import InputError
+from flare_trt.engine.base.errors import InputError
 from flare_trt.training.distil.loop import new_state
 from flare_trt.training.distil.student import Student
 from flare_trt.training.distil.student_bundle import write_student_bundle

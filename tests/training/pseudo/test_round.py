@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flare_trt.engine.nifti import read_ct, read_labels
-from flare_trt.engine.phantom import PhantomOptions, make_phantom
-from flare_trt.engine.volume import Volume
+from flare_trt.engine.base.volume import Volume
+from flare_trt.engine.phantom.synthetic_body import PhantomOptions, make_phantom
+from flare_trt.engine.scans.nifti import read_ct, read_labels
 from flare_trt.training.prepare.cases import find_cases
 from flare_trt.training.prepare.inspect_case import inspect_case
 from flare_trt.training.prepare.raw_dataset import DatasetNames, LabelledCase, write_datasets

@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flare_trt.engine.errors import InputError
-from flare_trt.engine.grid import Grid
-from flare_trt.engine.options import RunOptions
-from flare_trt.engine.phantom import PhantomOptions, make_phantom
+from flare_trt.engine.base.errors import InputError
+from flare_trt.engine.base.grid import Grid
+from flare_trt.engine.base.volume import Volume
+from flare_trt.engine.model.options import RunOptions
+from flare_trt.engine.phantom.synthetic_body import PhantomOptions, make_phantom
 from flare_trt.engine.segmenter import Segmenter
-from flare_trt.engine.volume import Volume
 from flare_trt.training.distil.loop import new_state
 from flare_trt.training.distil.student import Student
 from flare_trt.training.distil.student_bundle import write_student_bundle

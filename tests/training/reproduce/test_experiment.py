@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from flare_trt.engine.errors import FlareError, InputError, OutputError
-from flare_trt.engine.grid import Grid
+from flare_trt.engine.base.errors import FlareError, InputError, OutputError
+from flare_trt.engine.base.grid import Grid
+from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.segmenter import Segmenter
-from flare_trt.engine.volume import Volume
 from flare_trt.training import cli
 from flare_trt.training.reproduce import command, experiment
 from flare_trt.training.reproduce.experiment import Effort, Experiment, run_experiment

@@ -1,0 +1,1 @@
+"""Scans and networks that benchmarks make for themselves."""

@@ -1,0 +1,1 @@
+"""The kernels and networks against what the machine can do."""

@@ -1,0 +1,53 @@
+"""`flare-trt bench measure -- COMMAND`: time, memory and memory-time areas of any command."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from flare_trt.benchmarks.measure.measure import MeasureOptions, measure
+from flare_trt.benchmarks.measure.stages import VARIABLE, stage_seconds
+from flare_trt.benchmarks.report.files import write_json
+from flare_trt.benchmarks.report.tables import MEASURED_COLUMNS, markdown_table, measured_rows
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument("--interval", type=float, default=0.1, help="seconds between samples (default and FLARE's: %(default)s)")
+    parser.add_argument("--gpu", type=int, default=0, help="NVML index of the GPU to watch (default: %(default)s)")
+    parser.add_argument("--out", type=Path, help="write everything, samples included, as JSON")
+    parser.add_argument("--plot", type=Path, help="draw the memory curves (.png or .svg)")
+    parser.add_argument("--case", type=Path, help="the scan that the command works on: names the row and gives its size")
+    parser.add_argument(
+        "words",
+        nargs=argparse.REMAINDER,
+        metavar="-- COMMAND ...",
+        help=f"what to run; it may append its stages, as JSON lines, to the file that {VARIABLE} names",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Measure, report, and return the command's own exit code."""
+    words = arguments.words[1:] if arguments.words[:1] == ["--"] else arguments.words
+    measurement = measure(words, MeasureOptions(arguments.interval, arguments.gpu))
+    case, shape = Path(words[0]).name, None
+    if arguments.case:
+        from flare_trt.engine.scans.nifti import NiftiReader
+
+        case, shape = arguments.case.name, NiftiReader(arguments.case).grid.shape_zyx
+    if arguments.out:
+        write_json(arguments.out, measurement.document())
+    if arguments.plot:
+        from flare_trt.benchmarks.report.plots import draw_memory
+
+        draw_memory(measurement, case, arguments.plot)
+    print(markdown_table(MEASURED_COLUMNS, measured_rows(case, shape, measurement)))
+    for name, seconds in stage_seconds(measurement.stages).items():
+        print(f"  {name}: {seconds:.2f} s")
+    print(f"exit code {measurement.exit_code}, {measurement.cpu_s:.2f} s of CPU, {len(measurement.samples['time_s'])} samples")
+    print(f"other programs took {100 * measurement.others_share:.0f} % of the CPUs meanwhile")
+    for problem in measurement.problems:
+        print(f"not measured: {problem}")
+    if measurement.left_running:
+        print(f"left running: {measurement.left_running} process(es)")
+    return measurement.exit_code

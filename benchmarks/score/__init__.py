@@ -1,0 +1,1 @@
+"""DSC and NSD as FLARE scores them."""

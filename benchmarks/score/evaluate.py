@@ -1,0 +1,146 @@
+"""Scores of label maps against references, a case at a time and over all cases."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flare_trt.benchmarks.score.labels import Structure
+from flare_trt.benchmarks.score.protocol import Protocol, Score
+from flare_trt.benchmarks.score.surface import Vector
+from flare_trt.engine.base.errors import InputError
+from flare_trt.engine.base.volume import Volume
+from flare_trt.engine.scans.nifti import read_labels
+
+SUFFIXES = (".nii.gz", ".nii")
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A prediction and the reference of one case."""
+
+    case: str
+    prediction: Path
+    reference: Path
+
+
+@dataclass(frozen=True)
+class CaseScores:
+    """The scores of one case, one for each structure, in the structures' order."""
+
+    case: str
+    scores: tuple[Score, ...]
+
+
+@dataclass(frozen=True)
+class Mean:
+    """Mean and standard deviation over the `count` cases that have a score (a NaN is left out)."""
+
+    dsc: float
+    dsc_std: float
+    nsd: float
+    nsd_std: float
+    count: int
+
+
+def pair_files(predictions: Path, references: Path) -> tuple[list[Pair], list[str]]:
+    """The pairs of two files or two folders (by file name), and the names of predictions that have no reference."""
+    for path in (predictions, references):
+        if not path.exists():
+            raise InputError(f"{path}: no such file or folder")
+    if predictions.is_dir() != references.is_dir():
+        raise InputError(f"got a file and a folder ({predictions}, {references}), expected two files or two folders")
+    if references.is_file():
+        return [Pair(_case_name(references), predictions, references)], []
+    predicted, wanted = _label_files(predictions), _label_files(references)
+    if not wanted:
+        raise InputError(f"{references}: no {' or '.join(SUFFIXES)} file in it, expected the references")
+    if missing := sorted(wanted.keys() - predicted.keys()):
+        raise InputError(f"{predictions}: no prediction for {len(missing)} of {len(wanted)} cases: {', '.join(missing[:5])}")
+    pairs = [Pair(case, predicted[case], wanted[case]) for case in sorted(wanted)]
+    return pairs, sorted(predicted.keys() - wanted.keys())
+
+
+def evaluate_pair(pair: Pair, structures: Sequence[Structure], protocol: Protocol) -> CaseScores:
+    """Read and score one case. Raises InputError where the two files do not fit each other or hold other labels."""
+    prediction, reference = read_labels(pair.prediction), read_labels(pair.reference)
+    if not prediction.grid.same_place(reference.grid):
+        raise InputError(
+            f"{pair.prediction}: lies on another grid than {pair.reference} (shape {prediction.grid.shape_zyx} against "
+            f"{reference.grid.shape_zyx}, or another affine); resample the prediction to the reference first"
+        )
+    for volume, path in ((prediction, pair.prediction), (reference, pair.reference)):
+        _require_known(volume, path, structures)
+    scores = score_labels(prediction.array, reference.array, reference.grid.spacing_mm, structures, protocol)
+    return CaseScores(pair.case, scores)
+
+
+def score_labels(
+    prediction: NDArray[np.uint8],
+    reference: NDArray[np.uint8],
+    spacing_mm: Vector,
+    structures: Sequence[Structure],
+    protocol: Protocol,
+) -> tuple[Score, ...]:
+    """Scores of two (z, y, x) label maps of one shape, one for each structure."""
+    from scipy import ndimage
+
+    most = max(structure.value for structure in structures)
+    boxes = [ndimage.find_objects(labels, most) for labels in (prediction, reference)]
+    scores = []
+    for structure in structures:
+        box = _joint_box(*(found[structure.value - 1] for found in boxes))
+        masks = reference[box] == structure.value, prediction[box] == structure.value
+        scores.append(protocol.score(*masks, structure, spacing_mm))
+    return tuple(scores)
+
+
+def mean_scores(cases: Sequence[CaseScores], index: int, protocol: Protocol) -> Mean:
+    """The mean of structure number `index` over the cases."""
+    dsc, dsc_std, count = _mean_and_std([case.scores[index].dsc for case in cases], protocol)
+    nsd, nsd_std, _ = _mean_and_std([case.scores[index].nsd for case in cases], protocol)
+    return Mean(dsc, dsc_std, nsd, nsd_std, count)
+
+
+def organ_mean(means: Sequence[Mean], structures: Sequence[Structure], protocol: Protocol) -> Mean:
+    """The mean of the organs' means, lesions left out, as FLARE ranks it; the deviations are between organs."""
+    organs = [mean for mean, structure in zip(means, structures, strict=True) if not structure.lesion]
+    dsc, dsc_std, count = _mean_and_std([mean.dsc for mean in organs], protocol)
+    nsd, nsd_std, _ = _mean_and_std([mean.nsd for mean in organs], protocol)
+    return Mean(dsc, dsc_std, nsd, nsd_std, count)
+
+
+def _mean_and_std(values: Sequence[float], protocol: Protocol) -> tuple[float, float, int]:
+    known = np.array([value for value in values if not np.isnan(value)])
+    if not known.size:
+        return float("nan"), float("nan"), 0
+    mean, std = float(known.mean()), float(known.std())
+    if protocol.decimals is not None:
+        mean, std = float(np.round(mean, protocol.decimals)), float(np.round(std, protocol.decimals))
+    return mean, std, int(known.size)
+
+
+def _joint_box(first: tuple[slice, ...] | None, second: tuple[slice, ...] | None) -> tuple[slice, ...]:
+    """The smallest box around both; an empty one where neither is there."""
+    if first is None or second is None:
+        return first or second or (slice(0, 0),) * 3
+    return tuple(slice(min(a.start, b.start), max(a.stop, b.stop)) for a, b in zip(first, second, strict=True))
+
+
+def _require_known(volume: Volume, path: Path, structures: Sequence[Structure]) -> None:
+    present = np.flatnonzero(np.bincount(volume.array.ravel(), minlength=256))
+    known = {0, *(structure.value for structure in structures)}
+    if unknown := sorted(set(present.tolist()) - known):
+        raise InputError(f"{path}: holds the labels {unknown}, expected labels out of {sorted(known)}; see --labels")
+
+
+def _label_files(folder: Path) -> dict[str, Path]:
+    return {_case_name(path): path for path in sorted(folder.iterdir()) if path.name.endswith(SUFFIXES)}
+
+
+def _case_name(path: Path) -> str:
+    return path.name.removesuffix(".gz").removesuffix(".nii")

@@ -1,0 +1,1 @@
+"""What people start: command line, HTTP service, cluster, viewer, C++ header."""

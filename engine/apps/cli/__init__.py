@@ -1,0 +1,45 @@
+"""The `flare-trt` command: finds the command's module, parses, runs, and turns our errors into one line and an exit code."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from flare_trt.engine.apps.cli.commands import COMMANDS, build_parser
+from flare_trt.engine.base.errors import FlareError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point of the console script. Returns the exit code: 0 done, 1 failed, 2 wrong usage, 3 no such device."""
+    arguments_in = list(sys.argv[1:] if argv is None else argv)
+    chosen = next((word for word in arguments_in if word in COMMANDS), None)
+    arguments = build_parser(chosen).parse_args(arguments_in)
+    try:
+        with _ended_by_sigterm():
+            return int(arguments.run(arguments))
+    except FlareError as error:
+        print(f"flare-trt: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("flare-trt: interrupted", file=sys.stderr)
+        return 130
+
+
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """SIGTERM unwinds as Ctrl-C does, so that files being written are finished or removed; exit code 143."""
+    if threading.current_thread() is not threading.main_thread():  # only the main thread may set handlers
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, _end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _end(number: int, frame: object) -> None:
+    raise SystemExit(128 + number)

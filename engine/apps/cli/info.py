@@ -1,0 +1,85 @@
+"""`flare-trt info`: what this machine offers, and what a bundle holds."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from flare_trt.engine.apps.cli.console import table
+from flare_trt.engine.model.bundle import open_bundle
+from flare_trt.engine.model.spec import ModelSpec, StageSpec
+from flare_trt.engine.networks.inventory import Inventory, Part, take_inventory
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument("bundle", nargs="?", type=Path, metavar="BUNDLE", help="also show what this model bundle holds")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the inventory, and the bundle where one is named. Raises BundleError."""
+    inventory = take_inventory()
+    spec = _spec_of(arguments.bundle) if arguments.bundle else None
+    if arguments.json:
+        document = {**inventory.as_json(), "bundle": asdict(spec) if spec else None}
+        print(json.dumps(document, indent=2))
+        return 0
+    print(_inventory_text(inventory))
+    if spec:
+        print(f"\n{_spec_text(spec)}")
+    return 0
+
+
+def _spec_of(path: Path) -> ModelSpec:
+    with open_bundle(path) as bundle:
+        return bundle.spec
+
+
+def _inventory_text(inventory: Inventory) -> str:
+    lines = [f"flare-trt {inventory.version}, Python {inventory.python}, {inventory.platform}"]
+    for title, parts in (("devices", inventory.devices), ("kernels", inventory.kernels), ("backends", inventory.backends)):
+        lines += ["", title, *_part_lines(parts)]
+    versions = ", ".join(f"{name} {number}" for name, number in inventory.libraries.items())
+    return "\n".join([*lines, "", versions])
+
+
+def _part_lines(parts: Sequence[Part]) -> list[str]:
+    width = max(12, *(len(part.name) for part in parts))
+    return [f"  {part.name:<{width}} {'no: ' + part.problem if part.problem else part.detail or 'yes'}" for part in parts]
+
+
+def _spec_text(spec: ModelSpec) -> str:
+    source = spec.provenance
+    lines = [
+        f"bundle {spec.name}",
+        f"  source   {source.source}",
+        f"  licence  {source.licence} (of the weights)",
+        f"  export   {source.exported_by or '-'}",
+        *(f"  check    {check.name}: {check.measured:g} (limit {check.limit:g})" for check in source.checks),
+        f"  labels   {', '.join(f'{label.value} {label.name}' for label in spec.labels)}",
+        "",
+        table([["", *_STAGE_ROWS], *([name, *_stage_cells(stage)] for name, stage in _stages(spec))]),
+    ]
+    return "\n".join(lines)
+
+
+_STAGE_ROWS = ("spacing mm (z, y, x)", "patch (z, y, x)", "HU", "orientation", "networks")
+
+
+def _stages(spec: ModelSpec) -> list[tuple[str, StageSpec]]:
+    named = (("coarse", spec.coarse), ("fine", spec.fine))
+    return [(name, stage) for name, stage in named if stage is not None]
+
+
+def _stage_cells(stage: StageSpec) -> list[str]:
+    return [
+        " x ".join(f"{mm:g}" for mm in stage.spacing_mm),
+        " x ".join(map(str, stage.patch_zyx)),
+        f"{stage.intensity.low_hu:g} to {stage.intensity.high_hu:g}",
+        stage.orientation,
+        ", ".join(network.file for network in stage.networks),
+    ]

@@ -1,0 +1,77 @@
+"""`flare-trt serve`: segmentation over HTTP."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from pathlib import Path
+
+from flare_trt.engine.apps.cli.console import Console
+from flare_trt.engine.apps.cli.segment import open_segmenter
+from flare_trt.engine.apps.cli.values import add_run_options, memory_mb, run_options
+from flare_trt.engine.apps.serve.access import Door, read_token
+from flare_trt.engine.apps.serve.limits import Limits
+from flare_trt.engine.apps.serve.server import serve
+from flare_trt.engine.apps.serve.steps import upload_steps
+from flare_trt.engine.base.errors import ServiceError
+from flare_trt.engine.passes.pass_memory import MB
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    limits = Limits()
+    parser.add_argument(
+        "--model", type=Path, metavar="BUNDLE", help="a model bundle: a folder or a .zip; default: what comes with the package"
+    )
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="address to listen on (%(default)s); any but this machine's needs a token"
+    )
+    parser.add_argument("--port", type=_port, default=8000, help="port, 0 for any free one (%(default)s)")
+    parser.add_argument("--token-file", type=Path, metavar="FILE", help="a file with the word that clients have to know")
+    parser.add_argument(
+        "--queue", type=_positive, default=limits.waiting_jobs, metavar="N", help="jobs that may wait (%(default)s)"
+    )
+    parser.add_argument("--max-upload", type=memory_mb, default=2000, metavar="SIZE", help="largest upload (2GB)")
+    parser.add_argument(
+        "--timeout",
+        type=_positive,
+        default=int(limits.timeout_s),
+        metavar="S",
+        help="seconds for an upload, and for a job (%(default)s)",
+    )
+    add_run_options(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Serve until a signal. Returns 0."""
+    token = None if arguments.token_file is None else read_token(arguments.token_file)
+    door = Door(arguments.host, arguments.port, token)
+    _require_extra()
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
+    logging.getLogger("flare_trt").setLevel(logging.INFO)
+    limits = Limits(arguments.queue, arguments.max_upload * MB, arguments.timeout)
+    options = run_options(arguments)
+    console = Console()
+    with open_segmenter(arguments.model, options, console) as segmenter:
+        serve(upload_steps(segmenter, options.max_memory_mb), door, limits, lambda address: console.line(f"listening on {address}"))
+    return 0
+
+
+def _require_extra() -> None:
+    from importlib.util import find_spec
+
+    missing = [name for name in ("fastapi", "uvicorn", "prometheus_client") if find_spec(name) is None]
+    if missing:
+        raise ServiceError(f"serve: not installed: {', '.join(missing)}; pip install 'flare-trt[serve]'")
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected a whole number from 1")
+    return int(text)
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected a port from 0 to 65535")
+    return int(text)

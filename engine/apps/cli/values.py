@@ -1,0 +1,75 @@
+"""Values of the command line: argparse types, each with a word on what was expected, and the run's options made of them."""
+
+from __future__ import annotations
+
+import argparse
+import re
+
+from flare_trt.engine.model.options import RunOptions
+
+_MB = {"MB": 1.0, "GB": 1000.0, "MIB": 1.048576, "GIB": 1073.741824}
+
+
+def memory_mb(text: str) -> int:
+    """A size with its unit as whole MB.
+
+    >>> memory_mb("1500MB"), memory_mb("2.5 GB")
+    (1500, 2500)
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(MB|GB|MIB|GIB)", text.strip().upper())
+    if match is None or float(match[1]) <= 0:
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected a size such as 1500MB or 4GB")
+    return max(1, round(float(match[1]) * _MB[match[2]]))
+
+
+def device(text: str) -> str:
+    """auto, cpu or cuda:N."""
+    if not re.fullmatch(r"auto|cpu|cuda:\d+", text):
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected auto, cpu or cuda:N")
+    return text
+
+
+def threads(text: str) -> int:
+    """A number of threads; 0 is all cores."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected a number of threads (0: all cores)")
+    return int(text)
+
+
+def triple(text: str) -> tuple[float, float, float]:
+    """Three positive numbers.
+
+    >>> triple("100,512,512")
+    (100.0, 512.0, 512.0)
+    """
+    try:
+        z, y, x = (float(part) for part in text.split(","))
+    except ValueError:
+        z = y = x = 0.0
+    if not 0 < min(z, y, x) <= max(z, y, x) < float("inf"):
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected three positive numbers such as 2.5,0.8,0.8")
+    return z, y, x
+
+
+def add_run_options(parser: argparse.ArgumentParser) -> None:
+    """Add one argument a field of RunOptions."""
+    parser.add_argument("--mode", choices=("exact", "fast"), default="exact", help="exact: what nnU-Net gives; fast: may differ")
+    parser.add_argument("--device", type=device, default="auto", metavar="auto|cpu|cuda:N", help="default: auto")
+    parser.add_argument("--backend", help="openvino, onnxruntime, tensorrt or onnxruntime-tensorrt; default: the device's own")
+    parser.add_argument(
+        "--max-memory", type=memory_mb, metavar="SIZE", help="memory above the idle process, e.g. 1500MB; scans then run one by one"
+    )
+    parser.add_argument("--threads", type=threads, default=0, metavar="N", help="CPU threads; default: all cores")
+    parser.add_argument("--mirror", action="store_true", help="average over mirrored inputs (up to 8 times the work)")
+
+
+def run_options(arguments: argparse.Namespace) -> RunOptions:
+    """The options that `add_run_options` parsed."""
+    return RunOptions(
+        mode=arguments.mode,
+        device=arguments.device,
+        backend=arguments.backend,
+        max_memory_mb=arguments.max_memory,
+        mirror=arguments.mirror,
+        threads=arguments.threads,
+    )

@@ -1,0 +1,49 @@
+"""`flare-trt view`: a scan and its labels in the browser, served to this machine alone until Ctrl-C."""
+
+from __future__ import annotations
+
+import argparse
+import webbrowser
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from flare_trt.engine.apps.cli.console import Console
+from flare_trt.engine.apps.viewer.niivue import require_niivue
+from flare_trt.engine.apps.viewer.scene import read_scene
+from flare_trt.engine.apps.viewer.server import ViewerServer, page_resources
+from flare_trt.engine.model.bundle import open_bundle
+from flare_trt.engine.model.flare_labels import FLARE_LABELS
+from flare_trt.engine.model.spec import LabelSpec
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument("ct", type=Path, metavar="CT", help="a .nii or .nii.gz file")
+    parser.add_argument("labels", type=Path, metavar="SEG", help="its label map, on the same grid")
+    parser.add_argument(
+        "--labels", dest="bundle", type=Path, metavar="BUNDLE", help="take names and colours from a model bundle; default: FLARE's"
+    )
+    parser.add_argument("--no-browser", action="store_true", help="print the address and open nothing")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Serve until interrupted. Raises InputError for a bad file, or where niivue is missing."""
+    console = Console()
+    require_niivue()
+    scene = read_scene(arguments.ct, arguments.labels, _known(arguments.bundle))
+    resources = page_resources(scene, arguments.ct, arguments.labels)
+    with ViewerServer(resources, lambda words: console.complain(f"flare-trt: {words}")) as server:
+        console.line(f"{server.url}\nOnly this machine can open it. Ctrl-C ends it. Research software, not a medical device.")
+        if not arguments.no_browser:
+            webbrowser.open(server.url)
+        with suppress(KeyboardInterrupt):
+            server.serve_forever()
+    return 0
+
+
+def _known(bundle: Path | None) -> Sequence[LabelSpec]:
+    if bundle is None:
+        return FLARE_LABELS
+    with open_bundle(bundle) as opened:
+        return opened.spec.labels

@@ -1,0 +1,65 @@
+"""The FastAPI app of a service: its routes, its door, its answers to what cannot be read."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+from fastapi import Depends, FastAPI, HTTPException, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import ClientDisconnect, HTTPConnection
+from starlette.routing import Match, Route
+
+from flare_trt.engine.apps.serve.access import Door, is_token
+from flare_trt.engine.apps.serve.routes import add_routes
+from flare_trt.engine.apps.serve.service import Service
+
+
+class TokenBearer(HTTPBearer):
+    """Lets a request through where it bears the token."""
+
+    def __init__(self, token: str) -> None:
+        super().__init__(auto_error=False)
+        self._token = token
+
+    async def __call__(self, request: HTTPConnection) -> HTTPAuthorizationCredentials:
+        given = await super().__call__(request)
+        if given is None or not is_token(given.credentials, self._token):
+            raise HTTPException(401, "expected Authorization: Bearer TOKEN", {"www-authenticate": "Bearer"})
+        return given
+
+
+def build_app(service: Service, door: Door) -> FastAPI:
+    """The app for a service. Without a token it answers to this machine's own names alone, whatever a web page tries."""
+    app = FastAPI(
+        title="flare-trt",
+        version=version("flare-trt"),
+        description="Organs and tumours in abdominal CT. Research software, not a medical device.",
+        docs_url=None,  # these two load scripts from other hosts
+        redoc_url=None,
+    )
+    add_routes(app, service, [] if door.token is None else [Depends(TokenBearer(door.token))])
+    if door.token is None:
+        app.add_middleware(TrustedHostMiddleware, allowed_hosts=["localhost", "127.0.0.1", "::1", "[::1]", door.host])
+    app.add_exception_handler(RequestValidationError, _unreadable)
+    app.add_exception_handler(ClientDisconnect, _gone)
+    app.add_exception_handler(405, _wrong_method)
+    return app
+
+
+async def _unreadable(request: Request, error: Exception) -> Response:
+    found = error.errors()[0] if isinstance(error, RequestValidationError) else {"loc": ("request",), "msg": "cannot be read"}
+    return JSONResponse({"detail": f"{found['loc'][-1]}: {found['msg']}"}, 422)
+
+
+async def _wrong_method(request: Request, error: Exception) -> Response:
+    """Names every method of the address; Starlette names those of the first route with this address alone."""
+    routes = [route for route in request.app.routes if isinstance(route, Route) and route.matches(request.scope)[0] != Match.NONE]
+    allowed = sorted({method for route in routes for method in route.methods or ()})
+    return JSONResponse({"detail": f"got {request.method}, expected {' or '.join(allowed)}"}, 405, {"allow": ", ".join(allowed)})
+
+
+async def _gone(request: Request, error: Exception) -> Response:
+    return Response(status_code=499)  # nobody reads it

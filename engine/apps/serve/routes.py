@@ -1,0 +1,213 @@
+"""What is asked over HTTP, and what is answered."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import FastAPI, HTTPException, Request, Response
+from fastapi.responses import JSONResponse
+from starlette.requests import ClientDisconnect
+
+from flare_trt.engine.apps.serve.served_job import ServedJob, State
+from flare_trt.engine.apps.serve.service import Closing, QueueFull, Service
+from flare_trt.engine.apps.serve.uploads import UploadTooLarge, receive
+from flare_trt.engine.base.errors import BudgetError, InputError
+
+JOBS = "/v1/segmentations"
+UPLOAD_TYPE = "application/octet-stream"
+LABELS_TYPE = "application/gzip"
+METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+#: How often a waiting request looks whether its job has ended or its client has gone.
+_POLL_S = 0.05
+#: How long the rest of a refused upload is read, so that the client gets to read the answer.
+_LINGER_S = 5.0
+_HANG_UP = {"connection": "close"}
+
+
+#: HTTP status -> what OpenAPI is told about that answer.
+Answers = dict[int | str, dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Body of every answer that is not a success; of /health and /ready too."""
+
+    detail: str
+
+
+@dataclass(frozen=True)
+class JobStatus:
+    """Where a job is. `stage`, `tiles_done` and `tiles` tell the running pass; `jobs_before` counts those in front of it."""
+
+    id: str
+    state: State
+    jobs_before: int
+    stage: str | None
+    tiles_done: int
+    tiles: int
+    problem: str | None
+
+
+class Routes:
+    """One method a route; what it answers stands in `add_routes`."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    async def create(self, request: Request, response: Response, wait: bool = False) -> Any:
+        """Take a scan, a NIfTI-1 file as the request's body. With wait=true the answer is its labels as a .nii.gz file."""
+        limits = self._service.limits
+        if request.headers.get("content-type", "").partition(";")[0] != UPLOAD_TYPE:
+            raise HTTPException(415, f"expected the scan as the body, with Content-Type: {UPLOAD_TYPE}")
+        try:
+            with self._service.admitted() as job:
+                if int(request.headers.get("content-length", 0)) > limits.upload_bytes:
+                    raise UploadTooLarge
+                async with asyncio.timeout(limits.timeout_s):
+                    await receive(request.stream(), job.upload, limits.upload_bytes)
+        except QueueFull as full:
+            raise await _refused(request, 429, "the queue is full; try again", full.retry_after_s) from full
+        except Closing as closing:
+            raise await _refused(request, 503, "the server is going down; try another") from closing
+        except UploadTooLarge as large:
+            raise await _refused(request, 413, f"expected at most {limits.upload_bytes} bytes; crop the scan") from large
+        except TimeoutError as late:
+            raise HTTPException(408, f"the upload took more than {limits.timeout_s:g} s", _HANG_UP) from late
+        response.headers["location"] = f"{JOBS}/{job.id}"
+        return await self._labels_when_done(request, job) if wait else self._status(job)
+
+    def status(self, job_id: str) -> JobStatus:
+        """Where a job is."""
+        return self._status(self._job(job_id))
+
+    def labels(self, job_id: str) -> Response:
+        """The labels of a job that is done, a .nii.gz file on the scan's own grid."""
+        return _labels(self._done(job_id))
+
+    def report(self, job_id: str) -> Response:
+        """The report of a job that is done: organs, stages, region of interest, warnings."""
+        return Response(_content(self._done(job_id).report.read_bytes), media_type="application/json")
+
+    def delete(self, job_id: str) -> Response:
+        """Stop a job and delete all that is kept of it."""
+        self._service.cancel(self._job(job_id))
+        return Response(status_code=204)
+
+    def health(self) -> Response:
+        """200 while the server can segment at all, 503 where it has to be started again."""
+        return _yes_or_no(self._service.is_alive, "ok", "the segmenting thread has ended; start the server again")
+
+    def ready(self) -> Response:
+        """200 where an upload would be taken now."""
+        return _yes_or_no(self._service.is_ready, "ready", "busy or going down")
+
+    def metrics(self) -> Response:
+        """Counters in Prometheus' text format."""
+        return Response(self._service.metrics.text(), media_type=METRICS_TYPE)
+
+    def _job(self, job_id: str) -> ServedJob:
+        job = self._service.find(job_id)
+        if job is None:
+            raise HTTPException(404, "there is no such job, or its results are no longer kept")
+        return job
+
+    def _done(self, job_id: str) -> ServedJob:
+        job = self._job(job_id)
+        if job.state != "done":
+            raise HTTPException(409, f"the job is {job.state}, expected done" + (f": {job.problem}" if job.problem else ""))
+        return job
+
+    def _status(self, job: ServedJob) -> JobStatus:
+        stage, done, total = job.progress or (None, 0, 0)
+        return JobStatus(job.id, job.state, self._service.jobs_before(job), stage, done, total, job.problem)
+
+    async def _labels_when_done(self, request: Request, job: ServedJob) -> Response:
+        """The labels, or the problem as an HTTP error; the job of a client that goes away is cancelled."""
+        while not job.ended.is_set():
+            if await request.is_disconnected():
+                self._service.cancel(job)
+                raise ClientDisconnect
+            await asyncio.sleep(_POLL_S)
+        if job.state == "done":
+            response = await asyncio.to_thread(_labels, job)
+            response.headers["location"] = f"{JOBS}/{job.id}"
+            return response
+        if isinstance(job.error, (InputError, BudgetError)):
+            raise HTTPException(422, job.problem)
+        code = {"stopped": 503, "timed_out": 504, "cancelled": 409}.get(job.state, 500)
+        raise HTTPException(code, f"the job is {job.state}" + (f": {job.problem}" if job.problem else ""))
+
+
+def add_routes(app: FastAPI, service: Service, guarded: list[Any]) -> None:
+    """Add every route to the app; `guarded` are the dependencies of those that only the token opens."""
+    routes = Routes(service)
+    nifti = {"schema": {"type": "string", "format": "binary"}}
+    denied = _problems(401) if guarded else {}
+    app.add_api_route(
+        JOBS,
+        routes.create,
+        methods=["POST"],
+        status_code=202,
+        response_model=JobStatus,
+        dependencies=guarded,
+        openapi_extra={"requestBody": {"required": True, "content": {UPLOAD_TYPE: nifti}}},
+        responses=denied | _body(LABELS_TYPE, nifti) | _problems(408, 409, 413, 415, 422, 429, 500, 503, 504),
+    )
+    one = JOBS + "/{job_id}"
+    app.add_api_route(one, routes.status, dependencies=guarded, responses=denied | _problems(404))
+    plain: dict[str, Any] = {"response_class": Response, "dependencies": guarded}
+    app.add_api_route(one, routes.delete, methods=["DELETE"], status_code=204, responses=denied | _problems(404), **plain)
+    kept = denied | _problems(404, 409)
+    app.add_api_route(f"{one}/labels", routes.labels, responses=kept | _body(LABELS_TYPE, nifti), **plain)
+    app.add_api_route(
+        f"{one}/report", routes.report, responses=kept | _body("application/json", {"schema": {"type": "object"}}), **plain
+    )
+    app.add_api_route("/metrics", routes.metrics, responses=denied | _body(METRICS_TYPE, {"schema": {"type": "string"}}), **plain)
+    app.add_api_route("/health", routes.health, responses=_problems(200, 503), response_class=JSONResponse)
+    app.add_api_route("/ready", routes.ready, responses=_problems(200, 503), response_class=JSONResponse)
+
+
+def _problems(*codes: int) -> Answers:
+    return {code: {"model": Problem} for code in codes}
+
+
+def _body(media_type: str, content: dict[str, Any]) -> Answers:
+    return {200: {"description": "What was asked for", "content": {media_type: content}}}
+
+
+async def _refused(request: Request, code: int, detail: str, retry_after_s: int | None = None) -> HTTPException:
+    """The answer to an upload that is not taken, after reading on a while: a client that is still sending would not see it.
+
+    A client that asks first (Expect: 100-continue, RFC 9110, section 10.1.1) is answered at once and sends nothing.
+    """
+    if request.headers.get("expect", "").lower() != "100-continue":
+        await _read_on(request)
+    headers = _HANG_UP | ({"retry-after": str(retry_after_s)} if retry_after_s else {})
+    return HTTPException(code, detail, headers)
+
+
+async def _read_on(request: Request) -> None:
+    try:
+        async with asyncio.timeout(_LINGER_S):
+            async for _ in request.stream():
+                pass
+    except (TimeoutError, ClientDisconnect, RuntimeError):  # RuntimeError: the body has been read
+        pass
+
+
+def _labels(job: ServedJob) -> Response:
+    return Response(_content(job.labels.read_bytes), media_type=LABELS_TYPE)
+
+
+def _content(read: Callable[[], bytes]) -> bytes:
+    try:
+        return read()
+    except FileNotFoundError as error:  # thrown out between two lines of ours
+        raise HTTPException(404, "the results are no longer kept") from error
+
+
+def _yes_or_no(holds: bool, yes: str, no: str) -> Response:
+    return JSONResponse({"detail": yes if holds else no}, 200 if holds else 503)

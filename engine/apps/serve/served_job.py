@@ -1,0 +1,77 @@
+"""One upload on its way to labels."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, field
+from math import inf
+from pathlib import Path
+from typing import Literal
+
+from flare_trt.engine.batch.overlap import ScanError
+
+#: How a job can end. `stopped`: the server went down first.
+Outcome = Literal["done", "failed", "cancelled", "timed_out", "stopped"]
+State = Literal["queued", "running"] | Outcome
+
+
+class JobStopped(Exception):  # noqa: N818  # not an error: the job is no longer wanted
+    """Raised between two tiles of a job that is no longer wanted."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__(outcome)
+        self.outcome = outcome
+
+
+@dataclass(eq=False)
+class ServedJob:
+    """State of a job. The service alone changes it; `progress` is (stage, tiles done, tiles in all).
+
+    Its files lie in `folder`, which is named by the random `id`: nothing of the upload's name is kept.
+    """
+
+    id: str
+    folder: Path
+    state: State = "queued"
+    progress: tuple[str, int, int] | None = None
+    error: ScanError | None = None
+    kept_bytes: int = 0
+    stop: Outcome | None = None
+    deadline_s: float = inf
+    ended: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def upload(self) -> Path:
+        """What the client sent, until it has been read."""
+        return self.folder / "upload"
+
+    @property
+    def labels(self) -> Path:
+        """The label map of a job that is done."""
+        return self.folder / "labels.nii.gz"
+
+    @property
+    def report(self) -> Path:
+        """The report of a job that is done."""
+        return self.folder / "report.json"
+
+    @property
+    def problem(self) -> str | None:
+        """What went wrong, without a path of this machine."""
+        if self.error is None:
+            return None
+        text = str(self.error) or type(self.error).__name__
+        return text.replace(str(self.upload), "the upload").replace(f"{self.folder}/", "")
+
+    def on_tile(self, stage: str, done: int, total: int) -> None:
+        """Note the progress. Raises JobStopped where the job was cancelled or its time is up."""
+        self.progress = (stage, done, total)
+        self.require_wanted()
+
+    def require_wanted(self) -> None:
+        """Raise JobStopped where the job was cancelled or its time is up."""
+        if self.stop is not None:
+            raise JobStopped(self.stop)
+        if time.monotonic() > self.deadline_s:
+            raise JobStopped("timed_out")

@@ -1,0 +1,42 @@
+"""From the bytes that a client sends to a scan."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from functools import partial
+from pathlib import Path
+
+from flare_trt.engine.base.volume import Volume
+from flare_trt.engine.batch.scan_steps import Scan, read_scan
+from flare_trt.engine.scans.scan_files import open_scan
+from flare_trt.engine.scans.scan_reader import SlabReader
+
+_ZIP = b"PK\x03\x04"
+
+
+class UploadTooLarge(Exception):  # noqa: N818  # a limit, not a fault
+    """More bytes came than are taken."""
+
+
+async def receive(chunks: AsyncIterator[bytes], target: Path, most_bytes: int) -> None:
+    """Write a body to a new file as it comes; none of it is held. Raises UploadTooLarge at the first byte too many."""
+    from anyio import to_thread
+
+    size = 0
+    with target.open("xb") as file:
+        async for chunk in chunks:
+            size += len(chunk)
+            if size > most_bytes:
+                raise UploadTooLarge
+            await to_thread.run_sync(file.write, chunk)
+
+
+def take_scan(path: Path, read: Callable[[SlabReader], Volume]) -> Scan:
+    """The scan in an uploaded file, which is gone afterwards: a DICOM zip by its first bytes, else NIfTI. Raises InputError."""
+    with path.open("rb") as file:
+        zipped = file.read(len(_ZIP)) == _ZIP
+    named = path.rename(path.with_suffix(".zip")) if zipped else path
+    try:
+        return read_scan(partial(open_scan, named), read)
+    finally:
+        named.unlink()

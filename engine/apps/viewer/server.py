@@ -1,0 +1,145 @@
+"""A server for one page and the files that it needs, on loopback, behind a random token in the address.
+
+What can be asked for is a table of names made beforehand: no part of an address ever becomes a path. The Host header is
+held to the server's own, so that no foreign page can reach it through a name that it points at this machine.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from flare_trt.engine.apps.serve.access import is_token
+from flare_trt.engine.apps.viewer.niivue import STATIC, require_niivue
+from flare_trt.engine.apps.viewer.scene import Scene
+
+_LOOPBACK = "127.0.0.1"
+#: A connection that says nothing for so long is closed.
+_TIMEOUT_S = 30
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self' data:; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+@dataclass(frozen=True)
+class ScanFile:
+    """A file as it was when it was checked: where it lies, its size and its time of change."""
+
+    path: Path
+    size: int
+    changed_ns: int
+
+    @staticmethod
+    def of(path: Path) -> ScanFile:
+        """The file as it is now."""
+        found = path.stat()
+        return ScanFile(path, found.st_size, found.st_mtime_ns)
+
+
+@dataclass(frozen=True)
+class Resource:
+    """What one name of the table gives: its content type, and bytes or a file."""
+
+    kind: str
+    content: bytes | ScanFile
+
+
+def page_resources(scene: Scene, ct: Path, labels: Path) -> dict[str, Resource]:
+    """The table of names. Raises InputError where niivue is missing."""
+    script = "text/javascript; charset=utf-8"
+    return {
+        "": Resource("text/html; charset=utf-8", (STATIC / "viewer.html").read_bytes()),
+        "viewer.css": Resource("text/css; charset=utf-8", (STATIC / "viewer.css").read_bytes()),
+        "viewer.js": Resource(script, (STATIC / "viewer.js").read_bytes()),
+        "niivue.js": Resource(script, require_niivue()),
+        "scene.json": Resource("application/json", json.dumps(asdict(scene)).encode()),
+        "ct": Resource("application/octet-stream", ScanFile.of(ct)),
+        "labels": Resource("application/octet-stream", ScanFile.of(labels)),
+    }
+
+
+class ViewerServer(ThreadingHTTPServer):
+    """Serves a table of resources under its `url`. `tell` is called, from any thread, with what went wrong."""
+
+    daemon_threads = True
+
+    def __init__(self, resources: Mapping[str, Resource], tell: Callable[[str], None]) -> None:
+        super().__init__((_LOOPBACK, 0), _Handler)
+        self.resources, self.tell = resources, tell
+        self.token = secrets.token_urlsafe(24)
+        self.hosts = {f"{name}:{self.server_port}" for name in (_LOOPBACK, "localhost")}
+
+    @property
+    def url(self) -> str:
+        """The page's address."""
+        return f"http://{_LOOPBACK}:{self.server_port}/{self.token}/"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: ViewerServer
+    timeout = _TIMEOUT_S
+    server_version, sys_version = "flare-trt", ""
+
+    def do_GET(self) -> None:
+        """Answer one request."""
+        if self.headers.get("Host") not in self.server.hosts:
+            self._say(HTTPStatus.FORBIDDEN, "Open the page by the address that flare-trt view printed.")
+            return
+        token, _, name = self.path.removeprefix("/").partition("/")
+        if not is_token(token, self.server.token):
+            self._say(HTTPStatus.FORBIDDEN, "The address lacks its token; copy it whole from where flare-trt view printed it.")
+        elif name not in self.server.resources:
+            self._say(HTTPStatus.NOT_FOUND, "There is nothing here.")
+        else:
+            self._give(self.server.resources[name])
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Requests are not logged."""
+
+    def _give(self, resource: Resource) -> None:
+        if isinstance(resource.content, bytes):
+            self._start(HTTPStatus.OK, resource.kind, len(resource.content))
+            self.wfile.write(resource.content)
+            return
+        expected = resource.content
+        try:
+            with expected.path.open("rb") as file:
+                found = os.fstat(file.fileno())
+                if (found.st_size, found.st_mtime_ns) != (expected.size, expected.changed_ns):
+                    self._problem(f"{expected.path.name} has changed since it was opened; start flare-trt view again")
+                    return
+                self._start(HTTPStatus.OK, resource.kind, expected.size)
+                shutil.copyfileobj(file, self.wfile, 1 << 20)
+        except (BrokenPipeError, ConnectionResetError):
+            self.close_connection = True  # the page was left
+        except OSError as error:
+            self._problem(f"{expected.path.name} cannot be read: {error.strerror or error}")
+
+    def _problem(self, words: str) -> None:
+        self.server.tell(words)
+        self._say(HTTPStatus.CONFLICT, words)
+
+    def _say(self, status: HTTPStatus, words: str) -> None:
+        text = words.encode()
+        self._start(status, "text/plain; charset=utf-8", len(text))
+        self.wfile.write(text)
+
+    def _start(self, status: HTTPStatus, kind: str, length: int) -> None:
+        self.send_response(status)
+        for name, value in {"Content-Type": kind, "Content-Length": str(length), **_HEADERS}.items():
+            self.send_header(name, value)
+        self.end_headers()

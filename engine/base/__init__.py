@@ -1,0 +1,1 @@
+"""What every room stands on: errors, grids, boxes, volumes, organs, files. NumPy and the kernels only."""

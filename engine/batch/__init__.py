@@ -1,0 +1,1 @@
+"""Many scans: jobs, the steps of one, and how they overlap."""

@@ -1,0 +1,157 @@
+"""What a bundle says about its model: frozen values, read from and written to strict JSON (`strict_json.py`)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from flare_trt.engine.base.errors import BundleError
+from flare_trt.kernels import Intensity
+
+#: Version of the bundle format. A reader refuses a newer one and still opens each older one.
+SCHEMA = 1
+
+#: Smallest and largest voxel that a network may ask for, mm: finer ones would make a scan of any size endless.
+SPACING_MM = (0.1, 50.0)
+
+Triple = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class LabelSpec:
+    """One class of the output. `colour` is "#rrggbb"."""
+
+    value: int
+    name: str
+    colour: str
+
+    def __post_init__(self) -> None:
+        _require(re.fullmatch("#[0-9a-fA-F]{6}", self.colour) is not None, "colour", repr(self.colour), "#rrggbb")
+
+
+@dataclass(frozen=True)
+class NetworkFile:
+    """An ONNX file of the bundle. Several in a stage are folds whose logits are averaged. `write_bundle` fills `sha256` in."""
+
+    file: str
+    sha256: str = ""
+
+
+@dataclass(frozen=True)
+class FastSpec:
+    """What mode=fast changes in a stage; None leaves the exact value."""
+
+    tile_step: float | None = None
+    image_order: int | None = None
+    spacing_mm: tuple[float, float, float] | None = None
+
+
+@dataclass(frozen=True)
+class StageSpec:
+    """One network pass (coarse or fine). Triples are in the network's axis order, after `transpose_forward`.
+
+    `orientation` is the scan's array orientation, (z, y, x), that the network was trained on, or "as-stored" for nnU-Net's
+    SimpleITK reader, which never reorients. `channel_values[c]` is the label that output channel c stands for; with
+    activation "regions" channels are painted in that order where their logit is > 0
+    (nnunetv2/utilities/label_handling/label_handling.py). `separate_z` None lets nnU-Net's anisotropy rule decide.
+    """
+
+    networks: tuple[NetworkFile, ...]
+    spacing_mm: tuple[float, float, float]
+    patch_zyx: Triple
+    intensity: Intensity
+    channel_values: tuple[int, ...]
+    activation: Literal["argmax", "regions"] = "argmax"
+    orientation: str = "as-stored"
+    transpose_forward: Triple = (0, 1, 2)
+    image_order: int = 3
+    image_order_z: int = 0
+    logits_order: int = 1
+    logits_order_z: int = 0
+    separate_z: bool | None = None
+    crop_nonzero: bool = True
+    tile_step: float = 0.5
+    mirror_axes: tuple[int, ...] = ()
+    fast: FastSpec = FastSpec()
+
+    def __post_init__(self) -> None:
+        _require(bool(self.networks), "networks", "[]", "at least one network file")
+        for spacing_mm in (self.spacing_mm, self.fast.spacing_mm or self.spacing_mm):
+            fits = min(spacing_mm) >= SPACING_MM[0] and max(spacing_mm) <= SPACING_MM[1]
+            _require(fits, "spacing_mm", spacing_mm, f"three numbers from {SPACING_MM[0]:g} to {SPACING_MM[1]:g} mm")
+        _require(min(self.patch_zyx) > 0, "patch_zyx", self.patch_zyx, "three positive sizes")
+        _require(
+            sorted(self.transpose_forward) == [0, 1, 2], "transpose_forward", self.transpose_forward, "a permutation of 0, 1, 2"
+        )
+        _require(self.image_order in (0, 1, 3), "image_order", self.image_order, "0, 1 or 3")
+        _require(self.image_order_z == 0, "image_order_z", self.image_order_z, "0")
+        _require(self.logits_order in (0, 1), "logits_order", self.logits_order, "0 or 1")
+        _require(self.logits_order_z in (0, 1), "logits_order_z", self.logits_order_z, "0 or 1")
+        _require(0 < self.tile_step <= 1, "tile_step", self.tile_step, "a share of the patch in (0, 1]")
+        _require(set(self.mirror_axes) <= {0, 1, 2}, "mirror_axes", self.mirror_axes, "axes out of 0, 1, 2")
+        _require(len(self.channel_values) >= 1, "channel_values", self.channel_values, "one label value an output channel")
+        _require(all(0 <= v <= 255 for v in self.channel_values), "channel_values", self.channel_values, "labels 0..255")
+        _require(self.intensity.low_hu < self.intensity.high_hu, "intensity", self.intensity, "low_hu < high_hu")
+
+
+@dataclass(frozen=True)
+class RoiSpec:
+    """Where the fine stage looks: the coarse labels' box and this margin on the low and high side of each axis, mm."""
+
+    margin_low_mm: tuple[float, float, float] = (20.0, 20.0, 20.0)  # paper, section 2.2
+    margin_high_mm: tuple[float, float, float] = (20.0, 20.0, 20.0)
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that the export measured on what it wrote, and the limit that it had to keep."""
+
+    name: str
+    measured: float
+    limit: float
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where the weights come from. `licence` is the weights', not the code's; the export fills the last two in."""
+
+    source: str
+    licence: str
+    exported_by: str = ""
+    checks: tuple[Check, ...] = ()
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """A whole bundle: one stage (fine) or two (coarse finds the ROI in which fine segments)."""
+
+    schema: int
+    name: str
+    labels: tuple[LabelSpec, ...]
+    fine: StageSpec
+    provenance: Provenance
+    coarse: StageSpec | None = None
+    roi: RoiSpec = RoiSpec()
+
+    def __post_init__(self) -> None:
+        _require(1 <= self.schema <= SCHEMA, "schema", self.schema, f"a version up to {SCHEMA}; update flare-trt")
+        values = [label.value for label in self.labels]
+        _require(len(set(values)) == len(values), "labels", values, "each value once")
+        _require(0 not in values, "labels", values, "values 1..255 (0 is the background)")
+        known = {0, *values}
+        for stage in (self.fine, self.coarse):
+            if stage is not None:
+                _require(
+                    set(stage.channel_values) <= known, "channel_values", stage.channel_values, f"values out of {sorted(known)}"
+                )
+
+    @property
+    def label_names(self) -> dict[int, str]:
+        """Label value -> name, without the background."""
+        return {label.value: label.name for label in self.labels}
+
+
+def _require(holds: bool, field: str, got: object, expected: str) -> None:
+    if not holds:
+        raise BundleError(f"bundle.json: {field}: got {got}, expected {expected}")

@@ -1,0 +1,1 @@
+"""Networks through OpenVINO, the default on a CPU."""

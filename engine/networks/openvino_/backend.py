@@ -1,0 +1,76 @@
+"""OpenVINO: the default on a CPU. fp32 is set explicitly, since OpenVINO picks bf16 by itself where the CPU has it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from flare_trt.engine.base.errors import BundleError, DeviceError
+from flare_trt.engine.networks.openvino_.means import split_means
+from flare_trt.engine.networks.session import Session, SessionOptions, one_channel_shape, require_tile
+from flare_trt.engine.networks.silent_import import load_openvino
+
+_PRECISIONS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
+
+
+def problem(device: str = "cpu") -> str | None:
+    """Why this backend cannot be used here, or None."""
+    try:
+        load_openvino()
+    except ImportError as error:
+        return f"the package openvino cannot be imported ({error})"
+    return None
+
+
+def open_session(onnx: Path, options: SessionOptions) -> Session:
+    """Read and compile an ONNX file for the CPU."""
+    if options.device != "cpu":
+        raise DeviceError(f"backend openvino: got device {options.device}, expected cpu")
+    return OpenVinoSession(onnx, options)
+
+
+class OpenVinoSession:
+    """See session.Session."""
+
+    backend = "openvino"
+    device = "cpu"
+
+    def __init__(self, onnx: Path, options: SessionOptions) -> None:
+        openvino = load_openvino()
+        core = openvino.Core()
+        if options.precision == "bf16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+            raise DeviceError("backend openvino: this CPU has no bf16 arithmetic; use precision fp32")
+        try:
+            model = core.read_model(str(onnx))
+        except RuntimeError as error:
+            raise BundleError(f"{onnx.name}: OpenVINO cannot read it: {error}") from error
+        self.precision = options.precision
+        self.input_shape = one_channel_shape(onnx.name, [_size(d) for d in model.inputs[0].partial_shape], len(model.outputs))
+        model.reshape({model.inputs[0].any_name: list(self.input_shape)})
+        if options.precision == "fp32":
+            split_means(model)
+        settings: dict[str, Any] = {
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_PRECISION_HINT": _PRECISIONS[options.precision],
+        }
+        if options.threads:
+            settings["INFERENCE_NUM_THREADS"] = options.threads
+        self._request = core.compile_model(model, "CPU", settings).create_infer_request()
+        self.channels = int(model.outputs[0].shape[1])
+        self._tensor = openvino.Tensor
+
+    def run(self, tile: Any) -> Any:
+        if self._request is None:
+            raise ValueError("this session is closed")
+        require_tile(self, tile)
+        self._request.infer([self._tensor(tile, shared_memory=True)], share_inputs=True)
+        return np.asarray(self._request.get_output_tensor(0).data)[0]
+
+    def close(self) -> None:
+        self._request = None
+
+
+def _size(dimension: Any) -> int | None:
+    return int(dimension.get_length()) if dimension.is_static else None

@@ -1,0 +1,90 @@
+"""The Session contract and the one place where a network backend is chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from flare_trt.engine.base.errors import BundleError, DeviceError
+
+#: Backend name -> module with `open_session(onnx, options) -> Session` and `problem(device) -> str | None`.
+BACKENDS = {
+    "openvino": "flare_trt.engine.networks.openvino_.backend",
+    "onnxruntime": "flare_trt.engine.networks.ort_.backend",
+    "onnxruntime-tensorrt": "flare_trt.engine.networks.ort_.tensorrt_provider",
+    "tensorrt": "flare_trt.engine.networks.tensorrt_.backend",
+    "fake": "flare_trt.engine.networks.fake",
+}
+
+Precision = Literal["fp32", "bf16", "fp16"]
+
+
+@dataclass(frozen=True)
+class SessionOptions:
+    """How to open a network. `threads` 0 lets the backend take all cores. `device` is "cpu" or "cuda:N"."""
+
+    device: str = "cpu"
+    precision: Precision = "fp32"
+    threads: int = 0
+
+
+class Session(Protocol):
+    """One network with a static input shape.
+
+    `run` takes a C-contiguous float32 array (1, 1, z, y, x) of exactly `input_shape` on the session's device and returns
+    float32 logits (channels, z, y, x) on that device. The returned array belongs to the session and is valid until the next
+    `run`; the caller never writes to it. A session is used by one thread at a time. A wrong shape or dtype raises
+    ValueError, a failing backend DeviceError. `close` frees the network; a closed session raises ValueError.
+    """
+
+    backend: str
+    device: str
+    precision: Precision
+    input_shape: tuple[int, int, int, int, int]
+    channels: int
+
+    def run(self, tile: Any) -> Any: ...
+
+    def close(self) -> None: ...
+
+
+def open_session(backend: str, onnx: Path, options: SessionOptions) -> Session:
+    """Open an ONNX file with a backend by name. Raises DeviceError where it is not there; never takes another one."""
+    if backend not in BACKENDS:
+        raise DeviceError(f"backend: got {backend!r}, expected one of {', '.join(BACKENDS)}")
+    try:
+        module = import_module(BACKENDS[backend])
+    except ModuleNotFoundError as error:
+        raise DeviceError(f"backend {backend}: the package {error.name!r} is not installed; pip install it") from error
+    session: Session = module.open_session(onnx, options)
+    return session
+
+
+def backend_problem(backend: str, device: str) -> str | None:
+    """Why a backend of BACKENDS cannot be used here on a device, or None."""
+    try:
+        problem: str | None = import_module(BACKENDS[backend]).problem(device)
+    except ModuleNotFoundError as error:
+        return f"the package {error.name!r} is not installed; pip install it"
+    return problem
+
+
+def require_tile(session: Session, tile: Any) -> None:
+    """Check an input of `Session.run`. Raises ValueError."""
+    if tuple(tile.shape) != session.input_shape or str(tile.dtype) != "float32" or not tile.flags["C_CONTIGUOUS"]:
+        raise ValueError(f"tile: got {tile.dtype} {tuple(tile.shape)}, expected C-contiguous float32 {session.input_shape}")
+
+
+def one_channel_shape(name: str, sizes: Sequence[int | None], outputs: int) -> tuple[int, int, int, int, int]:
+    """The static input shape (1, 1, z, y, x) of a network file; a free batch size is taken as 1. Raises BundleError."""
+    fixed = [1 if axis == 0 and size is None else size for axis, size in enumerate(sizes)]
+    if len(fixed) != 5 or None in fixed or fixed[:2] != [1, 1] or outputs != 1:
+        raise BundleError(
+            f"{name}: got an input of shape {list(sizes)} and {outputs} outputs, expected (1, 1, z, y, x) with fixed sizes and "
+            "one output; export it again with static shapes and deep supervision off"
+        )
+    _, _, z, y, x = (int(size or 0) for size in fixed)
+    return 1, 1, z, y, x

@@ -1,0 +1,1 @@
+"""Networks through TensorRT on an NVIDIA GPU."""

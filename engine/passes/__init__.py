@@ -1,0 +1,1 @@
+"""One network over one box of a scan: view, tiles, plan, memory, logits, labels."""

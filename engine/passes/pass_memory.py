@@ -1,0 +1,140 @@
+"""The memory of one pass, counted before anything is allocated, and the layout that keeps it within a budget."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from flare_trt.engine.base.errors import BudgetError
+from flare_trt.engine.passes.blocks import cut_blocks
+from flare_trt.engine.passes.pass_plan import StagePlan, ring_planes
+
+MB = 1_000_000
+#: Source voxels that one resampling call should not exceed where memory is not short: 128 MB as float32.
+_CHUNK_VOXELS = 32_000_000
+_LEAST_CHUNK = 8
+
+
+@dataclass(frozen=True)
+class Layout:
+    """`planes` of the network's input are held at once; `chunk` of them are resampled in one call; see blocks.py for splits."""
+
+    planes: int
+    chunk: int
+    splits_yx: tuple[int, int] = (1, 1)
+
+
+@dataclass(frozen=True)
+class Buffer:
+    """One array of a pass. `lives` is "pass" (all the time), "resample", "tile" or "rim" (only then; never two of them)."""
+
+    name: str
+    bytes: int
+    lives: str
+
+
+@dataclass(frozen=True)
+class StageMemory:
+    """Every buffer of one pass under one layout."""
+
+    layout: Layout
+    buffers: tuple[Buffer, ...]
+
+    @property
+    def peak_bytes(self) -> int:
+        """What lives all the time, and the largest of the kinds that take turns."""
+        pass_, *others = (sum(b.bytes for b in self.buffers if b.lives == life) for life in ("pass", "resample", "tile", "rim"))
+        return pass_ + max(others)
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """What a stage brings to its pass: networks (folds), output channels, the scan's voxels and the bytes of each, flips."""
+
+    folds: int
+    channels: int
+    scan_voxels: int
+    source_itemsize: int
+    mirrored: bool
+
+
+def stage_memory(plan: StagePlan, footprint: Footprint, layout: Layout) -> StageMemory:
+    """Count the buffers that `predict` allocates."""
+    _, height, width = plan.padded_shape
+    blocks = list(cut_blocks(plan, (plan.taps(0), plan.taps(1), plan.taps(2)), layout.splits_yx))
+    ring = ring_planes(plan, plan.taps(0)) * max(math.prod(block.shape_yx) for block in blocks)
+    target, patch = math.prod(plan.target.shape_zyx), math.prod(plan.patch_zyx)
+    chunk_source = _slab_voxels(plan, layout.chunk)
+    window_z, window_y, window_x = plan.window.shape_zyx
+    source_z = chunk_source // max(1, _slab_plane_voxels(plan))
+    buffers: tuple[Buffer, ...] = (
+        Buffer("input planes", layout.planes * height * width * 4, "pass"),
+        Buffer("logits ring", footprint.folds * footprint.channels * ring * 2, "pass"),
+        Buffer("weights ring", footprint.folds * ring * 2, "pass"),
+        Buffer("Gaussian", patch * 2, "pass"),
+        Buffer("labels of the pass", target, "pass"),
+        Buffer("labels on the scan", footprint.scan_voxels, "pass"),
+        Buffer("source slab", chunk_source * footprint.source_itemsize, "resample"),
+        Buffer("normalised slab", chunk_source * 4, "resample"),
+        Buffer("slab resampled in plane", source_z * window_y * window_x * 4, "resample"),
+        Buffer("resampled planes", min(layout.chunk, window_z) * window_y * window_x * 4, "resample"),
+        Buffer("tile", patch * 4, "tile"),
+    )
+    rim = max(0, int(plan.taps(0).upper[-1]) + 1 - plan.open_from)
+    if rim:  # predict.py, release_open
+        sums = footprint.folds * (footprint.channels + 1) * rim * height * width * 2
+        buffers += (Buffer("sums of the rim", sums, "rim"),)
+    if footprint.mirrored:  # the sum over the flips, and a flipped tile
+        buffers += (Buffer("mirrored logits", footprint.channels * patch * 4, "tile"), Buffer("flipped tile", patch * 4, "tile"))
+    if len(blocks) > 1:  # what of a tile lies in a block is copied
+        buffers += (Buffer("clipped logits", footprint.channels * patch * 4, "tile"), Buffer("clipped Gaussian", patch * 2, "tile"))
+    return StageMemory(layout, buffers)
+
+
+def choose_layout(plan: StagePlan, footprint: Footprint, budget_bytes: int | None) -> StageMemory:
+    """The quickest layout that fits. Raises BudgetError with the least that would do."""
+    least = math.inf
+    for layout in _layouts(plan):
+        memory = stage_memory(plan, footprint, layout)
+        if budget_bytes is None or memory.peak_bytes <= budget_bytes:
+            return memory
+        least = min(least, memory.peak_bytes)
+    left = budget_bytes or 0
+    raise BudgetError(
+        f"memory: a pass needs at least {least / MB:.0f} MB beside the network and the scan, {max(0, left) / MB:.0f} MB are left "
+        f"to it; free {math.ceil((least - left) / MB)} MB, or raise --max-memory by as much"
+    )
+
+
+def _layouts(plan: StagePlan) -> Iterator[Layout]:
+    """Layouts from the quickest to the one that needs least. More splits run more tiles twice."""
+    depth, patch = plan.padded_shape[0], plan.patch_zyx[0]
+    chunk = max(_LEAST_CHUNK, min(depth, _CHUNK_VOXELS // max(1, _slab_plane_voxels(plan)) or 1))
+    sizes = [(depth, chunk), (patch, min(chunk, patch)), (patch, min(_LEAST_CHUNK, patch))]
+    if plan.image_axis:  # a separate axis that is not z mixes all planes, so they are made in one call
+        sizes = [(depth, depth)]
+    yield from (Layout(planes, size) for planes, size in sizes)
+    planes, size = sizes[-1]
+    most_y, most_x = (len(plan.starts_zyx[axis]) for axis in (1, 2))
+    yield from (Layout(planes, size, (y, 1)) for y in range(2, most_y + 1))
+    yield from (Layout(planes, size, (most_y, x)) for x in range(2, most_x + 1))
+
+
+def _slab_plane_voxels(plan: StagePlan) -> int:
+    """Source voxels of one slice of the slab that the window needs."""
+    height, width = (
+        plan.source_stop(axis, plan.window.stop_zyx[axis])
+        - plan.span(axis, plan.window.start_zyx[axis], plan.window.stop_zyx[axis]).source_start
+        for axis in (1, 2)
+    )
+    return height * width
+
+
+def _slab_voxels(plan: StagePlan, chunk: int) -> int:
+    """Source voxels that a chunk in the middle of the window needs, the largest that any chunk does."""
+    low, high = plan.window.start_zyx[0], plan.window.stop_zyx[0]
+    first = low + max(0, (high - low - chunk) // 2)
+    last = min(high, first + chunk)
+    depth = plan.source_stop(0, last) - plan.span(0, first, last).source_start
+    return (depth + 1) * _slab_plane_voxels(plan)

@@ -1,0 +1,208 @@
+"""One network over one scan by overlapping tiles: the same function for the coarse and the fine stage, on any device.
+
+Tiles run in z order. Once no later tile touches a plane of the blend ring, the labels that read only such planes are restored
+and the planes are used again. So memory holds about one patch height of logits, whatever the length of the scan; full
+logits never exist. Source of the numbers: nnunetv2/inference/predict_from_raw_data.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from flare_trt.engine.base.stopwatch import Stopwatch
+from flare_trt.engine.model.spec import StageSpec
+from flare_trt.engine.networks.session import Session
+from flare_trt.engine.passes.blocks import Block, cut_blocks
+from flare_trt.engine.passes.input_planes import ImageSource, InputPlanes
+from flare_trt.engine.passes.logits_ring import Ring
+from flare_trt.engine.passes.pass_memory import Layout
+from flare_trt.engine.passes.pass_plan import StagePlan, ring_planes
+from flare_trt.engine.passes.tiles import gaussian
+from flare_trt.kernels import Kernels
+from flare_trt.kernels.contract import Array, Taps
+
+#: Called with (tiles done, tiles in all).
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Runner:
+    """What passes run on: one session a fold, the kernels of their device, and how they are watched."""
+
+    sessions: Sequence[Session]
+    kernels: Kernels
+    watch: Stopwatch
+    progress: Progress
+
+
+@dataclass(frozen=True)
+class Resumed:
+    """A ring in which the first `rows` rows of a pass' tiles, maybe all, were blended by an earlier pass."""
+
+    ring: Ring
+    rows: int
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One stage over one scan: what it reads, its sizes, how much of the input it holds at once, and what was done before."""
+
+    stage: StageSpec
+    source: ImageSource
+    plan: StagePlan
+    layout: Layout
+    resumed: Resumed | None = None
+
+    @property
+    def tile_count(self) -> int:
+        """Forward passes of one fold without mirroring and without blocks."""
+        rows, columns = len(self.plan.starts_zyx[0]), len(self.plan.starts_zyx[1]) * len(self.plan.starts_zyx[2])
+        return (rows - (self.resumed.rows if self.resumed else 0)) * columns
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the raster has a further row of tiles, and a pass could go on with it from this one's ring."""
+        return self.plan.open_from < self.plan.padded_shape[0]
+
+
+@dataclass(frozen=True)
+class LabelSink:
+    """Where labels go: taps that read the padded window's logits, one a label voxel on each axis."""
+
+    taps_zyx: tuple[Taps, Taps, Taps]
+
+    @staticmethod
+    def source(plan: StagePlan) -> LabelSink:
+        """Labels on the source voxels of the plan's target box."""
+        return LabelSink((plan.taps(0), plan.taps(1), plan.taps(2)))
+
+    @staticmethod
+    def network(plan: StagePlan) -> LabelSink:
+        """Labels on the network grid of the plan's window."""
+        return LabelSink((plan.network_taps(0), plan.network_taps(1), plan.network_taps(2)))
+
+
+def predict(work: Pass, runner: Runner, sink: LabelSink) -> Array:
+    """Labels (z, y, x) uint8 on the kernels' device, one a tap of `sink`, in the network's axis order."""
+    return predict_open(work, runner, sink)[0]
+
+
+def predict_open(work: Pass, runner: Runner, sink: LabelSink) -> tuple[Array, Ring | None]:
+    """As `predict`; also the ring, where the raster's next row of tiles could go on from it (not where it is cut into blocks)."""
+    blocks = list(cut_blocks(work.plan, sink.taps_zyx, work.layout.splits_yx))
+    rows = len(work.plan.starts_zyx[0]) - (work.resumed.rows if work.resumed else 0)
+    tally = _Tally(rows * sum(len(block.corners(work.plan)) for block in blocks), runner.progress)
+    if len(blocks) == 1:
+        return _predict_block(work, runner, blocks[0], tally)
+    labels = runner.kernels.zeros([len(taps.lower) for taps in sink.taps_zyx], np.uint8)
+    for block in blocks:
+        labels[:, block.target_yx[0], block.target_yx[1]], _ = _predict_block(work, runner, block, tally)
+    return labels, None
+
+
+class _Tally:
+    """Counts tiles and reports them."""
+
+    def __init__(self, total: int, progress: Progress) -> None:
+        self._done, self._total, self._progress = 0, total, progress
+
+    def add_one(self) -> None:
+        self._done += 1
+        self._progress(self._done, self._total)
+
+
+def _predict_block(work: Pass, runner: Runner, block: Block, tally: _Tally) -> tuple[Array, Ring | None]:
+    stage, plan = work.stage, work.plan
+    blender = _Blender(work, runner, block)
+    starts_z, corners = plan.starts_zyx[0], block.corners(plan)
+    first = work.resumed.rows if work.resumed else 0
+    planes = InputPlanes(work.source, plan, runner.kernels, work.layout, min(starts_z[first:], default=plan.padded_shape[0]))
+    for row, z in enumerate(starts_z[first:], start=first):
+        with runner.watch.stage("preprocess"):
+            planes.ensure(z + plan.patch_zyx[0])
+        for y, x in corners:
+            tile = planes.tile((z, y, x))
+            for fold, session in enumerate(runner.sessions):
+                with runner.watch.stage("network"):
+                    logits = run_mirrored(session, tile, stage.mirror_axes)
+                with runner.watch.stage("blend"):
+                    blender.add(fold, logits, (z, y, x))
+            tally.add_one()
+        if row + 1 < len(starts_z):
+            with runner.watch.stage("restore"):
+                blender.release(starts_z[row + 1])
+    with runner.watch.stage("restore"):
+        if work.is_open:
+            blender.release_open(plan.open_from)
+        else:
+            blender.release(plan.padded_shape[0])
+    return blender.labels, blender.ring if work.is_open else None
+
+
+def run_mirrored(session: Session, tile: Array, axes: Sequence[int]) -> Array:
+    """Mean logits over all flips along `axes` (in nnU-Net's order); the plain logits where there are none."""
+    if not axes:
+        return session.run(tile)
+    total = session.run(tile).copy()
+    flips = [c for count in range(1, len(axes) + 1) for c in combinations(axes, count)]
+    for flip in flips:
+        cut: Any = (slice(None), slice(None), *(slice(None, None, -1 if axis in flip else 1) for axis in range(3)))
+        total += session.run(tile[cut].copy())[cut[1:]]
+    total /= len(flips) + 1
+    return total
+
+
+class _Blender:
+    """The ring of logits over one block, and the labels restored from it so far."""
+
+    def __init__(self, work: Pass, runner: Runner, block: Block) -> None:
+        plan, stage = work.plan, work.stage
+        self._kernels, self._taps, self._block = runner.kernels, block.taps_zyx, block
+        self._values = np.array(stage.channel_values, np.uint8)
+        self._restore = self._kernels.restore_argmax if stage.activation == "argmax" else self._kernels.restore_regions
+        self._gaussian = self._kernels.upload(gaussian(plan.patch_zyx))
+        shape = (ring_planes(plan, block.taps_zyx[0]), *block.shape_yx)
+        self.ring = work.resumed.ring if work.resumed else Ring(self._kernels, runner.sessions, shape)
+        self.labels = self._kernels.zeros([len(taps.lower) for taps in block.taps_zyx], np.uint8)
+        self._restored = 0
+
+    def add(self, fold: int, logits: Array, corner_zyx: tuple[int, int, int]) -> None:
+        """Blend the part of a tile that lies in the block."""
+        z, y, x = corner_zyx
+        part, place = self._block.clip(logits, (y, x))
+        weights, _ = self._block.clip(self._gaussian, (y, x))
+        self.ring.add(fold, part, weights, (z, *place))
+
+    def release(self, final: int) -> None:
+        """No tile to come touches planes before `final`: restore what reads only those, and free them."""
+        self._restore_before(final)
+        z = self._taps[0]
+        self.ring.clear(min(final, int(z.lower[self._restored])) if self._restored < len(z.lower) else final)
+
+    def release_open(self, final: int) -> None:
+        """As `release` after the last row, but the ring stays as a row of tiles from `final` on needs it.
+
+        Where that row was left out (see stage_plan), labels read a rim of planes that lacks it. Labels above this pass' read the
+        plane below `final`.
+        """
+        self._restore_before(final)
+        self.ring.clear(final - 1)
+        stop = int(self._taps[0].upper[-1]) + 1
+        if stop > final:
+            with self.ring.lent(final, stop):
+                self._restore_before(stop)
+
+    def _restore_before(self, final: int) -> None:
+        ring, z = self.ring, self._taps[0]
+        ring.finish(final)
+        stop = int(np.searchsorted(z.upper, final, side="left"))
+        if stop > self._restored:
+            part = slice(self._restored, stop)
+            turned = Taps(z.lower[part] % ring.capacity, z.upper[part] % ring.capacity, z.weight[part])
+            self._restore(ring.logits, (turned, *self._taps[1:]), self._values, self.labels[part])
+        self._restored = stop

@@ -1,0 +1,94 @@
+"""A scan seen by a network: in the network's axis order, and without the zero border that nnU-Net crops.
+
+Source: nnunetv2/preprocessing/preprocessors/default_preprocessor.py (transpose, then crop), cropping/cropping.py.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from flare_trt.engine.base.grid import Grid, Reorientation, Shape, Vector
+from flare_trt.engine.base.volume import Volume
+from flare_trt.engine.model.spec import StageSpec
+from flare_trt.kernels import Box, Kernels
+from flare_trt.kernels.contract import Array
+
+#: How DICOM's axial slices lie once they are stacked upwards: z to Superior, y to Posterior, x to Left.
+SCANNER_ORIENTATION = "SPL"
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A turned and cropped look at `ct`; `crop` is where the frame lies in the turned, uncropped scan."""
+
+    ct: Volume
+    turn: Reorientation
+    crop: Box
+
+    @staticmethod
+    def of(ct: Volume, stage: StageSpec) -> Frame:
+        """The scan as `stage`'s network sees it."""
+        if stage.orientation == "as-stored":
+            turn = Reorientation((0, 1, 2), (False, False, False))
+        else:
+            turn = Reorientation.to(ct.grid, stage.orientation)
+        turn = turn.transposed(stage.transpose_forward)
+        kept = ct.nonzero_box if stage.crop_nonzero else Box((0, 0, 0), ct.grid.shape_zyx)
+        return Frame(ct, turn, turn.apply_box(kept, ct.grid.shape_zyx))
+
+    @property
+    def shape_zyx(self) -> Shape:
+        """Shape of the frame, in the network's axis order."""
+        return self.crop.shape_zyx
+
+    @property
+    def spacing_mm(self) -> Vector:
+        """Spacing in the network's axis order."""
+        return self.turn.permuted(self.ct.grid.spacing_mm)
+
+    def read(self, box: Box) -> Array:
+        """HU of a box of the frame, as a strided view or a fresh array, where the scan lies."""
+        return self.turn.apply(self.ct.array[self.to_source(box).slices])
+
+    def to_source(self, box: Box) -> Box:
+        """A box of the frame as a box of the scan."""
+        return self.turn.undo_box(shifted(box, self.crop.start_zyx), self.ct.grid.shape_zyx)
+
+    def from_source(self, box: Box) -> Box:
+        """A box of the scan as a box of the frame, cut to it; may come out empty."""
+        turned = shifted(self.turn.apply_box(box, self.ct.grid.shape_zyx), self.crop.start_zyx, -1)
+        start = [min(max(0, low), size) for low, size in zip(turned.start_zyx, self.shape_zyx, strict=True)]
+        stop = [max(first, min(high, size)) for first, high, size in zip(start, turned.stop_zyx, self.shape_zyx, strict=True)]
+        return Box((start[0], start[1], start[2]), (stop[0], stop[1], stop[2]))
+
+    def labels_on_scan(self, labels: Array, target: Box, kernels: Kernels) -> Array:
+        """Labels of the box `target` of the frame as labels of the scan, 0 elsewhere, on the kernels' device.
+
+        A view where the box is all there is.
+        """
+        turned = self.turn.undo(labels)
+        if turned.shape == self.ct.grid.shape_zyx:
+            return turned
+        output = kernels.zeros(self.ct.grid.shape_zyx, np.uint8)
+        output[self.to_source(target).slices] = turned
+        return output
+
+
+def storage_warning(grid: Grid, stage: StageSpec) -> str | None:
+    """What to say where a network takes scans as they are stored, and this one does not lie as scanners write them."""
+    if stage.orientation != "as-stored" or grid.orientation == SCANNER_ORIENTATION:
+        return None
+    return (
+        f"the array runs to {grid.orientation} (z, y, x), not to {SCANNER_ORIENTATION} as scanners write it, and this model takes "
+        "scans as they are stored: unless its training data lay so too, sides may be swapped; turn the scan, or export the model "
+        "with --orientation"
+    )
+
+
+def shifted(box: Box, by: Shape, sign: int = 1) -> Box:
+    """The box, moved by `sign * by` voxels."""
+    z, y, x = (sign * step for step in by)
+    (az, ay, ax), (bz, by_, bx) = box.start_zyx, box.stop_zyx
+    return Box((az + z, ay + y, ax + x), (bz + z, by_ + y, bx + x))

@@ -1,0 +1,1 @@
+"""A synthetic body with organs, for demos and tests."""

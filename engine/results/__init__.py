@@ -1,0 +1,1 @@
+"""From labels to numbers, pictures and files."""

@@ -1,0 +1,1 @@
+"""Writing of DICOM-SEG and RTSTRUCT."""

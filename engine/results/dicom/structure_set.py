@@ -1,0 +1,152 @@
+"""RTSTRUCT out: one ROI a class, closed planar contours on the planes of the source images, by pydicom."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flare_trt.engine.base.volume import Volume
+from flare_trt.engine.model.spec import LabelSpec, ModelSpec
+from flare_trt.engine.results.dicom.codes import Concept, structure
+from flare_trt.engine.results.dicom.contours import mask_polygons
+from flare_trt.engine.results.dicom.segmentation import MAKER, SERIES_NUMBER
+from flare_trt.engine.scans.dicom.library import library, quiet
+from flare_trt.engine.scans.dicom.plane import Plane
+from flare_trt.engine.scans.dicom.reader import DicomReader
+from flare_trt.engine.scans.dicom.source import copy_patient_and_study, require_on_planes, require_references, save
+
+_SOP_CLASS = "1.2.840.10008.5.1.4.1.1.481.3"
+#: A contour's points are decimal strings, 16 characters each, and may fill more than the 64 KiB that explicit VR has for them.
+_IMPLICIT_VR = "1.2.840.10008.1.2"
+_CONTOUR_DATA = 0x30060050
+_STUDY_CLASS = "1.2.840.10008.3.1.2.3.1"
+
+
+def write_structure_set(path: Path, labels: Volume, reader: DicomReader, spec: ModelSpec) -> None:
+    """Write uint8 labels as an RTSTRUCT that refers to the series, whole or not at all. Raises OutputError.
+
+    ROIs are numbered by the labels' values; one of a class that was not found has no contour.
+    """
+    require_references(reader)
+    require_on_planes(path, labels, reader)
+    with quiet():
+        dataset = _frame(reader, spec)
+        dataset.StructureSetROISequence = [_roi(label, reader, spec) for label in spec.labels]
+        dataset.ROIContourSequence = [_contours(label, labels, reader) for label in spec.labels]
+        dataset.RTROIObservationsSequence = [_observation(label) for label in spec.labels]
+    copy_patient_and_study(reader, dataset)
+    save(path, dataset)
+
+
+def _frame(reader: DicomReader, spec: ModelSpec) -> Any:
+    """Everything but the ROIs: the modules RT Series, General Equipment, Structure Set and SOP Common."""
+    pydicom = library("pydicom")
+    new_uid, now = pydicom.uid.generate_uid, datetime.now()
+    dataset = pydicom.Dataset()
+    dataset.file_meta = pydicom.dataset.FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = _IMPLICIT_VR
+    dataset.SOPClassUID, dataset.SOPInstanceUID = _SOP_CLASS, new_uid()
+    dataset.Modality, dataset.SeriesInstanceUID = "RTSTRUCT", new_uid()
+    dataset.SeriesNumber, dataset.InstanceNumber = SERIES_NUMBER + 1, 1
+    dataset.SeriesDescription = f"{MAKER} {spec.name}"[:64]
+    dataset.OperatorsName = ""
+    dataset.Manufacturer, dataset.ManufacturerModelName, dataset.SoftwareVersions = MAKER, spec.name[:64], version(MAKER)
+    dataset.StructureSetLabel = MAKER
+    dataset.StructureSetDate = dataset.InstanceCreationDate = now.strftime("%Y%m%d")
+    dataset.StructureSetTime = dataset.InstanceCreationTime = now.strftime("%H%M%S")
+    dataset.ApprovalStatus = "UNAPPROVED"
+    dataset.FrameOfReferenceUID, dataset.PositionReferenceIndicator = reader.planes[0].frame_of_reference, ""
+    series = _item(SeriesInstanceUID=reader.series.uid, ContourImageSequence=[_image(plane) for plane in reader.planes])
+    study = _item(
+        ReferencedSOPClassUID=_STUDY_CLASS, ReferencedSOPInstanceUID=reader.series.study_uid, RTReferencedSeriesSequence=[series]
+    )
+    dataset.ReferencedFrameOfReferenceSequence = [
+        _item(FrameOfReferenceUID=reader.planes[0].frame_of_reference, RTReferencedStudySequence=[study])
+    ]
+    return dataset
+
+
+def _roi(label: LabelSpec, reader: DicomReader, spec: ModelSpec) -> Any:
+    return _item(
+        ROINumber=label.value,
+        ReferencedFrameOfReferenceUID=reader.planes[0].frame_of_reference,
+        ROIName=label.name[:64],
+        ROIGenerationAlgorithm="AUTOMATIC",
+        ROIGenerationDescription=f"{MAKER} {version(MAKER)} {spec.name}"[:64],
+    )
+
+
+def _contours(label: LabelSpec, labels: Volume, reader: DicomReader) -> Any:
+    item = _item(ROIDisplayColor=[int(label.colour[at : at + 2], 16) for at in (1, 3, 5)], ReferencedROINumber=label.value)
+    contours = [
+        _contour(points, plane)
+        for z, plane in enumerate(reader.planes)
+        for points in plane_contours_mm(labels.array[z] == label.value, plane, reader)
+    ]
+    if contours:
+        item.ContourSequence = contours
+    return item
+
+
+def _contour(points_mm: NDArray[np.float64], plane: Plane) -> Any:
+    """One closed polygon.
+
+    Its points (DS) go in as the bytes they become: pydicom would make a checked object of each number, and implicit VR names no VR.
+    """
+    text = "\\".join(f"{mm:.4f}".rstrip("0").rstrip(".") for mm in points_mm.ravel().tolist())
+    item = _item(ContourImageSequence=[_image(plane)], ContourGeometricType="CLOSED_PLANAR", NumberOfContourPoints=len(points_mm))
+    item.add_new(_CONTOUR_DATA, "OB", text.encode() + b" " * (len(text) % 2))
+    return item
+
+
+def plane_contours_mm(mask: NDArray[np.bool_], plane: Plane, reader: DicomReader) -> Iterator[NDArray[np.float64]]:
+    """The polygons around a mask on one plane of the series, (n, 3) points in LPS mm."""
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    if len(rows) == 0:
+        return
+    box = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    axes = np.asarray(reader.grid.direction)[:, :2]
+    corner_xy = np.array([columns[0], rows[0]])
+    pixel_xy_mm = np.array(reader.grid.spacing_mm[:0:-1])
+    for polygon in mask_polygons(box):
+        offsets_mm = (polygon + corner_xy) * pixel_xy_mm
+        yield np.asarray(plane.position_mm) + offsets_mm @ axes.T
+
+
+def _observation(label: LabelSpec) -> Any:
+    coded = structure(label.name, label.value)
+    kind = _code(coded.kind)
+    if coded.side is not None:
+        kind.SegmentedPropertyTypeModifierCodeSequence = [_code(coded.side)]
+    return _item(
+        ObservationNumber=label.value,
+        ReferencedROINumber=label.value,
+        SegmentedPropertyCategoryCodeSequence=[_code(coded.category)],
+        RTROIIdentificationCodeSequence=[kind],
+        RTROIInterpretedType="",
+        ROIInterpreter="",
+    )
+
+
+def _image(plane: Plane) -> Any:
+    item = _item(ReferencedSOPClassUID=plane.sop_class, ReferencedSOPInstanceUID=plane.sop_uid)
+    if plane.multi_frame:
+        item.ReferencedFrameNumber = plane.frame + 1
+    return item
+
+
+def _code(concept: Concept) -> Any:
+    return _item(CodeValue=concept.value, CodingSchemeDesignator=concept.scheme, CodeMeaning=concept.meaning)
+
+
+def _item(**values: Any) -> Any:
+    item = library("pydicom").Dataset()
+    for name, value in values.items():
+        setattr(item, name, value)
+    return item

@@ -1,0 +1,88 @@
+"""What the labels say in numbers: volume, mean HU and spread, extent, and whether an organ is cut by the scan's edge."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flare_trt.engine.base.errors import InputError
+from flare_trt.engine.base.grid import Grid, Shape, Vector
+from flare_trt.engine.base.volume import Volume
+from flare_trt.engine.roi.roi_box import edges_touched
+from flare_trt.kernels import Box
+
+
+@dataclass(frozen=True)
+class OrganMeasure:
+    """One label. Boxes are (z, y, x) voxels of the scan, half-open, and the lowest and highest LPS coordinates in mm.
+
+    `touches_edge` names the world directions (S, I, L, ...) in which the scan's edge cuts the organ; none: it is complete.
+    An absent organ has 0 voxels and None for everything that needs one.
+    """
+
+    value: int
+    name: str
+    voxels: int
+    volume_ml: float
+    mean_hu: float | None = None
+    std_hu: float | None = None
+    start_zyx: Shape | None = None
+    stop_zyx: Shape | None = None
+    extent_mm: Vector | None = None
+    low_lps_mm: Vector | None = None
+    high_lps_mm: Vector | None = None
+    touches_edge: tuple[str, ...] = ()
+
+
+def measure_organs(ct: Volume, labels: Volume, names: Mapping[int, str]) -> tuple[OrganMeasure, ...]:
+    """Measure each label of `names` (value -> name) in uint8 `labels` that lie on the CT's grid. Raises InputError."""
+    from scipy import ndimage
+
+    if labels.grid.shape_zyx != ct.grid.shape_zyx:
+        raise InputError(f"measures: got labels of shape {labels.grid.shape_zyx} for a CT of {ct.grid.shape_zyx}")
+    found = ndimage.find_objects(labels.array, max_label=max(names, default=0))
+    return tuple(
+        OrganMeasure(value, name, 0, 0.0) if found[value - 1] is None else _measure(ct, labels, (value, name), found[value - 1])
+        for value, name in names.items()
+    )
+
+
+def _measure(ct: Volume, labels: Volume, label: tuple[int, str], where: tuple[slice, slice, slice]) -> OrganMeasure:
+    value, name = label
+    box = Box(tuple(s.start for s in where), tuple(s.stop for s in where))
+    hu = ct.array[box.slices][labels.array[box.slices] == value].astype(np.float64)
+    low_lps_mm, high_lps_mm = _world_box(box, ct.grid)
+    z_mm, y_mm, x_mm = (size * mm for size, mm in zip(box.shape_zyx, ct.grid.spacing_mm, strict=True))
+    return OrganMeasure(
+        value=value,
+        name=name,
+        voxels=int(hu.size),
+        volume_ml=round(float(hu.size) * ct.grid.voxel_ml, 3),
+        mean_hu=round(float(hu.mean()), 2),
+        std_hu=round(float(hu.std()), 2),
+        start_zyx=box.start_zyx,
+        stop_zyx=box.stop_zyx,
+        extent_mm=(round(z_mm, 2), round(y_mm, 2), round(x_mm, 2)),
+        low_lps_mm=low_lps_mm,
+        high_lps_mm=high_lps_mm,
+        touches_edge=edges_touched(box, ct.grid),
+    )
+
+
+def _world_box(box: Box, grid: Grid) -> tuple[Vector, Vector]:
+    """Lowest and highest LPS coordinates of the box's outer corners, mm."""
+    sizes_mm = np.array([size * mm for size, mm in zip(box.shape_zyx, grid.spacing_mm, strict=True)][::-1])
+    direction = np.asarray(grid.direction)
+    first = np.asarray(grid.cropped(box).origin_mm) - direction @ (np.array(grid.spacing_mm[::-1]) / 2)
+    edges = direction * sizes_mm  # column j runs along the box's index axis j
+    low = first + np.minimum(edges, 0).sum(axis=1)
+    high = first + np.maximum(edges, 0).sum(axis=1)
+    return _vector(low), _vector(high)
+
+
+def _vector(values: NDArray[np.float64]) -> Vector:
+    x, y, z = (round(float(value), 2) for value in values)
+    return x, y, z

@@ -1,0 +1,53 @@
+"""The report of one scan: what was found, how, at what cost. Written as JSON or as a page, by the file's ending.
+
+It names the scan and its labels by their file names alone: a folder, and a header's free text, may name a patient.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from flare_trt.engine.base.atomic_file import atomic_file
+from flare_trt.engine.base.grid import Shape, Vector
+from flare_trt.engine.base.run_report import RunReport
+from flare_trt.engine.model.spec import LabelSpec
+from flare_trt.engine.results.lesions import TumourMeasure
+from flare_trt.engine.results.measures import OrganMeasure
+from flare_trt.engine.results.memory_curve import MemoryCurve
+from flare_trt.engine.results.preview import Pictures
+
+
+@dataclass(frozen=True)
+class ScanReport:
+    """Everything worth keeping about one segmented scan, JSON-ready. `warnings` holds all there are, the run's too."""
+
+    scan: str
+    labels: str
+    shape_zyx: Shape
+    spacing_mm: Vector
+    orientation: str
+    organs: tuple[OrganMeasure, ...]
+    tumours: tuple[TumourMeasure, ...]
+    licence: str  # of the model's weights
+    run: RunReport
+    memory: MemoryCurve
+    warnings: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """A plain dictionary for json.dumps."""
+        return asdict(self)
+
+
+def is_page(path: Path | None) -> bool:
+    """Whether a report is to be a page, which needs pictures."""
+    return path is not None and path.suffix == ".html"
+
+
+def write_page(path: Path, report: ScanReport, colours: tuple[LabelSpec, ...], pictures: Pictures) -> None:
+    """Write the report as one self-contained HTML file. Raises OutputError."""
+    from flare_trt.engine.results.html.page import report_page
+
+    with atomic_file(path) as file:
+        file.write(report_page(report, colours, pictures).encode())

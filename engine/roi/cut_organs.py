@@ -1,0 +1,60 @@
+"""Which organs a box cuts: the fine labels are looked at where they meet the box's faces."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from flare_trt.engine.base.grid import Grid
+from flare_trt.engine.roi.roi_box import OPPOSITE
+from flare_trt.kernels import Box, Kernels
+from flare_trt.kernels.contract import Array
+
+#: An organ with less than this on a face of the box only grazes it.
+CUT_AREA_MM2 = 40.0
+#: An organ's main piece is looked for in steps of this size.
+_STEP_MM = 3.0
+
+
+def cut_organs(labels: Array, box: Box, scan: Grid, names: dict[int, str], kernels: Kernels) -> list[tuple[str, str]]:
+    """(organ, side) for each label whose main piece lies on a face of the box that is not the scan's own edge.
+
+    Only the largest piece counts: what a network wrongly sees beside the abdomen ends at the box too, and no larger box would
+    make it whole. `labels` lie on the kernels' device.
+    """
+    inside = labels[box.slices]
+    found = []
+    for axis, letter in enumerate(scan.orientation):
+        area_mm2 = float(np.prod(scan.spacing_mm)) / scan.spacing_mm[axis]
+        last = box.shape_zyx[axis] - 1
+        faces = [(0, box.start_zyx[axis] > 0, OPPOSITE[letter]), (last, box.stop_zyx[axis] < scan.shape_zyx[axis], letter)]
+        for plane, inner, side in faces:
+            if not inner:
+                continue
+            cut = tuple(slice(plane, plane + 1) if a == axis else slice(None) for a in range(3))
+            counts = np.bincount(kernels.download(inside[cut]).ravel())
+            large = [int(value) for value in np.flatnonzero(counts * area_mm2 >= CUT_AREA_MM2) if value]
+            if large:
+                areas_mm2 = _main_piece_areas_mm2(inside, (axis, plane), large, scan, kernels)
+                found += [(names.get(v, str(v)), side) for v, area in zip(large, areas_mm2, strict=True) if area >= CUT_AREA_MM2]
+    return found
+
+
+def _main_piece_areas_mm2(inside: Array, face: tuple[int, int], values: list[int], scan: Grid, kernels: Kernels) -> Iterator[float]:
+    """Area of each label's largest piece on a plane (axis, index), from every few voxels of the labels, the plane among them.
+
+    0 where an organ is thinner than the steps.
+    """
+    from scipy import ndimage
+
+    axis, plane = face
+    steps = [max(1, int(_STEP_MM / mm)) for mm in scan.spacing_mm]
+    starts = [plane % steps[axis] if a == axis else 0 for a in range(3)]
+    sampled = kernels.download(inside[tuple(slice(start, None, step) for start, step in zip(starts, steps, strict=True))])
+    step_mm = [step * mm for step, mm in zip(steps, scan.spacing_mm, strict=True)]
+    for value in values:
+        pieces, count = ndimage.label(sampled == value, structure=np.ones((3, 3, 3), bool))
+        main = int(np.argmax(np.bincount(pieces.ravel())[1:])) + 1 if count else -1
+        on_face = np.count_nonzero(pieces.take(0 if plane == 0 else -1, axis) == main)
+        yield float(on_face) * float(np.prod(step_mm)) / step_mm[axis]

@@ -1,0 +1,1 @@
+"""Reading of DICOM CT series: files, headers, planes."""

@@ -1,0 +1,127 @@
+"""The files under a folder or inside a zip, opened by number: their names may be a patient's and are never told.
+
+A zip is read in place and nothing of it is unpacked to the disk; its claimed sizes are bounded before a byte is inflated.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+from zipfile import BadZipFile, ZipFile, ZipInfo
+
+from flare_trt.engine.base.errors import InputError
+from flare_trt.engine.base.regular_file import require_regular
+
+#: More than the images of any study.
+MAX_FILES = 100_000
+#: Uncompressed bytes that a zip may claim, in all; as for the voxels of a NIfTI file.
+MAX_ZIP_BYTES = 16 << 30
+_ENCRYPTED = 0x1
+#: Reads up to this size are not checked against the file's own.
+_SMALL_READ_BYTES = 1 << 16
+
+
+class BoundedFile(io.BufferedReader):
+    """A file on the disk; a read of more than it holds takes no room for more than it holds.
+
+    A damaged length asks for up to 4 GiB, and Python makes room for what is asked for before it reads.
+    """
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """At most `size` bytes, or all that is left."""
+        if size is not None and size > _SMALL_READ_BYTES:
+            size = min(size, max(0, os.fstat(self.fileno()).st_size - self.tell()))
+        return super().read(size)
+
+
+class FolderFiles:
+    """The files of a folder and of the folders in it, in name order; hidden ones and links to folders are left out.
+
+    So are pipes, sockets and devices: to open one may wait for ever. Raises InputError for a link to nothing, which may stand
+    for a slice: left out at an end of the stack, it would not be missed.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._paths: list[Path] = []
+        for folder, inner, names in os.walk(root):
+            inner[:] = sorted(name for name in inner if not name.startswith("."))
+            found = [Path(folder, name) for name in sorted(names) if not name.startswith(".")]
+            if not all(path.exists() for path in found):
+                raise InputError(f"{root}: the folder holds a link to a file that is not there; fetch that file or remove the link")
+            self._paths += [path for path in found if path.is_file()]
+            if len(self._paths) > MAX_FILES:
+                raise InputError(
+                    f"{root}: the folder holds more than {MAX_FILES} files, expected one study; name a folder inside it"
+                )
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    @contextmanager
+    def open(self, number: int) -> Iterator[BinaryIO]:
+        """The file of this number, to be read. Raises OSError."""
+        with BoundedFile(io.FileIO(self._paths[number])) as file:
+            yield file
+
+
+class ZipFiles:
+    """The files of a zip, in its own order. Raises InputError for a zip that is damaged, encrypted, hostile or too large."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            require_regular(path)
+            self._zip = ZipFile(path)
+        except (BadZipFile, OSError, ValueError, NotImplementedError) as error:  # the last: of a later version of zip
+            raise InputError(f"{path}: not a zip that can be read ({type(error).__name__}); copy it again") from error
+        self._members = [member for member in self._zip.infolist() if not member.filename.endswith("/")]
+        self._last: tuple[int, bytes] | None = None
+        problem = _problem(self._members)
+        if problem is not None:
+            raise InputError(f"{path}: {problem}")
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+    @contextmanager
+    def open(self, number: int) -> Iterator[BinaryIO]:
+        """The inflated file of this number; the last one is kept, for the frames of one file. Raises OSError."""
+        last = self._last
+        if last is None or last[0] != number:
+            try:
+                last = (number, self._zip.read(self._members[number]))
+            except (BadZipFile, zlib.error, RuntimeError, EOFError) as error:  # RuntimeError: a compression that zipfile lacks too
+                raise OSError(f"the zip is damaged ({type(error).__name__})") from error
+            self._last = last
+        yield io.BytesIO(last[1])
+
+
+#: Either kind.
+FileSet = FolderFiles | ZipFiles
+
+
+def open_files(path: Path) -> FileSet:
+    """The files of a folder or a zip. Raises InputError."""
+    return FolderFiles(path) if path.is_dir() else ZipFiles(path)
+
+
+def _problem(members: list[ZipInfo]) -> str | None:
+    if len(members) > MAX_FILES:
+        return f"the zip holds {len(members)} files, more than the limit of {MAX_FILES}; name one study"
+    claimed = sum(member.file_size for member in members)
+    if claimed > MAX_ZIP_BYTES:
+        return f"the zip claims {claimed} bytes uncompressed, more than the limit of {MAX_ZIP_BYTES >> 30} GiB; name one series"
+    if any(_leaves(member.filename) for member in members):
+        return "the zip holds a file whose name leads out of it (.. or an absolute path), expected names inside it; do not trust it"
+    if any(member.flag_bits & _ENCRYPTED for member in members):
+        return "the zip is encrypted, expected an open one; unpack it and name the folder"
+    return None
+
+
+def _leaves(name: str) -> bool:
+    parts = PurePosixPath(name.replace("\\", "/")).parts
+    return ".." in parts or (bool(parts) and (parts[0] == "/" or parts[0].endswith(":")))

@@ -1,0 +1,77 @@
+"""A CT from any array in memory: NumPy, CuPy, torch, and whatever speaks DLPack or __cuda_array_interface__.
+
+Nothing is copied where the array is int16 or float32, C-contiguous, and on the device that runs. On the host other numbers are
+converted as volume.ct_volume does; on a GPU they are refused, since a hidden copy there costs what the caller wants to save.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flare_trt.engine.base.errors import InputError
+from flare_trt.engine.base.grid import Grid
+from flare_trt.engine.base.volume import Volume, ct_volume
+from flare_trt.engine.scans.device_array import DeviceScan
+from flare_trt.kernels import Kernels
+
+#: DLPack's device types of memory that the GPU reads (dlpack.h: kDLCUDA, kDLCUDAManaged).
+_DLPACK_CUDA = (2, 13)
+
+
+def ct_from_array(array: Any, grid: Grid, kernels: Kernels) -> Volume:
+    """A CT of HU on its grid, without a copy where that can be. Raises InputError that says what was wrong with the array."""
+    if not _is_on_gpu(array):
+        return ct_volume(_host_array(array), grid)
+    if kernels.name != "cuda":
+        raise InputError("CT: got an array on a GPU, but this model runs on the CPU; open it with device cuda:N, or copy the array")
+    with kernels.active():
+        return Volume(_device_scan(_cupy_array(array), kernels), grid)
+
+
+def _is_on_gpu(array: Any) -> bool:
+    if hasattr(array, "__cuda_array_interface__"):
+        return True
+    return hasattr(array, "__dlpack_device__") and int(array.__dlpack_device__()[0]) in _DLPACK_CUDA
+
+
+def _host_array(array: Any) -> NDArray[Any]:
+    if isinstance(array, np.ndarray):
+        return array
+    try:
+        return np.from_dlpack(array) if hasattr(array, "__dlpack__") else np.asarray(array)
+    except (BufferError, RuntimeError, TypeError, ValueError) as error:  # what exporters raise for what they cannot share
+        raise InputError(f"CT: a {type(array).__name__} cannot be read as an array ({error}); expected HU in memory") from error
+
+
+def _cupy_array(array: Any) -> Any:
+    """The same memory as CuPy sees it."""
+    import cupy
+
+    try:
+        return cupy.asarray(array) if hasattr(array, "__cuda_array_interface__") else cupy.from_dlpack(array)
+    except (BufferError, RuntimeError, TypeError, ValueError) as error:
+        raise InputError(f"CT: CuPy cannot use this {type(array).__name__} ({error}); hand over int16 or float32 HU") from error
+
+
+def _device_scan(array: Any, kernels: Kernels) -> DeviceScan:
+    ordinal = getattr(kernels, "ordinal", 0)
+    if array.device.id != ordinal:
+        raise InputError(f"CT: got an array on cuda:{array.device.id}, expected it on cuda:{ordinal}, where the model runs")
+    if str(array.dtype) not in ("int16", "float32"):
+        raise InputError(f"CT: got {array.dtype} on the GPU, expected int16 or float32; convert it there, e.g. ct.astype('int16')")
+    if array.ndim != 3 or array.size == 0:
+        raise InputError(f"CT: got an array of shape {tuple(array.shape)}, expected (z, y, x) with voxels in it")
+    if not array.flags["C_CONTIGUOUS"]:
+        raise InputError(
+            f"CT: got strides {tuple(array.strides)} on the GPU, expected a C-contiguous array; e.g. cupy.ascontiguousarray(ct)"
+        )
+    scan = DeviceScan(array, kernels)
+    lowest, highest = scan.value_range
+    if not np.isfinite([lowest, highest]).all():
+        raise InputError("CT: got NaN or infinite voxels, expected HU; replace them (air is -1000) and try again")
+    if lowest == highest:
+        raise InputError(f"CT: every voxel is {lowest:g}, so there is nothing to segment; check the conversion")
+    return scan

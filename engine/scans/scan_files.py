@@ -1,0 +1,59 @@
+"""Scans as the user names them, NIfTI or DICOM, and the label files that go with each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from flare_trt.engine.base.errors import OutputError
+from flare_trt.engine.base.volume import Volume
+from flare_trt.engine.model.spec import ModelSpec
+from flare_trt.engine.results.dicom.segmentation import is_segmentation_of, write_segmentation
+from flare_trt.engine.results.dicom.structure_set import write_structure_set
+from flare_trt.engine.scans.dicom.reader import DicomReader
+from flare_trt.engine.scans.dicom.source import require_references
+from flare_trt.engine.scans.nifti import NiftiReader, read_labels, write_labels
+from flare_trt.engine.scans.scan_reader import SlabReader
+
+#: Ending of the DICOM files that are written, and of all label files; the first one is for those in a folder.
+DICOM_ENDING = ".dcm"
+LABEL_ENDINGS = (".nii.gz", ".nii", DICOM_ENDING)
+
+
+def is_dicom(path: Path) -> bool:
+    """Whether this names a DICOM scan: a folder or a zip."""
+    return path.is_dir() or path.suffix.lower() == ".zip"
+
+
+def open_scan(path: Path, series: str | None = None) -> SlabReader:
+    """The reader of a scan; `series` is the UID to take where a folder or zip holds several. Raises InputError."""
+    return DicomReader(path, series) if is_dicom(path) else NiftiReader(path)
+
+
+def require_writable(outputs: Sequence[Path], source: SlabReader) -> None:
+    """Raises InputError where DICOM outputs are wanted of a series that they could not refer to."""
+    if isinstance(source, DicomReader) and any(path.name.endswith(DICOM_ENDING) for path in outputs):
+        require_references(source)
+
+
+def write_label_files(labels_file: Path, rtstruct_file: Path | None, source: SlabReader, labels: Volume, spec: ModelSpec) -> None:
+    """Write labels as their file's ending says, and as contours where these are wanted. Raises InputError or OutputError."""
+    if labels_file.name.endswith(DICOM_ENDING):
+        write_segmentation(labels_file, labels, _dicom(labels_file, source), spec)
+    else:
+        write_labels(labels_file, labels, source.header if isinstance(source, NiftiReader) else None)
+    if rtstruct_file is not None:
+        write_structure_set(rtstruct_file, labels, _dicom(rtstruct_file, source), spec)
+
+
+def fits_scan(labels_file: Path, source: SlabReader) -> bool:
+    """Whether a label file is whole and belongs to this scan. Raises InputError where it cannot be read."""
+    if labels_file.name.endswith(DICOM_ENDING):
+        return isinstance(source, DicomReader) and is_segmentation_of(labels_file, source)
+    return read_labels(labels_file).grid.same_place(source.grid)
+
+
+def _dicom(output: Path, source: SlabReader) -> DicomReader:
+    if not isinstance(source, DicomReader):
+        raise OutputError(f"{output}: DICOM output needs a DICOM scan, got {source.path}; name a .nii.gz file instead")
+    return source

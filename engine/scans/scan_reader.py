@@ -1,0 +1,60 @@
+"""What every reader of scans offers, and the two ways to take a scan from one: into memory, or onto the disk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flare_trt.engine.base.errors import InputError
+from flare_trt.engine.base.grid import Grid
+from flare_trt.engine.base.volume import Volume, ct_volume
+from flare_trt.engine.scans.disk_array import SpooledArray
+
+
+class SlabReader(Protocol):
+    """A scan whose header has been checked. `warnings` tells what is odd about it but usable."""
+
+    path: Path
+
+    @property
+    def grid(self) -> Grid: ...
+
+    @property
+    def warnings(self) -> tuple[str, ...]: ...
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type that slabs usually have."""
+        ...
+
+    @property
+    def widest(self) -> np.dtype[Any]:
+        """The type that any slab may have by the header: int16 or float32."""
+        ...
+
+    def slabs(self, depth: int | None = None) -> Iterator[tuple[int, NDArray[Any]]]: ...
+
+
+def whole_ct(reader: SlabReader) -> Volume:
+    """The scan in memory: int16 where nothing is lost, else float32. Raises InputError."""
+    slabs = reader.slabs()
+    first = next(slabs)  # before room is made for all: a damaged header may claim any size
+    array = np.empty(reader.grid.shape_zyx, reader.dtype)
+    for z, slab in chain([first], slabs):
+        if slab.dtype != array.dtype:
+            array = array.astype(np.float32)
+        array[z : z + len(slab)] = slab
+    try:
+        return ct_volume(array, reader.grid)
+    except InputError as error:
+        raise InputError(f"{reader.path}: {error}") from error
+
+
+def spooled_ct(reader: SlabReader) -> Volume:
+    """The scan in a temporary file instead of memory (see spool.SpooledArray). Raises InputError."""
+    return Volume(SpooledArray(reader.grid.shape_zyx, reader.widest, reader.slabs()), reader.grid)

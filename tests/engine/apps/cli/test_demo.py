@@ -1,0 +1,69 @@
+"""`flare-trt demo`: a synthetic body where no CT is named, a CT that is, and a build without a model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from tests.engine.tiny_bundle import write_tiny_bundle
+from tests.shared_data import shared_file
+
+from flare_trt.engine.apps.cli import demo, main
+from flare_trt.engine.model import default_model
+from flare_trt.engine.phantom.synthetic_body import make_phantom
+from flare_trt.engine.scans.nifti import read_ct, read_labels
+
+
+def small_phantom(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demo, "_PHANTOM_SHAPE_ZYX", (21, 31, 33))
+    monkeypatch.setattr(demo, "_PHANTOM_SPACING_MM", (5.0, 3.0, 3.0))
+
+
+def test_a_synthetic_body(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    small_phantom(monkeypatch)
+    out = tmp_path / "out"
+    assert main(["demo", "--model", str(write_tiny_bundle(tmp_path / "tiny")), "--output", str(out)]) == 0
+    printed = capsys.readouterr().out
+    assert "a synthetic whole body is segmented" in printed
+    assert f"model  tiny ({tmp_path / 'tiny'})" in printed
+    assert all(word in printed for word in ("liver", "network", "not a medical device"))
+    files = ["phantom.nii.gz", "phantom_labels.nii.gz", "phantom_preview.png", "phantom_report.json"]
+    assert sorted(path.name for path in out.iterdir()) == files
+    assert read_labels(out / files[1]).grid == read_ct(out / files[0]).grid
+    assert json.loads((out / files[3]).read_text())["run"]["model"] == "tiny"
+    with Image.open(out / files[2]) as picture:
+        assert picture.height == 480
+
+
+def test_a_build_without_a_model_says_how_to_name_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(default_model, "DEFAULT_MODEL", tmp_path)
+    assert main(["demo", "--output", str(tmp_path / "out")]) == 1
+    assert "brings no default model; name one with --model" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_the_default_model_finds_the_phantom_s_organs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out"
+    assert main(["demo", "--output", str(out)]) == 0
+    assert "(the default model)" in capsys.readouterr().out
+    labels = read_labels(out / "phantom_labels.nii.gz").array
+    truth = make_phantom(demo._PHANTOM_SEED, demo._PHANTOM_SHAPE_ZYX, demo._PHANTOM_SPACING_MM)[1].array
+    for name, value in (("liver", 1), ("right kidney", 2), ("spleen", 3), ("left kidney", 13)):
+        ours, real = labels == value, truth == value
+        assert 2 * (ours & real).sum() / (ours.sum() + real.sum()) > 0.5, name
+
+
+@pytest.mark.slow
+def test_the_default_model_on_a_real_ct(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Right organs at the right place: overlap with the reference labels."""
+    scan, reference = shared_file("ts_example", "ct.nii.gz"), read_labels(shared_file("ts_example", "seg_flare13.nii.gz")).array
+    assert main(["demo", str(scan), "--output", str(tmp_path / "out")]) == 0
+    labels = read_labels(tmp_path / "out" / "ct_labels.nii.gz").array
+    for value in (1, 2, 3, 5, 13):
+        ours, theirs = labels == value, reference == value
+        assert 2 * (ours & theirs).sum() / (ours.sum() + theirs.sum()) > 0.7, value
+    assert "synthetic" not in capsys.readouterr().out

@@ -1,0 +1,173 @@
+"""`flare-trt segment` on DICOM: a series in, NIfTI, DICOM-SEG, RTSTRUCT, report and preview out, and no patient but in DICOM."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import logging
+import shutil
+import warnings
+import zipfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+import pytest
+from tests.engine.scans.dicom.series_files import IDENTITY, SAGITTAL, Look, small_ct, write_series
+from tests.engine.tiny_bundle import write_tiny_bundle
+
+from flare_trt.engine.apps.cli import main
+from flare_trt.engine.scans.dicom import reader
+from flare_trt.engine.scans.dicom.reader import DicomReader
+from flare_trt.engine.scans.nifti import read_labels, write_ct
+from flare_trt.engine.scans.scan_reader import whole_ct
+
+HU = small_ct((19, 27, 25))
+LOOK = Look(spacing_mm=(3.0, 2.1, 2.0))
+#: Pieces of the identity that must not be found; those of under five characters would be found by chance.
+PLANTED = [word for value in IDENTITY.values() for word in {value, value.split("^")[-1]} if len(word) > 4]
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_bundle(tmp_path_factory.mktemp("model") / "tiny")
+
+
+@pytest.fixture
+def segment(bundle: Path) -> Callable[..., int]:
+    return lambda *words: main(["segment", *map(str, words), "--model", str(bundle), "--device", "cpu"])
+
+
+def test_every_output_lies_on_the_series(segment: Callable[..., int], tmp_path: Path) -> None:
+    series = write_series(tmp_path / "ct", HU, LOOK)
+    out = tmp_path / "out"
+    assert segment(series, "-o", out / "labels.nii.gz", "--rtstruct", out / "rt.dcm") == 0
+    assert segment(series, "-o", out / "seg.dcm") == 0
+    labels, ct = read_labels(out / "labels.nii.gz"), whole_ct(DicomReader(series))
+    assert labels.grid.same_place(ct.grid)
+    write_ct(tmp_path / "ct.nii.gz", ct)
+    assert segment(tmp_path / "ct.nii.gz", "-o", out / "from_nifti.nii.gz") == 0
+    np.testing.assert_array_equal(labels.array, read_labels(out / "from_nifti.nii.gz").array)
+    seg = pydicom.dcmread(out / "seg.dcm")
+    assert set(np.unique(labels.array)) == {0, 1, 2, 3}
+    for value in (1, 2, 3):
+        frames = [
+            frame
+            for frame, groups in zip(seg.pixel_array, seg.PerFrameFunctionalGroupsSequence, strict=True)
+            if groups.SegmentIdentificationSequence[0].ReferencedSegmentNumber == value
+        ]
+        assert np.sum(frames) == (labels.array == value).sum()
+    assert len(pydicom.dcmread(out / "rt.dcm").StructureSetROISequence) == 3
+
+
+def test_no_patient_leaves_the_dicom_files(
+    segment: Callable[..., int], tmp_path: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    series, out = write_series(tmp_path / "ct", HU, LOOK), tmp_path / "out"
+    files = ["--report", out / "r.json", "--preview", out / "p.png"]
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        assert segment(series, "-o", out / "labels.nii.gz", "--rtstruct", out / "rt.dcm", *files) == 0
+        assert segment(series, "-o", out / "seg.dcm") == 0
+        assert segment(series, "-o", out / "batch", "--resume") == 0
+    said = capfd.readouterr()
+    told = said.out + said.err + caplog.text + " ".join(str(warning.message) for warning in warned)
+    written = {path.relative_to(out).as_posix(): path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    assert sorted(written) == ["batch/ct.nii.gz", "labels.nii.gz", "p.png", "r.json", "rt.dcm", "seg.dcm"]
+    for word in PLANTED:
+        assert word not in told
+        for name, content in written.items():
+            raw = gzip.decompress(content) if name.endswith(".gz") else content
+            assert name.endswith(".dcm") or word.encode() not in raw, (word, name)
+    for name in ("rt.dcm", "seg.dcm"):
+        assert IDENTITY["PatientName"].encode() in written[name]
+
+
+def cut(dataset: Any, z: int) -> None:
+    if z == 3:
+        dataset.PixelData = dataset.PixelData[:100]
+
+
+def two_names(dataset: Any, z: int) -> None:
+    dataset.SeriesInstanceUID = f"1.2.3.{z % 2}"
+
+
+def no_study(dataset: Any, z: int) -> None:
+    dataset.StudyInstanceUID = ""
+
+
+def sagittal(dataset: Any, z: int) -> None:
+    dataset.ImageOrientationPatient = list(SAGITTAL) if z == 1 else dataset.ImageOrientationPatient
+
+
+def name_for_a_number(dataset: Any, z: int) -> None:
+    with pydicom.config.disable_value_validation():
+        dataset.add_new("SeriesNumber", "LO", IDENTITY["PatientName"])
+
+
+def name_for_a_uid(dataset: Any, z: int) -> None:
+    with pydicom.config.disable_value_validation():
+        dataset.add_new("SeriesInstanceUID", "LO", IDENTITY["PatientName"])
+
+
+@pytest.mark.parametrize("change", [cut, two_names, no_study, sagittal, name_for_a_number, name_for_a_uid])
+def test_no_refusal_names_the_patient(
+    segment: Callable[..., int], tmp_path: Path, capfd: pytest.CaptureFixture[str], change: Callable[[Any, int], None]
+) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        series = write_series(tmp_path / "ct", HU, replace(LOOK, change=change))
+    capfd.readouterr()
+    assert segment(series, "-o", tmp_path / "seg.dcm") == 1
+    said = capfd.readouterr()
+    assert str(series) in said.err
+    assert [word for word in PLANTED if word in said.out + said.err] == []
+    assert not (tmp_path / "seg.dcm").exists()
+
+
+def test_a_batch_of_series(segment: Callable[..., int], tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    first = write_series(tmp_path / "scans" / "first", HU, LOOK)
+    second = write_series(tmp_path / "scans" / "second", HU, replace(LOOK, series_uid="1.2.3"))
+    with zipfile.ZipFile(tmp_path / "scans" / "third.zip", "w") as archive:
+        for file in second.iterdir():
+            archive.write(file, file.name)
+    bad = write_series(tmp_path / "scans" / "bad", HU, replace(LOOK, change=sagittal))
+    scans = [first, bad, second, tmp_path / "scans" / "third.zip"]
+    words = [*scans, "-o", tmp_path / "out" / "{case}.dcm", "--report", tmp_path / "reports"]
+    assert segment(*words) == 1
+    assert "3 of 4 scans segmented, 1 failed" in capfd.readouterr().out
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["first.dcm", "second.dcm", "third.dcm"]
+    assert json.loads((tmp_path / "reports" / "third.json").read_text())["labels"].endswith("third.dcm")
+    assert segment(*words, "--resume") == 1
+    assert "3 of 4 scans are finished already" in capfd.readouterr().out
+
+
+def test_a_series_is_chosen(segment: Callable[..., int], tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    write_series(tmp_path / "ct" / "a", HU, LOOK)
+    write_series(tmp_path / "ct" / "b", HU, replace(LOOK, series_uid="1.2.3"))
+    assert segment(tmp_path / "ct", "-o", tmp_path / "seg.dcm") == 1
+    assert "got 2 CT series, expected one; choose it with --series UID:" in capfd.readouterr().err
+    assert segment(tmp_path / "ct", "-o", tmp_path / "seg.dcm", "--series", "1.2.3") == 0
+    (referenced,) = pydicom.dcmread(tmp_path / "seg.dcm").ReferencedSeriesSequence
+    assert referenced.SeriesInstanceUID == "1.2.3"
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+def test_the_headers_of_a_scan_are_read_once(
+    segment: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, zipped: bool
+) -> None:
+    """Planning looks into a scan that comes alone, and hands on what it has opened."""
+    opened: list[Path] = []
+    once = reader.choose_series
+    monkeypatch.setattr(reader, "choose_series", lambda path, uid: opened.append(path) or once(path, uid))
+    series = write_series(tmp_path / "ct", HU, LOOK)
+    scan = Path(shutil.make_archive(str(series), "zip", series)) if zipped else series
+    words = (scan, "-o", tmp_path / "out" / "seg.dcm", "--rtstruct", tmp_path / "out" / "rt.dcm")
+    assert segment(*words) == 0
+    assert opened == [scan]
+    assert segment(*words, "--resume") == 0
+    assert opened == [scan] * 2

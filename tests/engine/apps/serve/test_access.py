@@ -1,0 +1,38 @@
+"""Who is let in, and what a server refuses to start with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from flare_trt.engine.apps.serve.access import Door, is_token, read_token
+from flare_trt.engine.base.errors import ServiceError
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.0.7", "ct.example.org"])  # noqa: S104
+def test_other_machines_need_a_token(host: str) -> None:
+    with pytest.raises(ServiceError, match="expected --token-file"):
+        Door(host)
+    assert Door(host, token="sixteen-letters!").host == host  # noqa: S106
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"short", b"two words of text here", "sechzehn Umläute".encode(), b"line-one-is-long\nline-two"]
+)
+def test_what_is_no_token(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "token").write_bytes(content)
+    with pytest.raises(ServiceError, match="token file"):
+        read_token(tmp_path / "token")
+
+
+def test_a_token_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("0123456789abcdef\n")
+    assert read_token(tmp_path / "token") == "0123456789abcdef"
+    with pytest.raises(ServiceError, match="cannot be read"):
+        read_token(tmp_path / "none")
+
+
+def test_comparison() -> None:
+    assert is_token("0123456789abcdef", "0123456789abcdef")
+    assert not any(is_token(given, "0123456789abcdef") for given in ("", "0123456789abcdeF", "0123456789abcdef0", "é\ud800"))

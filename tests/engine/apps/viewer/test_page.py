@@ -1,0 +1,184 @@
+"""The viewer's page in a real browser: it draws the scan and its labels, its controls work, a bad file is told."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.browser import chromium, pixels, wait_for
+
+from flare_trt.engine.apps.viewer.niivue import require_niivue
+from flare_trt.engine.apps.viewer.scene import Scene, read_scene
+from flare_trt.engine.apps.viewer.server import Resource, ViewerServer, page_resources
+from flare_trt.engine.base.errors import InputError
+from flare_trt.engine.base.grid import Grid, Reorientation
+from flare_trt.engine.base.volume import Volume
+from flare_trt.engine.model.flare_labels import FLARE_LABELS
+from flare_trt.engine.phantom.synthetic_body import make_phantom
+from flare_trt.engine.scans.nifti import write_ct, write_labels
+
+COLOURS = {label.name: tuple(int(label.colour[at : at + 2], 16) for at in (1, 3, 5)) for label in FLARE_LABELS}
+#: Stored along other axes and ways than it is shown, off the origin.
+STORED = "LSA"
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    try:
+        require_niivue()
+    except InputError as error:
+        pytest.skip(str(error))
+    with chromium(tmp_path_factory.mktemp("profile")) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    folder = tmp_path_factory.mktemp("scan")
+    volumes = make_phantom(7, (50, 72, 76), (8.0, 5.0, 5.0))
+    turn = Reorientation.to(volumes[0].grid, STORED)
+    ct, labels = (Volume(np.ascontiguousarray(turn.apply(v.array)), moved(turn.grid(v.grid))) for v in volumes)
+    write_ct(folder / "ct <b>.nii.gz", ct)
+    write_labels(folder / "labels.nii", labels)
+    return folder / "ct <b>.nii.gz", folder / "labels.nii"
+
+
+def moved(grid: Grid) -> Grid:
+    return Grid(grid.shape_zyx, grid.spacing_mm, (-140.0, 33.0, 512.0), grid.direction)
+
+
+@contextmanager
+def served(resources: dict[str, Resource], told: list[str]) -> Iterator[str]:
+    with ViewerServer(resources, told.append) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.url
+        server.shutdown()
+
+
+def opened(browser: Any, url: str) -> str:
+    """Open the page; how it ended: ready or failed."""
+    browser.get(url)
+    return str(
+        wait_for(lambda: (state := browser.find_element("tag name", "body").get_attribute("data-state")) != "loading" and state)
+    )
+
+
+def drawn(browser: Any) -> np.ndarray:
+    return pixels(browser.find_element("id", "canvas"))
+
+
+def count(image: np.ndarray, colour: tuple[int, ...]) -> int:
+    return int((np.abs(image - colour).max(axis=2) <= 6).sum())
+
+
+def set_opacity(browser: Any, value: float) -> None:
+    script = "const o = document.getElementById('opacity'); o.value = arguments[0]; o.dispatchEvent(new Event('input'));"
+    browser.execute_script(script, value)
+
+
+def row(browser: Any, name: str) -> Any:
+    return browser.find_element("xpath", f"//tbody/tr[td/button[normalize-space()='{name}']]")
+
+
+def test_it_draws_and_its_controls_work(browser: Any, files: tuple[Path, Path]) -> None:
+    scene, told = read_scene(*files, FLARE_LABELS), list[str]()
+    with served(page_resources(scene, *files), told) as url:
+        assert opened(browser, url) == "ready"
+        assert browser.title == "ct <b>.nii.gz · labels.nii"
+        check_colours(browser)
+        check_toggles(browser)
+        check_windows(browser)
+        check_jumps(browser, scene)
+        errors = [entry["message"] for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
+    assert errors == []
+    assert told == []
+
+
+def check_colours(browser: Any) -> None:
+    """Grey CT and blended organs at the start; pure colours at full opacity; grey alone at none."""
+    image = drawn(browser)
+    spread = image.max(axis=2) - image.min(axis=2)
+    grey = (spread <= 3) & (image.mean(axis=2) > 60) & (image.mean(axis=2) < 220)
+    assert grey.sum() > 5000
+    assert (spread > 30).sum() > 2000
+    assert count(image, COLOURS["liver"]) < 20
+    set_opacity(browser, 1)
+    image = drawn(browser)
+    for name in ("liver", "spleen", "stomach"):
+        assert count(image, COLOURS[name]) > 150, name
+    set_opacity(browser, 0)
+    image = drawn(browser)
+    assert all(count(image, COLOURS[name]) < 20 for name in ("liver", "spleen", "stomach"))
+    set_opacity(browser, 1)
+
+
+def check_toggles(browser: Any) -> None:
+    """An organ's box takes away its colour and no other's, and brings it back; the box on top does so for all."""
+    before = drawn(browser)
+    row(browser, "liver").find_element("css selector", "input").click()
+    without = drawn(browser)
+    assert count(without, COLOURS["liver"]) == 0
+    for name in ("spleen", "stomach"):  # edges between neighbours are smoothed
+        assert count(without, COLOURS[name]) == pytest.approx(count(before, COLOURS[name]), rel=0.03)
+    row(browser, "liver").find_element("css selector", "input").click()
+    np.testing.assert_array_equal(drawn(browser), before)
+    browser.find_element("id", "all").click()
+    nothing = drawn(browser)
+    assert all(count(nothing, COLOURS[name]) == 0 for name in ("liver", "spleen", "stomach"))
+    browser.find_element("id", "all").click()
+    np.testing.assert_array_equal(drawn(browser), before)
+
+
+def check_windows(browser: Any) -> None:
+    """Lungs are black in the abdominal window and grey in the lung's; each preset shows something else."""
+    shown = []
+    set_opacity(browser, 0)
+    for name in ("abdomen", "liver", "lung", "bone"):
+        browser.find_element("css selector", f"input[value={name}]").click()
+        shown.append(drawn(browser))
+    assert all((a != b).any(axis=2).mean() > 0.02 for a, b in pairwise(shown))
+    abdomen, _, lung, _ = shown
+    assert ((abdomen.max(axis=2) < 5) & (lung.min(axis=2) > 40)).sum() > 500
+    browser.find_element("css selector", "input[value=abdomen]").click()
+    set_opacity(browser, 1)
+
+
+def check_jumps(browser: Any, scene: Scene) -> None:
+    """A click on a name brings the crosshair into that organ; one that is not there cannot be chosen; volumes are told."""
+    for organ in scene.organs:
+        line = row(browser, organ.name)
+        button = line.find_element("css selector", "button")
+        if organ.place_ras_mm is None:
+            assert not button.is_enabled()
+            assert "not found" in line.text
+            continue
+        assert f"{organ.volume_ml:.1f}" in line.text
+        button.click()
+        place = browser.find_element("id", "place").text
+        assert place.endswith(f" · {organ.name}")
+        told_mm = [float(part) for part in place.removeprefix("RAS ").split(" mm")[0].split(", ")]
+        assert told_mm == pytest.approx(organ.place_ras_mm, abs=4.1)  # half a voxel
+
+
+def test_a_file_that_changed_is_told_in_the_page_and_to_the_command(browser: Any, files: tuple[Path, Path], tmp_path: Path) -> None:
+    ct, told = tmp_path / "case.nii.gz", list[str]()
+    ct.write_bytes(files[0].read_bytes())
+    with served(page_resources(read_scene(ct, files[1], FLARE_LABELS), ct, files[1]), told) as url:
+        ct.write_bytes(b"junk")
+        assert opened(browser, url) == "failed"
+        assert browser.find_element("id", "problem").text == told[0]
+    assert "case.nii.gz has changed since it was opened" in told[0]
+
+
+def test_a_file_that_niivue_cannot_read_is_told_in_the_page(browser: Any, files: tuple[Path, Path]) -> None:
+    resources = page_resources(read_scene(*files, FLARE_LABELS), *files)
+    resources["labels"] = Resource("application/octet-stream", b"\x1f\x8b junk" * 99)
+    with served(resources, []) as url:
+        assert opened(browser, url) == "failed"
+        assert "labels.nii cannot be shown" in browser.find_element("id", "problem").text

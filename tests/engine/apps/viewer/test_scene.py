@@ -1,0 +1,71 @@
+"""The scene names what is labelled, with a place inside each organ; files that do not belong together are refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from flare_trt.engine.apps.viewer.scene import named, read_scene
+from flare_trt.engine.base.errors import InputError
+from flare_trt.engine.base.grid import Grid
+from flare_trt.engine.base.volume import Volume
+from flare_trt.engine.model.flare_labels import FLARE_LABELS
+from flare_trt.engine.model.spec import LabelSpec
+from flare_trt.engine.scans.nifti import write_ct, write_labels
+
+TURNED = ((0.0, 0.0, -1.0), (-1.0, 0.0, 0.0), (0.0, 1.0, 0.0))
+GRID = Grid((11, 13, 17), (2.0, 1.5, 1.0), (10.0, -20.0, 30.0), TURNED)
+
+
+def write(folder: Path, labels: np.ndarray, grid: Grid = GRID) -> tuple[Path, Path]:
+    hu = np.random.default_rng(1).integers(-900, 900, GRID.shape_zyx).astype(np.int16)
+    write_ct(folder / "ct.nii.gz", Volume(hu, GRID))
+    write_labels(folder / "seg.nii.gz", Volume(labels, grid))
+    return folder / "ct.nii.gz", folder / "seg.nii.gz"
+
+
+def ring() -> np.ndarray:
+    """A ring, whose centre is not in it, and one voxel of a label that FLARE does not know."""
+    labels = np.zeros(GRID.shape_zyx, np.uint8)
+    labels[5, 2:11, 3:14] = 5
+    labels[5, 4:9, 6:11] = 0
+    labels[1, 2, 3] = 77
+    return labels
+
+
+def test_organs_and_places(tmp_path: Path) -> None:
+    scene = read_scene(*write(tmp_path, ring()), FLARE_LABELS)
+    assert (scene.ct, scene.labels) == ("ct.nii.gz", "seg.nii.gz")
+    assert [organ.value for organ in scene.organs] == [*range(1, 15), 77]
+    assert {organ.value for organ in scene.organs if organ.place_ras_mm is not None} == {5, 77}
+    aorta, unknown = scene.organs[4], scene.organs[14]
+    assert (aorta.name, aorta.colour, unknown.name, unknown.volume_ml) == ("aorta", "#e03c31", "label 77", 0.003)
+    assert unknown.place_ras_mm == ras_mm(1, 2, 3)
+    voxels = {ras_mm(*voxel): voxel for voxel in np.argwhere(ring() == 5).tolist()}
+    assert aorta.place_ras_mm in voxels
+    assert voxels[aorta.place_ras_mm][1:] in ([6, 5], [6, 11], [3, 8], [9, 8])  # on the inside of the ring
+
+
+def ras_mm(z: int, y: int, x: int) -> tuple[float, float, float]:
+    left, posterior, superior = np.array(GRID.origin_mm) + np.array(TURNED) @ (x * 1.0, y * 1.5, z * 2.0)
+    return -left, -posterior, superior
+
+
+def test_names_come_from_what_is_known_and_the_rest_is_numbered() -> None:
+    known = (LabelSpec(3, "left lung", "#010203"),)
+    specs = named([0, 3, 9, 4], known)
+    assert [(spec.value, spec.name) for spec in specs] == [(3, "left lung"), (4, "label 4"), (9, "label 9")]
+    assert len({spec.colour for spec in specs}) == 3
+
+
+def test_labels_of_another_scan_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"the labels lie on another grid \(11 x 13 x 17 voxels of 2 x 1.5 x 3 mm"):
+        read_scene(*write(tmp_path, ring(), Grid(GRID.shape_zyx, (2.0, 1.5, 3.0))), FLARE_LABELS)
+
+
+def test_a_file_that_is_no_label_map_is_refused(tmp_path: Path) -> None:
+    ct, _ = write(tmp_path, ring())
+    with pytest.raises(InputError, match="expected labels: whole numbers 0 to 255"):
+        read_scene(ct, ct, FLARE_LABELS)

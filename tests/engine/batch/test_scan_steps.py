@@ -1,0 +1,73 @@
+"""How a scan is read under a budget, and what its report tells."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.engine.fake_bundle import fake_spec
+from tests.engine.scans.nifti_files import AXIAL, Forms, affine, write_raw
+
+from flare_trt.engine.base.run_report import RunReport
+from flare_trt.engine.base.volume import Volume
+from flare_trt.engine.batch.jobs import Job
+from flare_trt.engine.batch.scan_steps import ct_reader, read_scan, scan_steps
+from flare_trt.engine.scans.disk_array import SpooledArray
+from flare_trt.engine.scans.scan_files import open_scan
+from flare_trt.engine.segmenter import Segmentation, StageProgress
+
+SHAPE = (50, 100, 100)  # 1 MB of int16
+
+
+@pytest.fixture
+def scan(tmp_path: Path) -> Path:
+    hu = np.random.default_rng(2).normal(0, 300, SHAPE).astype("<i2")
+    return write_raw(tmp_path / "ct.nii.gz", hu, AXIAL)
+
+
+@pytest.mark.parametrize(("max_memory_mb", "spooled"), [(None, False), (4, False), (3, True), (1, True)])
+def test_a_scan_over_a_quarter_of_the_budget_stays_on_disk(scan: Path, max_memory_mb: int | None, spooled: bool) -> None:
+    ct = ct_reader(max_memory_mb)(open_scan(scan))
+    assert isinstance(ct.array, SpooledArray) == spooled
+    np.testing.assert_array_equal(ct.array[:, :, :], ct_reader(None)(open_scan(scan)).array)
+
+
+def test_what_looks_odd_is_told_with_the_scan(tmp_path: Path) -> None:
+    moved = affine(np.diag([-1, -1, 1]), (0.7, 0.8, 2.5), (90.5, 150.25, -300))
+    values = np.random.default_rng(2).integers(0, 200, SHAPE).astype("<i2")
+    path = write_raw(tmp_path / "ct.nii", values, Forms(moved, 1, AXIAL.sform, 1))
+    apart, eight_bit = read_scan(partial(open_scan, path), ct_reader(None)).warnings
+    assert "lie up to 30 mm apart" in apart
+    assert "8-bit" in eight_bit
+
+
+class TwoPasses:
+    """A segmenter of two stages that labels nothing, three tiles each, the fine pass after a while."""
+
+    spec = fake_spec(coarse=True)
+
+    def segment(self, ct: Volume, progress: StageProgress | None = None) -> Segmentation:
+        assert progress is not None
+        for stage in ("coarse", "fine"):
+            time.sleep(0.05)
+            for done in range(3):
+                progress(stage, done + 1, 3)
+        report = RunReport(*("0", "fake", "exact", "cpu", "asked for", "none", "fake", "fp32"), {"network": 0.5}, {}, None, ())
+        return Segmentation(Volume(np.zeros(ct.grid.shape_zyx, np.uint8), ct.grid), report)
+
+
+def test_the_memory_curve_tells_the_coarse_pass_from_the_fine_one(scan: Path, tmp_path: Path) -> None:
+    told: list[tuple[str, int, int]] = []
+    steps = scan_steps(TwoPasses(), ct_reader(None), lambda job: lambda *progress: told.append(progress))
+    job = Job(scan, tmp_path / "labels.nii.gz")
+    read = steps.read(job)
+    report = steps.write(job, read, steps.segment(job, read))
+    _, coarse, fine, *_ = report.memory.phases
+    assert [phase.name for phase in report.memory.phases] == ["read", "coarse", "fine", "write", "measure"]
+    assert coarse.stop_s == fine.start_s
+    assert min(phase.stop_s - phase.start_s for phase in (coarse, fine)) >= 0.049
+    assert len(told) == 6
+    assert (report.licence, report.tumours) == ("Apache-2.0", ())

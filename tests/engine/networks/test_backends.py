@@ -1,0 +1,121 @@
+"""One contract over every CPU backend: the shipped fake on its own file, the real ones on a small ONNX."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from flare_trt.engine.base.errors import BundleError, DeviceError
+from flare_trt.engine.networks.fake import write_fake_network
+from flare_trt.engine.networks.session import BACKENDS, Session, SessionOptions, open_session
+
+PATCH = (8, 12, 20)
+CPU_BACKENDS = ("openvino", "onnxruntime", "fake")
+
+
+def conv_net(path: Path, shape: list[int | str], outputs: int = 1) -> Path:
+    """A genuine two-layer net: 3x3x3 convolution to 4 channels, instance norm, leaky ReLU, 1x1x1 to 3 channels."""
+    onnx = pytest.importorskip("onnx")
+    from onnx import TensorProto, helper, numpy_helper
+
+    rng = np.random.default_rng(3)
+    weights = {
+        "w1": rng.normal(size=(4, 1, 3, 3, 3)),
+        "scale": rng.normal(size=4) + 1,
+        "shift": rng.normal(size=4),
+        "w2": rng.normal(size=(3, 4, 1, 1, 1)),
+    }
+    nodes = [
+        helper.make_node("Conv", ["x", "w1"], ["a"], pads=[1] * 6),
+        helper.make_node("InstanceNormalization", ["a", "scale", "shift"], ["b"], epsilon=1e-5),
+        helper.make_node("LeakyRelu", ["b"], ["c"], alpha=0.01),
+        helper.make_node("Conv", ["c", "w2"], ["y0"]),
+        *[helper.make_node("Identity", ["y0"], [f"y{i}"]) for i in range(1, outputs)],
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "net",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info(f"y{i}", TensorProto.FLOAT, [shape[0], 3, *shape[2:]]) for i in range(outputs)],
+        [numpy_helper.from_array(value.astype(np.float32), name) for name, value in weights.items()],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), str(path))
+    return path
+
+
+def open_on(backend: str, folder: Path) -> Session:
+    if backend == "fake":
+        return open_session(backend, write_fake_network(folder / "fake.onnx", PATCH, 3), SessionOptions())
+    pytest.importorskip({"openvino": "openvino", "onnxruntime": "onnxruntime"}[backend])
+    return open_session(backend, conv_net(folder / "net.onnx", [1, 1, *PATCH]), SessionOptions())
+
+
+def tile(seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=(1, 1, *PATCH)).astype(np.float32)
+
+
+@pytest.mark.parametrize("backend", CPU_BACKENDS)
+def test_contract(backend: str, tmp_path: Path) -> None:
+    session = open_on(backend, tmp_path)
+    assert (session.backend, session.device, session.precision) == (backend, "cpu", "fp32")
+    assert session.input_shape == (1, 1, *PATCH)
+    assert session.channels == 3
+    first, second = session.run(tile(0)).copy(), session.run(tile(1)).copy()
+    assert first.shape == (3, *PATCH)
+    assert first.dtype == np.float32
+    assert np.abs(first - second).max() > 0.1
+    np.testing.assert_array_equal(session.run(tile(0)), first)
+    for bad in (tile()[:, :, :-1], tile().astype(np.float64), tile()[..., ::-1]):
+        with pytest.raises(ValueError, match="tile"):
+            session.run(bad)
+    session.close()
+    with pytest.raises(ValueError, match="closed"):
+        session.run(tile())
+
+
+def test_openvino_and_onnxruntime_agree(tmp_path: Path) -> None:
+    a, b = (open_on(name, tmp_path).run(tile()).copy() for name in ("openvino", "onnxruntime"))
+    np.testing.assert_allclose(a, b, atol=2e-2)
+
+
+@pytest.mark.parametrize("backend", ["openvino", "onnxruntime"])
+def test_a_free_batch_is_taken_as_one_and_other_free_sizes_are_refused(backend: str, tmp_path: Path) -> None:
+    session = open_session(backend, conv_net(tmp_path / "free.onnx", ["n", 1, *PATCH]), SessionOptions())
+    assert session.input_shape == (1, 1, *PATCH)
+    with pytest.raises(BundleError, match="fixed sizes"):
+        open_session(backend, conv_net(tmp_path / "loose.onnx", [1, 1, "z", 12, 20]), SessionOptions())
+    with pytest.raises(BundleError, match="deep supervision"):
+        open_session(backend, conv_net(tmp_path / "deep.onnx", [1, 1, *PATCH], outputs=2), SessionOptions())
+
+
+@pytest.mark.parametrize("backend", CPU_BACKENDS)
+def test_rubbish_is_refused(backend: str, tmp_path: Path) -> None:
+    rubbish = tmp_path / "rubbish.onnx"
+    rubbish.write_bytes(b"this is no network")
+    with pytest.raises(BundleError, match=r"rubbish\.onnx"):
+        open_session(backend, rubbish, SessionOptions())
+
+
+def test_unknown_backends_and_devices_are_refused(tmp_path: Path) -> None:
+    file = write_fake_network(tmp_path / "fake.onnx", PATCH, 3)
+    with pytest.raises(DeviceError, match="expected one of"):
+        open_session("nonesuch", file, SessionOptions())
+    for backend in ("fake", "openvino"):
+        with pytest.raises(DeviceError, match="cuda:0"):
+            open_session(backend, file, SessionOptions(device="cuda:0"))
+
+
+def test_onnxruntime_never_takes_the_cpu_in_silence(tmp_path: Path) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    net = conv_net(tmp_path / "net.onnx", [1, 1, *PATCH])
+    if onnxruntime.InferenceSession(str(net), providers=["CUDAExecutionProvider"]).get_providers()[0].startswith("CUDA"):
+        pytest.skip("a CUDA provider runs here")
+    with pytest.raises(DeviceError, match="CPUExecutionProvider"):
+        open_session("onnxruntime", net, SessionOptions(device="cuda:0"))
+
+
+def test_the_table_names_modules_that_say_whether_they_can_run() -> None:
+    from importlib import import_module
+
+    for name in CPU_BACKENDS:
+        assert import_module(BACKENDS[name]).problem() is None

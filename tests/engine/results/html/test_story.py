@@ -1,0 +1,32 @@
+"""Each way that the ROI may go is told."""
+
+from __future__ import annotations
+
+import pytest
+
+from flare_trt.engine.base.run_report import RoiStory
+from flare_trt.engine.results.html.story import roi_sentences
+
+
+@pytest.mark.parametrize(
+    ("decision", "wanted"),
+    [
+        ("roi", ("looked only there.", "The box is 25.0% of the scan: voxels 1 to 9 by 2 to 19 by 3 to 29 (z by y by x).")),
+        ("enlarged", ("made larger.", "The box is 25.0% of the scan")),
+        ("whole", ("looked at the whole scan.",)),
+        ("empty", ("nothing was segmented.",)),
+    ],
+)
+def test_decisions(decision: str, wanted: tuple[str, ...]) -> None:
+    sentences = roi_sentences(RoiStory(decision, (1, 2, 3), (10, 20, 30), 0.25))
+    assert len(sentences) == len(wanted)
+    assert all(part in sentence for part, sentence in zip(wanted, sentences, strict=True))
+
+
+def test_edges_findings_and_what_is_missing() -> None:
+    told = " ".join(
+        roi_sentences(RoiStory("whole", (0, 0, 0), (4, 4, 4), 1.0, ("upside down",), ("liver", "aorta"), (), 0, ("I", "A")))
+    )
+    assert "reaches the scan's inferior and anterior edge" in told
+    assert "Finding: upside down." in told
+    assert "did not find: liver and aorta" in told
