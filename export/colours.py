@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flare_trt.engine.model.flare_labels import label_colour
+from flare_trt.engine.base.organs import label_colour
 from flare_trt.engine.model.spec import LabelSpec
 
 

@@ -10,8 +10,7 @@ from flare_trt.benchmarks.gpu_plan.network_facts import NetworkFacts, network_fa
 from flare_trt.benchmarks.gpu_plan.scan_plan import PlannedModel
 from flare_trt.benchmarks.gpu_plan.unet_graph import UNet, write_unet
 from flare_trt.engine.base.grid import Grid, Shape, Vector
-from flare_trt.engine.model.flare_labels import FLARE_LABELS
-from flare_trt.engine.model.spec import SCHEMA, ModelSpec, NetworkFile, Provenance, StageSpec
+from flare_trt.engine.model.spec import FLARE_LABELS, SCHEMA, ModelSpec, NetworkFile, Provenance, StageSpec
 from flare_trt.kernels import Intensity
 
 PATCH_ZYX: Shape = (96, 160, 128)

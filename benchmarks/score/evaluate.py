@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from flare_trt.benchmarks.score.labels import Structure
 from flare_trt.benchmarks.score.protocol import Protocol, Score
 from flare_trt.benchmarks.score.surface import Vector
 from flare_trt.engine.base.errors import InputError
+from flare_trt.engine.base.organs import Structure
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.scans.nifti import read_labels
 

@@ -12,8 +12,8 @@ from typing import Any
 
 from flare_trt.benchmarks.report.files import write_json, write_text
 from flare_trt.benchmarks.score.evaluate import CaseScores, Mean, evaluate_pair, mean_scores, organ_mean, pair_files
-from flare_trt.benchmarks.score.labels import LABEL_SETS, Structure
-from flare_trt.benchmarks.score.protocol import PROTOCOLS
+from flare_trt.benchmarks.score.protocol import LABEL_SETS, PROTOCOLS
+from flare_trt.engine.base.organs import Structure
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

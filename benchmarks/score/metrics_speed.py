@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flare_trt.benchmarks.score.evaluate import score_labels
-from flare_trt.benchmarks.score.labels import LABEL_SETS, Structure
-from flare_trt.benchmarks.score.protocol import PROTOCOLS
+from flare_trt.benchmarks.score.protocol import LABEL_SETS, PROTOCOLS
 from flare_trt.benchmarks.score.surface import Vector
+from flare_trt.engine.base.organs import Structure
 
 Labels = NDArray[np.uint8]
 

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flare_trt.benchmarks.score.dice import dice
-from flare_trt.benchmarks.score.labels import Structure
 from flare_trt.benchmarks.score.surface import Vector, surface_dice
+from flare_trt.engine.base.organs import STRUCTURES, Structure
 
 Mask = NDArray[np.bool_]
 
@@ -60,5 +60,7 @@ def score_plain(reference: Mask, prediction: Mask, structure: Structure, spacing
     return Score(dice(reference, prediction), surface_dice(reference, prediction, spacing_mm, structure.tolerance_mm))
 
 
+#: Name for --labels -> structures. FLARE22 and FLARE24 task 2 score the 13 organs alone, FLARE23 the lesions too.
+LABEL_SETS = {"flare22": STRUCTURES[:-1], "flare23": STRUCTURES}
 #: Name for --protocol -> rules.
 PROTOCOLS = {"flare23": Protocol(score_flare23, 4), "plain": Protocol(score_plain, None)}

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from flare_trt.engine.base.errors import BundleError
+from flare_trt.engine.base.organs import STRUCTURES
 from flare_trt.kernels import Intensity
 
 #: Version of the bundle format. A reader refuses a newer one and still opens each older one.
@@ -155,3 +156,7 @@ class ModelSpec:
 def _require(holds: bool, field: str, got: object, expected: str) -> None:
     if not holds:
         raise BundleError(f"bundle.json: {field}: got {got}, expected {expected}")
+
+
+#: The classes of FLARE, tumours last.
+FLARE_LABELS = tuple(LabelSpec(row.value, row.name, row.colour) for row in STRUCTURES)

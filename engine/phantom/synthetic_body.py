@@ -12,11 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flare_trt.engine.base.grid import Grid
+from flare_trt.engine.base.organs import LEFT_KIDNEY, LIVER, PANCREAS, RIGHT_KIDNEY, STOMACH, TUMOUR
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.phantom import anatomy, body
 from flare_trt.engine.phantom.canvas import Axes, Canvas, Region, smooth_curve
-
-TUMOUR = 14
 
 
 @dataclass(frozen=True)
@@ -92,27 +91,27 @@ def _paint_organs(canvas: Canvas, rng: np.random.Generator, organs_hu: dict[int,
                 offsets = ((axis - at) / reach for axis, at, reach in zip((z, y, x), cavity_centre, cavity_axes, strict=True))
                 region = Region(region.place, region.mask & (sum(offset**2 for offset in offsets) < 0.96))
             canvas.paint(region, organs_hu[label], label)
-        if label == 11:
+        if label == STOMACH:
             _fill_stomach(canvas, rng)
 
 
 def _fill_stomach(canvas: Canvas, rng: np.random.Generator) -> None:
     """Fluid or contrast in the stomach, and a gas bubble at its front."""
-    curve = smooth_curve(anatomy.TUBES[11])
+    curve = smooth_curve(anatomy.TUBES[STOMACH])
     content = float(rng.choice([anatomy.FLUID_HU, 30.0, 180.0], p=[0.5, 0.35, 0.15]))
     for region in canvas.tubes(curve[:, :3], curve[:, 3] * 0.74):
-        mine = region.mask & (canvas.labels[region.place] == 11)
-        canvas.paint(Region(region.place, mine), content, 11)
+        mine = region.mask & (canvas.labels[region.place] == STOMACH)
+        canvas.paint(Region(region.place, mine), content, STOMACH)
         _, y, _ = canvas.coordinates(region.place)
-        canvas.paint(Region(region.place, mine & (y < -62 + rng.uniform(-12, 12))), -900.0, 11)
+        canvas.paint(Region(region.place, mine & (y < -62 + rng.uniform(-12, 12))), -900.0, STOMACH)
 
 
 def _paint_lesions(canvas: Canvas, rng: np.random.Generator, organs_hu: dict[int, float]) -> None:
     """Two to five lesions in the liver, the kidneys or the pancreas, darker than their organ."""
     for _ in range(int(rng.integers(2, 6))):
-        host = int(rng.choice([1, 1, 1, 2, 13, 4]))
-        centre, reach = anatomy.ELLIPSOIDS[host][0] if host != 4 else (anatomy.TUBES[4][1, :3], (8.0, 8.0, 8.0))
-        radius = rng.uniform(12, 36) if host == 1 else rng.uniform(9, 20)
+        host = int(rng.choice([LIVER, LIVER, LIVER, RIGHT_KIDNEY, LEFT_KIDNEY, PANCREAS]))
+        centre, reach = anatomy.ELLIPSOIDS[host][0] if host != PANCREAS else (anatomy.TUBES[PANCREAS][1, :3], (8.0, 8.0, 8.0))
+        radius = rng.uniform(12, 36) if host == LIVER else rng.uniform(9, 20)
         at = np.asarray(centre) + rng.uniform(-0.6, 0.6, 3) * np.asarray(reach)
         region = canvas.ellipsoid(tuple(at), (radius, radius * 0.9, radius * 1.1), 0.1)
         inside = region.mask & (canvas.labels[region.place] == host)

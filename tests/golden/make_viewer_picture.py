@@ -16,7 +16,7 @@ from tests.browser import chromium, wait_for
 
 from flare_trt.engine.apps.viewer.scene import read_scene
 from flare_trt.engine.apps.viewer.server import ViewerServer, page_resources
-from flare_trt.engine.model.flare_labels import FLARE_LABELS
+from flare_trt.engine.model.spec import FLARE_LABELS
 from flare_trt.engine.phantom.synthetic_body import PhantomOptions, make_phantom
 from flare_trt.engine.scans.nifti import write_ct, write_labels
 

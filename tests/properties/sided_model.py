@@ -13,8 +13,7 @@ import numpy as np
 from flare_trt.engine.base.grid import Grid
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.model.bundle_writer import write_bundle
-from flare_trt.engine.model.flare_labels import FLARE_LABELS
-from flare_trt.engine.model.spec import ModelSpec, NetworkFile, Provenance, StageSpec
+from flare_trt.engine.model.spec import FLARE_LABELS, ModelSpec, NetworkFile, Provenance, StageSpec
 from flare_trt.kernels import Intensity
 
 RIGHT_KIDNEY, LEFT_KIDNEY, RIGHT_ADRENAL, LEFT_ADRENAL = 2, 13, 7, 8

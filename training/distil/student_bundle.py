@@ -8,16 +8,15 @@ from importlib.metadata import version
 from pathlib import Path
 
 from flare_trt.engine.base.errors import ExportError
+from flare_trt.engine.base.organs import ORGANS
 from flare_trt.engine.model.bundle_writer import write_bundle
-from flare_trt.engine.model.flare_labels import FLARE_LABELS
-from flare_trt.engine.model.spec import SCHEMA, Check, ModelSpec, NetworkFile, Provenance, StageSpec
+from flare_trt.engine.model.spec import FLARE_LABELS, SCHEMA, Check, ModelSpec, NetworkFile, Provenance, StageSpec
 from flare_trt.export.half_weights import round_kernels, store_kernels_half
 from flare_trt.export.to_onnx import write_onnx
 from flare_trt.export.verify import torch_reference, verify_change, verify_graph, verify_logits
 from flare_trt.training.distil.config import DistilConfig
 from flare_trt.training.distil.scans import ORIENTATION
 from flare_trt.training.distil.student import Student
-from flare_trt.training.prepare.vouching import ORGANS
 
 #: Tiles of the coarse stage lie side by side (paper, section 2.2).
 TILE_STEP = {"coarse": 1.0, "fine": 0.5}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from flare_trt.training.prepare.vouching import ORGANS, TUMOUR
+from flare_trt.engine.base.organs import ORGANS, TUMOUR
 
 #: The value of voxels that no loss is taken on: nnU-Net wants the highest label.
 FINE_IGNORE, COARSE_IGNORE = 15, 14

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from flare_trt.engine.base.organs import ORGANS
 from flare_trt.training.prepare.inspect_case import LABEL_NAMES, CaseFacts
-from flare_trt.training.prepare.vouching import ORGANS
 
 
 def datasheet(facts: Sequence[CaseFacts]) -> dict[str, Any]:

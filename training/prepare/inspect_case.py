@@ -11,15 +11,13 @@ from numpy.typing import NDArray
 
 from flare_trt.engine.base.errors import InputError
 from flare_trt.engine.base.grid import Grid, Reorientation
-from flare_trt.engine.base.organs import CORE_ORGANS
+from flare_trt.engine.base.organs import CORE_ORGANS, LEFT_KIDNEY, LIVER, RIGHT_KIDNEY, SPLEEN, STRUCTURES
 from flare_trt.engine.base.volume import Volume
-from flare_trt.engine.model.flare_labels import FLARE_LABELS
 from flare_trt.engine.scans.nifti import read_ct, read_labels
 from flare_trt.training.prepare.cases import Case
 from flare_trt.training.prepare.vouching import vouched_classes
 
-LABEL_NAMES = {label.value: label.name for label in FLARE_LABELS}
-RIGHT_KIDNEY, LEFT_KIDNEY, LIVER, SPLEEN = 2, 13, 1, 3
+LABEL_NAMES = {row.value: row.name for row in STRUCTURES}
 
 #: Spacings outside are read, and told: slices thicker than 10 mm hide adrenal glands, voxels under 0.2 mm are no body CT.
 SPACING_MM = (0.2, 10.0)

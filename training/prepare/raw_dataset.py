@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from flare_trt.engine.base.errors import OutputError
+from flare_trt.engine.base.organs import TUMOUR
 from flare_trt.engine.base.volume import Volume
-from flare_trt.engine.model.flare_labels import FLARE_LABELS
+from flare_trt.engine.model.spec import FLARE_LABELS
 from flare_trt.engine.scans.nifti import read_labels, write_labels
 from flare_trt.training.prepare.cases import CHANNEL, ENDING, Case
 from flare_trt.training.prepare.coarse_labels import COARSE_IGNORE, FINE_IGNORE, without_tumour
 from flare_trt.training.prepare.splits import split_cases
-from flare_trt.training.prepare.vouching import TUMOUR
 
 #: Case -> classes that its label map vouches for; read by the partial-label loss.
 VOUCHED_FILE = "vouched.json"

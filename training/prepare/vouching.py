@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-ORGANS = tuple(range(1, 14))
-TUMOUR = 14
+from flare_trt.engine.base.organs import ORGANS, TUMOUR
 
 #: A case that shows so many of the 13 organs was annotated for all of them; what is missing is removed or out of the field.
 COMPLETE_FROM = 11

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from flare_trt.engine.base.organs import CORE_ORGANS
+from flare_trt.engine.base.organs import CORE_ORGANS, ORGANS
 from flare_trt.engine.base.volume import Volume
 from flare_trt.training.pieces import find_pieces
 from flare_trt.training.prepare.coarse_labels import FINE_IGNORE
 from flare_trt.training.prepare.inspect_case import LABEL_NAMES, label_volumes
-from flare_trt.training.prepare.vouching import ORGANS
 
 Labels = NDArray[np.uint8]
 

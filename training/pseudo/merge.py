@@ -17,8 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from flare_trt.engine.base.organs import TUMOUR
 from flare_trt.training.prepare.coarse_labels import FINE_IGNORE
-from flare_trt.training.prepare.vouching import TUMOUR
 
 Labels = NDArray[np.uint8]
 Mask = NDArray[np.bool_]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from flare_trt.engine.base.atomic_file import atomic_file
 from flare_trt.engine.base.grid import Reorientation
 from flare_trt.engine.base.volume import Volume
-from flare_trt.engine.model.flare_labels import FLARE_LABELS
+from flare_trt.engine.model.spec import FLARE_LABELS
 from flare_trt.training.prepare.coarse_labels import FINE_IGNORE
 
 #: The usual abdominal window.

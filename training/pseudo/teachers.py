@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from flare_trt.engine.base.errors import InputError
 from flare_trt.engine.base.grid import Reorientation
+from flare_trt.engine.base.organs import TUMOUR
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.model.bundle import open_bundle
 from flare_trt.engine.model.options import RunOptions
@@ -24,7 +25,6 @@ from flare_trt.training.distil.scans import network_image, resampled
 from flare_trt.training.distil.soft_labels import SoftLabels, soft_labels
 from flare_trt.training.distil.windows import probabilities
 from flare_trt.training.fit.runs import announce_trainers
-from flare_trt.training.prepare.vouching import TUMOUR
 from flare_trt.training.pseudo.doubt import DoubtLimits, disagreement, doubtful
 
 Labels = NDArray[np.uint8]

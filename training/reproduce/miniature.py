@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from flare_trt.engine.base.grid import Grid
+from flare_trt.engine.base.organs import AORTA, LEFT_KIDNEY, LIVER, RIGHT_KIDNEY, SPLEEN, STOMACH, TUMOUR, VENA_CAVA
 from flare_trt.engine.base.volume import Volume
-from flare_trt.engine.phantom.synthetic_body import TUMOUR, PhantomOptions, make_phantom
+from flare_trt.engine.phantom.synthetic_body import PhantomOptions, make_phantom
 from flare_trt.engine.scans.nifti import read_ct, read_labels, write_ct, write_labels
 from flare_trt.kernels import Span, load
 
@@ -18,7 +19,12 @@ SPACING_MM = (8.0, 7.0, 7.0)
 #: Voxels of an abdomen and of a body from thigh to neck.
 ABDOMEN_ZYX, BODY_ZYX = (48, 43, 57), (112, 43, 57)
 #: Classes that a partly labelled case shows, in turn: FLARE's sources annotated one or a few organs each.
-PARTIAL: tuple[frozenset[int], ...] = tuple(map(frozenset, ({1, TUMOUR}, {2, 13, TUMOUR}, {1, 3, 11}, {5, 6})))
+PARTIAL: tuple[frozenset[int], ...] = (
+    frozenset({LIVER, TUMOUR}),
+    frozenset({RIGHT_KIDNEY, LEFT_KIDNEY, TUMOUR}),
+    frozenset({LIVER, SPLEEN, STOMACH}),
+    frozenset({AORTA, VENA_CAVA}),
+)
 #: A real CT with labels trains, one without is unlabelled.
 REAL_LABELS = "seg_flare13.nii.gz"
 

@@ -13,8 +13,7 @@ from flare_trt.engine.apps.viewer.niivue import require_niivue
 from flare_trt.engine.apps.viewer.scene import read_scene
 from flare_trt.engine.apps.viewer.server import ViewerServer, page_resources
 from flare_trt.engine.model.bundle import open_bundle
-from flare_trt.engine.model.flare_labels import FLARE_LABELS
-from flare_trt.engine.model.spec import LabelSpec
+from flare_trt.engine.model.spec import FLARE_LABELS, LabelSpec
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

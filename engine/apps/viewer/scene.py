@@ -10,8 +10,8 @@ import numpy as np
 
 from flare_trt.engine.base.errors import InputError
 from flare_trt.engine.base.grid import Grid, Shape, Vector
+from flare_trt.engine.base.organs import label_colour
 from flare_trt.engine.base.volume import Volume
-from flare_trt.engine.model.flare_labels import label_colour
 from flare_trt.engine.model.spec import LabelSpec
 from flare_trt.engine.results.measures import OrganMeasure, measure_organs
 from flare_trt.engine.scans.nifti import read_ct, read_labels

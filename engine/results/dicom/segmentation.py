@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flare_trt.engine.base.errors import OutputError
+from flare_trt.engine.base.organs import Concept
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.model.spec import LabelSpec, ModelSpec
-from flare_trt.engine.results.dicom.codes import Concept, structure
+from flare_trt.engine.results.dicom.codes import coded
 from flare_trt.engine.scans.dicom.library import LIBRARY_ERRORS, library, quiet
 from flare_trt.engine.scans.dicom.reader import DicomReader
 from flare_trt.engine.scans.dicom.source import copy_patient_and_study, require_on_planes, require_references, save, source_images
@@ -104,7 +105,7 @@ def _segmentation(images: list[Any], frames: NDArray[np.uint8], ordered: list[La
 
 def _description(number: int, label: LabelSpec, spec: ModelSpec) -> Any:
     highdicom = library("highdicom")
-    coded = structure(label.name, label.value)
+    codes = coded(label.name, label.value)
     algorithm = highdicom.AlgorithmIdentificationSequence(
         name=spec.name[:64],
         family=library("pydicom.sr.codedict").codes.DCM.ArtificialIntelligence,
@@ -114,16 +115,16 @@ def _description(number: int, label: LabelSpec, spec: ModelSpec) -> Any:
     description = highdicom.seg.SegmentDescription(
         segment_number=number,
         segment_label=label.name[:64],
-        segmented_property_category=_concept(coded.category),
-        segmented_property_type=_concept(coded.kind),
+        segmented_property_category=_concept(codes.category),
+        segmented_property_type=_concept(codes.kind),
         algorithm_type="AUTOMATIC",
         algorithm_identification=algorithm,
         tracking_uid=highdicom.UID(),
         tracking_id=label.name[:64],
         display_color=highdicom.color.CIELabColor.from_string(label.colour),
     )
-    if coded.side is not None:
-        description.SegmentedPropertyTypeCodeSequence[0].SegmentedPropertyTypeModifierCodeSequence = [_concept(coded.side)]
+    if codes.side is not None:
+        description.SegmentedPropertyTypeCodeSequence[0].SegmentedPropertyTypeModifierCodeSequence = [_concept(codes.side)]
     return description
 
 

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from flare_trt.engine.base.organs import Concept
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.model.spec import LabelSpec, ModelSpec
-from flare_trt.engine.results.dicom.codes import Concept, structure
+from flare_trt.engine.results.dicom.codes import coded
 from flare_trt.engine.results.dicom.contours import mask_polygons
 from flare_trt.engine.results.dicom.segmentation import MAKER, SERIES_NUMBER
 from flare_trt.engine.scans.dicom.library import library, quiet
@@ -120,14 +121,14 @@ def plane_contours_mm(mask: NDArray[np.bool_], plane: Plane, reader: DicomReader
 
 
 def _observation(label: LabelSpec) -> Any:
-    coded = structure(label.name, label.value)
-    kind = _code(coded.kind)
-    if coded.side is not None:
-        kind.SegmentedPropertyTypeModifierCodeSequence = [_code(coded.side)]
+    codes = coded(label.name, label.value)
+    kind = _code(codes.kind)
+    if codes.side is not None:
+        kind.SegmentedPropertyTypeModifierCodeSequence = [_code(codes.side)]
     return _item(
         ObservationNumber=label.value,
         ReferencedROINumber=label.value,
-        SegmentedPropertyCategoryCodeSequence=[_code(coded.category)],
+        SegmentedPropertyCategoryCodeSequence=[_code(codes.category)],
         RTROIIdentificationCodeSequence=[kind],
         RTROIInterpretedType="",
         ROIInterpreter="",

@@ -20,8 +20,7 @@ from flare_trt.benchmarks.score.evaluate import (
     pair_files,
     score_labels,
 )
-from flare_trt.benchmarks.score.labels import LABEL_SETS
-from flare_trt.benchmarks.score.protocol import PROTOCOLS, Score
+from flare_trt.benchmarks.score.protocol import LABEL_SETS, PROTOCOLS, Score
 from flare_trt.engine.base.errors import InputError
 
 FLARE23 = LABEL_SETS["flare23"]

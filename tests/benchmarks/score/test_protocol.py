@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from flare_trt.benchmarks.score.labels import LABEL_SETS, Structure
-from flare_trt.benchmarks.score.protocol import Score, score_flare23, score_plain
+from flare_trt.benchmarks.score.protocol import LABEL_SETS, Score, score_flare23, score_plain
+from flare_trt.engine.base.organs import Structure
 
 SPACING = (2.5, 0.75, 0.8)
 BY_NAME = {structure.name: structure for structure in LABEL_SETS["flare23"]}

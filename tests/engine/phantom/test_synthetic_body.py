@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from flare_trt.engine.base.errors import InputError
-from flare_trt.engine.phantom.synthetic_body import TUMOUR, PhantomOptions, make_phantom
+from flare_trt.engine.base.organs import TUMOUR
+from flare_trt.engine.phantom.synthetic_body import PhantomOptions, make_phantom
 
 ABDOMEN_SHAPE, ABDOMEN_MM = (95, 87, 101), (4.0, 4.1, 4.2)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from flare_trt.engine.base.organs import ANCHOR_ORGANS, DEFAULT_REACH_MM, reach_mm
-from flare_trt.engine.model.flare_labels import FLARE_LABELS
+from flare_trt.engine.model.spec import FLARE_LABELS
 from flare_trt.engine.roi.coarse_pieces import Piece, find_pieces, keep_abdomen
 from flare_trt.kernels import load
 

@@ -9,8 +9,7 @@ import pytest
 
 from flare_trt.engine.base.grid import Grid
 from flare_trt.engine.base.organs import CORE_ORGANS
-from flare_trt.engine.model.flare_labels import FLARE_LABELS
-from flare_trt.engine.model.spec import RoiSpec
+from flare_trt.engine.model.spec import FLARE_LABELS, RoiSpec
 from flare_trt.engine.roi.coarse_pieces import find_pieces, keep_abdomen
 from flare_trt.engine.roi.roi_box import Located, edges_touched, enlarged, grow, locate, whole_scan
 from flare_trt.kernels import Box, load, native_problem

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from flare_trt.engine.base.errors import InputError
+from flare_trt.engine.base.organs import ORGANS
 from flare_trt.training.prepare.cases import find_cases
 from flare_trt.training.prepare.coarse_labels import without_tumour
 from flare_trt.training.prepare.splits import split_cases
-from flare_trt.training.prepare.vouching import ORGANS, vouched_classes
+from flare_trt.training.prepare.vouching import vouched_classes
 
 
 def touch(root: Path, *names: str) -> None:

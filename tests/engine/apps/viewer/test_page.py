@@ -19,7 +19,7 @@ from flare_trt.engine.apps.viewer.server import Resource, ViewerServer, page_res
 from flare_trt.engine.base.errors import InputError
 from flare_trt.engine.base.grid import Grid, Reorientation
 from flare_trt.engine.base.volume import Volume
-from flare_trt.engine.model.flare_labels import FLARE_LABELS
+from flare_trt.engine.model.spec import FLARE_LABELS
 from flare_trt.engine.phantom.synthetic_body import make_phantom
 from flare_trt.engine.scans.nifti import write_ct, write_labels
 

@@ -11,8 +11,7 @@ from flare_trt.engine.apps.viewer.scene import named, read_scene
 from flare_trt.engine.base.errors import InputError
 from flare_trt.engine.base.grid import Grid
 from flare_trt.engine.base.volume import Volume
-from flare_trt.engine.model.flare_labels import FLARE_LABELS
-from flare_trt.engine.model.spec import LabelSpec
+from flare_trt.engine.model.spec import FLARE_LABELS, LabelSpec
 from flare_trt.engine.scans.nifti import write_ct, write_labels
 
 TURNED = ((0.0, 0.0, -1.0), (-1.0, 0.0, 0.0), (0.0, 1.0, 0.0))

@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tests.engine.fake_bundle import fake_spec
 
-from flare_trt.engine.model.flare_labels import FLARE_LABELS
-from flare_trt.engine.model.spec import ModelSpec
+from flare_trt.engine.model.spec import FLARE_LABELS, ModelSpec
 
 
 def flare_spec() -> ModelSpec:

@@ -13,14 +13,15 @@ import numpy as np
 import pydicom
 import pytest
 from numpy.typing import NDArray
+from pydicom.sr.codedict import codes
 from tests.engine.results.dicom.label_maps import blobs, flare_spec
 from tests.engine.scans.dicom.series_files import AXIAL, IDENTITY, OBLIQUE, SAGITTAL, Look, small_ct, write_series
 
 from flare_trt.engine.base.errors import InputError, OutputError
 from flare_trt.engine.base.grid import Grid
+from flare_trt.engine.base.organs import STRUCTURES
 from flare_trt.engine.base.volume import Volume
-from flare_trt.engine.model.flare_labels import FLARE_LABELS
-from flare_trt.engine.model.spec import LabelSpec
+from flare_trt.engine.model.spec import FLARE_LABELS, LabelSpec
 from flare_trt.engine.results.dicom.segmentation import is_segmentation_of, write_segmentation
 from flare_trt.engine.scans.dicom.reader import DicomReader
 
@@ -79,6 +80,22 @@ def test_two_readers_give_the_labels_back(reader: DicomReader, tmp_path: Path) -
     assert described[13]["SegmentedPropertyTypeCodeSequence"]["CodeValue"] == "64033007"
     assert described[13]["SegmentedPropertyTypeModifierCodeSequence"]["CodeMeaning"] == "Left"
     assert described[14]["SegmentedPropertyCategoryCodeSequence"]["CodeMeaning"] == "Morphologically Abnormal Structure"
+
+
+def test_synonyms_leave_with_the_codes_of_their_organs(axial: DicomReader, tmp_path: Path) -> None:
+    """`kidney_right` and `oesophagus` once left as LABEL-n; read back by pydicom against its own code tables."""
+    names = [name.replace(" ", "_") for row in STRUCTURES for name in row.synonyms]
+    spec = replace(flare_spec(), labels=tuple(LabelSpec(value, name, "#808080") for value, name in enumerate(names, 1)))
+    write_segmentation(tmp_path / "seg.dcm", Volume(np.zeros(SHAPE, np.uint8), axial.grid), axial, spec)
+    kinds = {
+        item.SegmentLabel: item.SegmentedPropertyTypeCodeSequence[0]
+        for item in pydicom.dcmread(tmp_path / "seg.dcm").SegmentSequence
+    }
+    assert {kind.CodingSchemeDesignator for kind in kinds.values()} == {"SCT"}
+    sct = codes.SCT
+    assert (kinds["kidney_right"].CodeValue, kinds["oesophagus"].CodeValue) == (sct.Kidney.value, sct.Esophagus.value)
+    (side,) = kinds["kidney_right"].SegmentedPropertyTypeModifierCodeSequence
+    assert (side.CodeValue, kinds["tumor"].CodeValue) == (sct.Right.value, sct.Neoplasm.value)
 
 
 def test_what_it_says_of_itself_and_its_source(axial: DicomReader, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from tests.engine.results.dicom.label_maps import blobs, flare_spec
 from tests.engine.scans.dicom.series_files import AXIAL, OBLIQUE, SAGITTAL, Look, small_ct, write_series
 
 from flare_trt.engine.base.volume import Volume
-from flare_trt.engine.model.flare_labels import FLARE_LABELS
+from flare_trt.engine.model.spec import FLARE_LABELS
 from flare_trt.engine.results.dicom.structure_set import write_structure_set
 from flare_trt.engine.scans.dicom.reader import DicomReader
 
