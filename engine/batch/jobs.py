@@ -10,6 +10,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from flare_trt.engine.base.errors import InputError, OutputError
+from flare_trt.engine.batch.names import ScanNames, is_pattern, needs_uids, with_uids
+from flare_trt.engine.scans.dicom.choice import ONLY_SERIES, SeriesChoice
+from flare_trt.engine.scans.dicom.dicomdir import described_folder, is_dicomdir
 from flare_trt.engine.scans.dicom.series import holds_dicom
 from flare_trt.engine.scans.nifti import ENDINGS
 from flare_trt.engine.scans.scan_files import DICOM_ENDING, LABEL_ENDINGS, fits_scan, is_dicom, open_scan, require_writable
@@ -21,7 +24,7 @@ REPORT_ENDINGS = (".json", ".html")
 
 @dataclass(frozen=True)
 class Job:
-    """One scan to segment. `report`, `preview` and `rtstruct` None are not wanted; `series` as in scan_files.open_scan.
+    """One scan to segment. `report`, `preview` and `rtstruct` None are not wanted; `choice` as in scan_files.open_scan.
 
     `source` is its reader where planning has looked into it: the headers of a series are read once.
     """
@@ -31,12 +34,12 @@ class Job:
     report: Path | None = None
     preview: Path | None = None
     rtstruct: Path | None = None
-    series: str | None = None
+    choice: SeriesChoice = ONLY_SERIES
     source: SlabReader | None = field(default=None, compare=False, repr=False)
 
     def open(self) -> SlabReader:
         """The scan's reader. Raises InputError."""
-        return self.source or open_scan(self.scan, self.series)
+        return self.source or open_scan(self.scan, self.choice)
 
     @property
     def outputs(self) -> tuple[Path, ...]:
@@ -46,34 +49,30 @@ class Job:
 
 @dataclass(frozen=True)
 class Destination:
-    """Where results go: each is a file (one scan), a folder, or a file name with `{case}` in it (any number of scans)."""
+    """Where results go: each is a file (one scan), a folder, or a file name with `{case}` or the like in it (see names)."""
 
     labels: Path
     report: Path | None = None
     preview: Path | None = None
     rtstruct: Path | None = None
 
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """What is wanted."""
+        return tuple(path for path in (self.labels, self.report, self.preview, self.rtstruct) if path is not None)
 
-def plan_jobs(inputs: Sequence[Path], destination: Destination, series: str | None = None) -> tuple[Job, ...]:
+
+def plan_jobs(inputs: Sequence[Path], destination: Destination, choice: SeriesChoice = ONLY_SERIES) -> tuple[Job, ...]:
     """The jobs for these files and folders of scans, and folders and zips of DICOM series (each of them one scan).
 
-    A DICOM scan that comes alone is looked into here; of several, each when its turn comes, so that a bad one stops no other.
+    A DICOM scan that comes alone is looked into here; of several, each when its turn comes, so that a bad one stops no other. Where
+    a name holds {study} or {series} all are, and one that cannot be read fails in its turn.
     Raises InputError or OutputError; makes no folder.
     """
     scans = _scans(inputs)
-    one = len(scans) == 1 and scans[0] == inputs[0]
-    labels, report, preview, rtstruct = destination.labels, destination.report, destination.preview, destination.rtstruct
-    jobs = tuple(
-        Job(
-            scan,
-            _target(labels, LABEL_ENDINGS, case_name(scan), one),
-            report and _target(report, REPORT_ENDINGS, case_name(scan), one),
-            preview and _target(preview, (".png",), case_name(scan), one),
-            rtstruct and _target(rtstruct, (DICOM_ENDING,), case_name(scan), one),
-            series,
-        )
-        for scan in scans
-    )
+    one = len(scans) == 1 and (scans[0] == inputs[0] or is_dicomdir(inputs[0]))
+    jobs = tuple(_job(scan, destination, _names(scan, destination, choice, number), one) for number, scan in enumerate(scans, 1))
+    jobs = tuple(replace(job, choice=choice) for job in jobs)
     _refuse_collisions(jobs)
     for job in jobs:
         _refuse_kinds(job, len(jobs))
@@ -83,18 +82,23 @@ def plan_jobs(inputs: Sequence[Path], destination: Destination, series: str | No
     return jobs
 
 
-def case_name(scan: Path) -> str:
-    """The scan's name without its ending and without FLARE's channel number: case_0000.nii.gz -> case.
+def _job(scan: Path, destination: Destination, names: ScanNames, one: bool) -> Job:
+    def target(given: Path | None, endings: tuple[str, ...]) -> Path | None:
+        return None if given is None else _target(given, endings, names, one)
 
-    Never anything out of the scan's header.
+    return Job(
+        scan,
+        _target(destination.labels, LABEL_ENDINGS, names, one),
+        target(destination.report, REPORT_ENDINGS),
+        target(destination.preview, (".png",)),
+        target(destination.rtstruct, (DICOM_ENDING,)),
+    )
 
-    >>> case_name(Path("FLARE22_Tr_0001_0000.nii.gz")), case_name(Path("ct.nii")), case_name(Path("study.zip"))
-    ('FLARE22_Tr_0001', 'ct', 'study')
-    """
-    name = scan.absolute().resolve().name if scan.name in ("", "..") else scan.name
-    for ending in (*sorted(ENDINGS, key=len, reverse=True), ".zip"):
-        name = name.removesuffix(ending)
-    return name.removesuffix("_0000") or name
+
+def _names(scan: Path, destination: Destination, choice: SeriesChoice, number: int) -> ScanNames:
+    """The scan's names; its header is read where a result is called by its UIDs."""
+    names = ScanNames.of(scan)
+    return with_uids(names, scan, choice, number) if any(map(needs_uids, destination.paths)) else names
 
 
 def make_folders(jobs: Sequence[Job]) -> None:
@@ -118,7 +122,8 @@ def is_finished(job: Job) -> bool:
 
 def _scans(inputs: Sequence[Path]) -> list[Path]:
     found: list[Path] = []
-    for path in inputs:
+    for named in inputs:
+        path = described_folder(named) if is_dicomdir(named) else named
         if path.is_dir():
             inside = sorted(file for file in path.iterdir() if file.name.endswith(ENDINGS) and not file.name.startswith("."))
             if not inside and not holds_dicom(path):
@@ -133,14 +138,14 @@ def _scans(inputs: Sequence[Path]) -> list[Path]:
     return found
 
 
-def _target(given: Path, endings: tuple[str, ...], case: str, one: bool) -> Path:
-    """`given` itself where it names a file, with the case's name for `{case}`; else a file in the folder `given`."""
-    if "{case}" in given.name and given.name.endswith(endings):
-        return given.with_name(given.name.replace("{case}", case))
+def _target(given: Path, endings: tuple[str, ...], names: ScanNames, one: bool) -> Path:
+    """`given` itself where it names a file, with the scan's names for `{case}` and the like; else a file in the folder `given`."""
+    if is_pattern(given):
+        given, one = names.filled(given), one or given.name.endswith(endings)
     if not given.name.endswith(endings) or given.is_dir():
         if given.is_file():
             raise OutputError(f"{given}: expected a folder, or a name that ends in {' or '.join(endings)}")
-        return given / (case + endings[0])
+        return given / (names.case + endings[0])
     if not one:
         raise OutputError(
             f"{given}: this names one file, expected a folder for the results of several scans, or {{case}} in the name"
@@ -154,9 +159,9 @@ def _refuse_kinds(job: Job, jobs: int) -> None:
         wanted = [path for path in job.outputs if path.name.endswith(DICOM_ENDING)]
         if wanted:
             raise OutputError(f"{wanted[0]}: DICOM output needs a DICOM scan, got {job.scan}; name a .nii.gz file instead")
-        if job.series is not None:
-            raise InputError(f"{job.scan}: a series can be chosen in a DICOM folder or zip only; leave --series out")
-    elif job.series is not None and jobs > 1:
+        if job.choice != ONLY_SERIES:
+            raise InputError(f"{job.scan}: a series can be chosen in a DICOM folder or zip only; leave --series and --pick out")
+    elif job.choice.uid is not None and jobs > 1:
         raise InputError(f"--series chooses one series, got {jobs} scans; name one folder or zip")
 
 

@@ -10,6 +10,7 @@ from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.model.spec import ModelSpec
 from flare_trt.engine.results.dicom.segmentation import is_segmentation_of, write_segmentation
 from flare_trt.engine.results.dicom.structure_set import write_structure_set
+from flare_trt.engine.scans.dicom.choice import ONLY_SERIES, SeriesChoice
 from flare_trt.engine.scans.dicom.reader import DicomReader
 from flare_trt.engine.scans.dicom.source import require_references
 from flare_trt.engine.scans.nifti import NiftiReader, read_labels, write_labels
@@ -25,9 +26,9 @@ def is_dicom(path: Path) -> bool:
     return path.is_dir() or path.suffix.lower() == ".zip"
 
 
-def open_scan(path: Path, series: str | None = None) -> SlabReader:
-    """The reader of a scan; `series` is the UID to take where a folder or zip holds several. Raises InputError."""
-    return DicomReader(path, series) if is_dicom(path) else NiftiReader(path)
+def open_scan(path: Path, choice: SeriesChoice = ONLY_SERIES) -> SlabReader:
+    """The reader of a scan; `choice` says which series to take where a folder or zip holds several. Raises InputError."""
+    return choice.open(path) if is_dicom(path) else NiftiReader(path)
 
 
 def require_writable(outputs: Sequence[Path], source: SlabReader) -> None:

@@ -13,6 +13,7 @@ from importlib.metadata import version
 #: Command -> (module, one-line help).
 COMMANDS = {
     "segment": ("flare_trt.engine.apps.cli.segment", "segment CT scans with a model bundle"),
+    "list": ("flare_trt.engine.apps.cli.list_series", "list the series of a DICOM study, and why one cannot be segmented"),
     "plan": ("flare_trt.benchmarks.gpu_plan.plan_cli", "plan a scan's memory on a GPU, before anything is allocated"),
     "serve": ("flare_trt.engine.apps.cli.serve", "segment scans that are sent over HTTP"),
     "view": ("flare_trt.engine.apps.cli.view", "look at a scan and its labels in the browser"),

@@ -9,17 +9,22 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from flare_trt.engine.apps.cli.console import Console, organ_table, stage_table, where_it_ran
-from flare_trt.engine.apps.cli.values import add_run_options, run_options
+from flare_trt.engine.apps.cli.values import add_run_options, run_options, series_rules
 from flare_trt.engine.batch.jobs import Destination, Job, is_finished, make_folders, plan_jobs
 from flare_trt.engine.batch.overlap import Outcome, first_read_early, run_in_turn, run_overlapped
 from flare_trt.engine.batch.scan_steps import Scan, SegmentsScans, ct_reader, job_reader, scan_steps
 from flare_trt.engine.model.default_model import default_model
 from flare_trt.engine.model.options import RunOptions
 from flare_trt.engine.results.scan_report import ScanReport
+from flare_trt.engine.scans.dicom.choice import SeriesChoice
 from flare_trt.engine.segmenter import Segmenter, StageProgress
 
 CT_HELP = "a .nii or .nii.gz file, a folder of them, or a DICOM series (a folder or .zip); one or several"
-OUT_HELP = ".nii.gz, .nii or .dcm (DICOM-SEG) for one scan; a folder, or a name with {case} in it, for any number"
+OUT_HELP = (
+    ".nii.gz, .nii or .dcm (DICOM-SEG) for one scan; a folder, or a name with {case}, {parent}, {study} or {series} in it, for any "
+    "number"
+)
+PICK_HELP = "choose the series by rules, in order: thinnest, original-axial, soft-kernel, portal-venous, split by commas"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -33,6 +38,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--preview", type=Path, metavar="PNG", help="pictures, a .png file for one scan, or a folder")
     parser.add_argument("--rtstruct", type=Path, metavar="DCM", help="contours too, a .dcm file for one DICOM scan, or a folder")
     parser.add_argument("--series", metavar="UID", help="the DICOM series to take, where a folder or zip holds several")
+    parser.add_argument("--pick", type=series_rules, default=(), metavar="RULES", help=PICK_HELP)
     parser.add_argument("--resume", action="store_true", help="leave out scans whose results are there and whole")
     parser.add_argument("--ray", metavar="ADDRESS", help="use the workers of a Ray cluster: auto, or HOST:PORT of its head")
     add_run_options(parser)
@@ -41,7 +47,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Segment what the arguments name. Returns 0, or 1 where a scan failed."""
     destination = Destination(arguments.output, arguments.report, arguments.preview, arguments.rtstruct)
-    jobs = plan_jobs(arguments.scans, destination, arguments.series)
+    jobs = plan_jobs(arguments.scans, destination, SeriesChoice(arguments.series, arguments.pick))
     console = Console()
     if arguments.resume:
         jobs = _unfinished(jobs, console)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 
+from flare_trt.engine.base.errors import InputError
 from flare_trt.engine.model.options import RunOptions
 
 _MB = {"MB": 1.0, "GB": 1000.0, "MIB": 1.048576, "GIB": 1073.741824}
@@ -49,6 +50,16 @@ def triple(text: str) -> tuple[float, float, float]:
     if not 0 < min(z, y, x) <= max(z, y, x) < float("inf"):
         raise argparse.ArgumentTypeError(f"got {text!r}, expected three positive numbers such as 2.5,0.8,0.8")
     return z, y, x
+
+
+def series_rules(text: str) -> tuple[str, ...]:
+    """Rules that choose a series."""
+    from flare_trt.engine.scans.dicom.rules import parse_rules
+
+    try:
+        return parse_rules(text)
+    except InputError as error:
+        raise argparse.ArgumentTypeError(str(error).removeprefix("--pick: ")) from error
 
 
 def add_run_options(parser: argparse.ArgumentParser) -> None:

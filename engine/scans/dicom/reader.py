@@ -32,16 +32,15 @@ _SLAB_BYTES = 8 << 20
 class DicomReader:
     """A CT series whose headers have been checked; `slabs` reads its voxels. Holds no voxel.
 
-    `planes` are in z order. Raises InputError, naming the folder or zip, for anything but one regular stack (see stack.stack).
+    `planes` are in z order; a `series` that was found before is taken as it is. Raises InputError, naming the folder or zip, for
+    anything but one regular stack (see stack.stack).
     """
 
-    def __init__(self, path: Path | str, series_uid: str | None = None) -> None:
+    def __init__(self, path: Path | str, series_uid: str | None = None, series: Series | None = None) -> None:
         self.path = Path(path)
-        self.series: Series = choose_series(self.path, series_uid)
-        kept, copies = distinct(self.series.planes)
+        self.series: Series = choose_series(self.path, series_uid) if series is None else series
         try:
-            self.planes, self.grid = stack(kept)
-            _require_readable(self.planes, self.grid)
+            self.planes, self.grid, copies = regular_planes(self.series)
         except InputError as error:
             raise InputError(f"{self.path}: {error}") from error
         self.warnings: tuple[str, ...] = _warnings(self.series, self.planes, copies)
@@ -83,6 +82,17 @@ class DicomReader:
         if pixels.shape != plane.shape_yx:
             raise damaged(self.path, plane.file, len(files), ValueError())
         return np.asarray(pixels * plane.slope + plane.intercept)
+
+
+def regular_planes(series: Series) -> tuple[tuple[Plane, ...], Grid, int]:
+    """The series' planes in z order, the grid they lie on, and how many second copies were left out.
+
+    Raises InputError, without the series' name, for a series that cannot be read as one regular stack.
+    """
+    kept, copies = distinct(series.planes)
+    planes, grid = stack(kept)
+    _require_readable(planes, grid)
+    return planes, grid, copies
 
 
 def _require_readable(planes: tuple[Plane, ...], grid: Grid) -> None:

@@ -24,7 +24,10 @@ _DICOMDIR = "1.2.840.10008.1.3.10"
 
 @dataclass(frozen=True)
 class Series:
-    """The planes of one CT series, in file order, and why other images of it were left out (word, count)."""
+    """The planes of one CT series, in file order, and why other images of it were left out (word, count).
+
+    `first_file` is the number of a file of the series, whatever it holds.
+    """
 
     path: Path
     files: FileSet
@@ -33,6 +36,7 @@ class Series:
     study_uid: str
     planes: tuple[Plane, ...]
     left_out: tuple[tuple[str, int], ...] = ()
+    first_file: int = 0
 
     @property
     def told(self) -> str:
@@ -42,24 +46,35 @@ class Series:
         return f"{self.uid or '(no UID)'}: number {self.number}, CT, {len(self.planes)} slices, spacing {spacing} (z, y, x)"
 
 
-def find_series(path: Path) -> tuple[Series, ...]:
-    """The CT series of a folder or zip, in the order of their UIDs. Raises InputError where there is none."""
+def all_series(path: Path) -> tuple[Series, ...]:
+    """Every series of a folder or zip, in the order of their UIDs; one of which no image is a CT plane has no `planes`."""
     files = open_files(path)
     by_uid: dict[str, list[_Found]] = {}
     for found in _found(path, files):
         by_uid.setdefault(found.series_uid, []).append(found)
-    series, reasons = [], Counter[str]()
+    series = []
     for uid, group in sorted(by_uid.items()):
         images = [image for found in group for image in found.images]
         planes = tuple(image for image in images if isinstance(image, Plane))
-        left_out = Counter(image for image in images if isinstance(image, str))
-        reasons += left_out
-        if planes:
-            series.append(Series(path, files, uid, group[0].number, group[0].study_uid, planes, tuple(sorted(left_out.items()))))
-    if not series:
-        seen = ", ".join(f"{count} images {reason}" for reason, count in sorted(reasons.items())) or f"{len(files)} other files"
-        raise InputError(f"{path}: holds no CT series that can be segmented: got {seen}; name a folder or zip of a CT series")
+        left_out = tuple(sorted(Counter(image for image in images if isinstance(image, str)).items()))
+        series.append(Series(path, files, uid, group[0].number, group[0].study_uid, planes, left_out, group[0].file))
     return tuple(series)
+
+
+def find_series(path: Path) -> tuple[Series, ...]:
+    """The CT series of a folder or zip, in the order of their UIDs. Raises InputError where there is none."""
+    found = all_series(path)
+    series = tuple(one for one in found if one.planes)
+    if not series:
+        reasons = Counter[str]()
+        for one in found:
+            reasons += Counter(dict(one.left_out))
+        seen = (
+            ", ".join(f"{count} images {reason}" for reason, count in sorted(reasons.items()))
+            or f"{len(open_files(path))} other files"
+        )
+        raise InputError(f"{path}: holds no CT series that can be segmented: got {seen}; name a folder or zip of a CT series")
+    return series
 
 
 def choose_series(path: Path, uid: str | None) -> Series:
@@ -81,6 +96,7 @@ class _Found:
     study_uid: str
     number: str
     images: tuple[Plane | str, ...]
+    file: int
 
 
 def _found(path: Path, files: FileSet) -> Iterator[_Found]:
@@ -109,6 +125,7 @@ def _read(stream: BinaryIO, file: int) -> _Found | None:
         study_uid=uid_of(header, "StudyInstanceUID"),
         number="-" if number is None else str(int(number)),
         images=tuple(planes_of(header, file)),
+        file=file,
     )
 
 

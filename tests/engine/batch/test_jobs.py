@@ -11,7 +11,9 @@ from tests.engine.scans.nifti_files import AXIAL, write_raw
 
 from flare_trt.engine.base.errors import InputError, OutputError
 from flare_trt.engine.base.volume import Volume
-from flare_trt.engine.batch.jobs import Destination, Job, case_name, is_finished, make_folders, plan_jobs
+from flare_trt.engine.batch.jobs import Destination, Job, is_finished, make_folders, plan_jobs
+from flare_trt.engine.batch.names import case_name
+from flare_trt.engine.scans.dicom.choice import SeriesChoice
 from flare_trt.engine.scans.nifti import read_ct, write_labels
 
 
@@ -111,7 +113,7 @@ def test_what_is_refused_of_dicom(folder: Path, tmp_path: Path) -> None:
     for inputs, destination, uid, error, message in (
         ([one], Destination(tmp_path / "x.dcm"), None, OutputError, "DICOM output needs a DICOM scan"),
         ([one], Destination(tmp_path / "x.nii", rtstruct=tmp_path / "x.dcm"), None, OutputError, "DICOM output needs"),
-        ([one], Destination(tmp_path / "x.nii"), "1.2", InputError, "leave --series out"),
+        ([one], Destination(tmp_path / "x.nii"), "1.2", InputError, "leave --series and --pick out"),
         (
             [series, tmp_path / "b.zip"],
             Destination(tmp_path / "out"),
@@ -124,7 +126,7 @@ def test_what_is_refused_of_dicom(folder: Path, tmp_path: Path) -> None:
         ([tmp_path / "b.zip"], Destination(tmp_path / "x.nii.gz"), None, InputError, "not a zip that can be read"),
     ):
         with pytest.raises(error, match=message):
-            plan_jobs(inputs, destination, uid)
+            plan_jobs(inputs, destination, SeriesChoice(uid))
 
 
 def test_a_scan_is_not_overwritten_through_another_name(folder: Path, tmp_path: Path) -> None:
