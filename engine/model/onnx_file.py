@@ -27,6 +27,8 @@ _CHILDREN = {
 _EXTERNAL_FIELDS = (13, 14)  # of TensorProto: external_data, data_location
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
+Bytes = mmap.mmap | memoryview
+
 
 def require_embedded_weights(path: Path, where: str) -> None:
     """Check that `path` is an ONNX file with a graph whose tensors all lie in the file. Raises BundleError."""
@@ -51,7 +53,7 @@ def _scan(data: mmap.mmap) -> tuple[int, bool]:
     while pending:
         message, start, stop = pending.pop()
         graphs += message == "graph"
-        for field, kind, low, high in _fields(data, start, stop):
+        for field, kind, low, high in message_fields(data, start, stop):
             if message == "tensor" and field in _EXTERNAL_FIELDS and (field == 13 or low != 0):
                 return graphs, True
             child = _CHILDREN[message].get(field)
@@ -62,8 +64,11 @@ def _scan(data: mmap.mmap) -> tuple[int, bool]:
     return graphs, False
 
 
-def _fields(data: mmap.mmap, start: int, stop: int) -> Iterator[tuple[int, int, int, int]]:
-    """(field, wire type, first byte, end) of each field of a message; a varint's value stands in place of its first byte."""
+def message_fields(data: Bytes, start: int, stop: int) -> Iterator[tuple[int, int, int, int]]:
+    """(field, wire type, first byte, end) of each field of a message; a varint's value stands in place of its first byte.
+
+    Raises IndexError or ValueError for malformed bytes.
+    """
     at = start
     while at < stop:
         key, at = _varint(data, at, stop)
@@ -84,7 +89,7 @@ def _fields(data: mmap.mmap, start: int, stop: int) -> Iterator[tuple[int, int, 
         at = high
 
 
-def _varint(data: mmap.mmap, at: int, stop: int) -> tuple[int, int]:
+def _varint(data: Bytes, at: int, stop: int) -> tuple[int, int]:
     """A base-128 number and the byte behind it."""
     value = 0
     for shift in range(0, 70, 7):

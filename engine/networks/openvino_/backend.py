@@ -65,7 +65,8 @@ class OpenVinoSession:
         if self._request is None:
             raise ValueError("this session is closed")
         require_tile(self, tile)
-        self._request.infer([self._tensor(tile, shared_memory=True)], share_inputs=True)
+        image = tile if tile.flags.writeable else tile.copy()  # a Tensor shares no read-only memory
+        self._request.infer([self._tensor(image, shared_memory=True)], share_inputs=True)
         return np.asarray(self._request.get_output_tensor(0).data)[0]
 
     def close(self) -> None:

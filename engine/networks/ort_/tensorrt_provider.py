@@ -9,12 +9,10 @@ import os
 from pathlib import Path
 
 from flare_trt.engine.base.errors import DeviceError
-from flare_trt.engine.networks.ort_.backend import OnnxRuntimeSession, cuda_provider, ordinal_of, provider_problem
+from flare_trt.engine.networks.ort_.backend import TENSORRT, OnnxRuntimeSession, cuda_provider, ordinal_of, provider_problem
 from flare_trt.engine.networks.session import Session, SessionOptions
 from flare_trt.engine.networks.tensorrt_.build import WORKSPACE_BYTES
 from flare_trt.engine.networks.tensorrt_.cache import cache_folder
-
-TENSORRT = "TensorrtExecutionProvider"
 
 
 def problem(device: str = "cpu") -> str | None:
