@@ -17,9 +17,9 @@ from flare_trt.export.sample_patch import ct_patch, noise_patch
 
 Logits = NDArray[np.float32]
 
-#: Backend -> largest difference to the reference, in standard deviations of its logits. ONNX Runtime sums a channel's voxels
-#: in one float32 number where it normalises, so a large patch with much air costs it most: 4.4e-2 at 96 x 160 x 160, where
-#: OpenVINO is 1.5e-5 off torch. What binds there is the share of labels.
+#: Backend -> largest difference to the reference, in standard deviations of its logits. Both reach 1e-4 at 128 x 128 x 128
+#: (docs/decisions/onnxruntime-accuracy.md); networks whose norms ONNX Runtime sums itself are farther off, and then the share
+#: of labels binds.
 DIFFERENCE_LIMITS = {"openvino": 1e-3, "onnxruntime": 1e-1}
 #: Share of voxels whose label may differ: promise 1 leaves 1e-4 for everything.
 LABEL_LIMIT = 1e-4

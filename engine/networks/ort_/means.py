@@ -16,13 +16,18 @@ _EPSILON = 1e-5  # the operator's own default
 _FLAT, _AXIS = "flare_trt.flat", "flare_trt.axis"
 #: Operators that give the rank that their first input has.
 _SAME_RANK = frozenset(
-    ["Add", "BatchNormalization", "Concat", "Dropout", "Elu", "HardSwish", "Identity", "InstanceNormalization", "LeakyRelu"]
-    + ["MaxPool", "AveragePool", "Mul", "PRelu", "Relu", "Sigmoid", "Softplus", "Sub", "Tanh"]
+    (
+        *("Add", "AveragePool", "BatchNormalization", "Concat", "Dropout", "Elu", "HardSwish", "Identity", "InstanceNormalization"),
+        *("LeakyRelu", "MaxPool", "Mul", "PRelu", "Relu", "Sigmoid", "Softplus", "Sub", "Tanh"),
+    )
 )
 
 
 def split_means(model: memoryview) -> Sequence[Part]:
-    """An ONNX file's bytes, in pieces that follow each other, with every instance normalisation of a (n, c, z, y, x) tensor, n = 1, written out."""
+    """An ONNX file's bytes in pieces, with every instance normalisation of a (1, c, z, y, x) tensor written out.
+
+    Raises IndexError or ValueError for bytes that are no ONNX file.
+    """
     return rewrite(model, _written_out)
 
 

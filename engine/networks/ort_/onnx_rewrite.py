@@ -45,8 +45,8 @@ class Graph:
 class Change:
     """Index of a node -> the nodes in its place, and the whole-number vectors that these read."""
 
-    nodes: dict[int, Sequence[Node]]
-    vectors: dict[str, tuple[int, ...]]
+    nodes: Mapping[int, Sequence[Node]]
+    vectors: Mapping[str, tuple[int, ...]]
 
 
 def rewrite(model: memoryview, change: Callable[[Graph], Change]) -> Sequence[Part]:

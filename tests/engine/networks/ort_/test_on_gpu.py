@@ -49,7 +49,8 @@ def test_logits_equal_the_cpu_s_and_stay_on_the_gpu(backend: str, onnx: Path, mo
         session = open_session(backend, onnx, GPU)
         assert (session.backend, session.device, session.channels) == (backend, "cuda:1", 3)
         for tile, wanted in zip(tiles, expected, strict=True):
-            np.testing.assert_array_equal(logits(session, tile), wanted)
+            # TensorRT is given the normalisations as they are, CUDA ones with split means, as the CPU
+            np.testing.assert_allclose(logits(session, tile), wanted, atol=0 if backend == "onnxruntime" else 1e-5)
         kernels = load("cuda:1")
         array = kernels.upload(tiles[0])
         monkeypatch.setattr("tests.fakes.device_memory.ndarray.get", None)  # a copy to the host would fail
