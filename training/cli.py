@@ -14,6 +14,7 @@ STEPS = {
     "finetune": ("flare_trt.training.fit.finetune_command", "fine-tune on all pseudo-labels at learning rate 1e-4"),
     "reproduce": ("flare_trt.training.reproduce.command", "the paper's tables 5 and 6 in miniature, on phantoms and real CTs"),
     "distil": ("flare_trt.training.distil.command", "distil a teacher network into a small student (the default weights)"),
+    "tumours": ("flare_trt.training.tumours.command", "learn organs and tumours from lesions planted in unlabelled CTs"),
 }
 
 

@@ -30,8 +30,8 @@ from flare_trt.training.distil.views import View
 class TrainState:
     """Everything that a resumed run needs. `averaged` follows the weights slowly and is what is validated and exported."""
 
-    network: SeparableUNet
-    averaged: SeparableUNet
+    network: nn.Module
+    averaged: nn.Module
     optimizer: torch.optim.Optimizer
     step: int = 0
     seconds: float = 0.0
@@ -79,7 +79,7 @@ def train(config: DistilConfig, views: Sequence[View], folder: Path, stop_at: fl
     """
     if not views and config.mix.phantom < 1:
         raise InputError("distil: there are no teacher views; make them first with 'flare-trt train distil views'")
-    with _only_run_in(folder):
+    with only_run_in(folder):
         state = new_state(config)
         if (folder / "last.pt").exists():
             state.load(folder / "last.pt")
@@ -95,7 +95,7 @@ def _run(state: TrainState, config: DistilConfig, views: Sequence[View], folder:
         losses.append(train_step(state, views, config))
         state.seconds += time.monotonic() - started
         if state.step % schedule.log_every == 0:
-            _log(folder, {"step": state.step, "seconds": state.seconds, "loss": float(np.mean(losses))})
+            append_log(folder, {"step": state.step, "seconds": state.seconds, "loss": float(np.mean(losses))})
             losses.clear()
             state.save(folder / "last.pt")
         if state.step % schedule.validate_every == 0:
@@ -103,7 +103,7 @@ def _run(state: TrainState, config: DistilConfig, views: Sequence[View], folder:
 
 
 @contextmanager
-def _only_run_in(folder: Path) -> Iterator[None]:
+def only_run_in(folder: Path) -> Iterator[None]:
     """Hold the folder's lock. Raises InputError where another process trains there; the lock goes with its process."""
     with (folder / "lock").open("w") as file:
         try:
@@ -128,7 +128,7 @@ def train_step(state: TrainState, views: Sequence[View], config: DistilConfig) -
     nn.utils.clip_grad_norm_(state.network.parameters(), 3.0)
     state.optimizer.step()
     state.step += 1
-    _follow(state.averaged, state.network, min(schedule.average, state.step / (state.step + 10)))
+    follow(state.averaged, state.network, min(schedule.average, state.step / (state.step + 10)))
     return float(loss.detach())
 
 
@@ -149,7 +149,7 @@ def read_log(folder: Path) -> Iterator[dict[str, Any]]:
 def _validate(state: TrainState, config: DistilConfig, folder: Path) -> None:
     state.averaged.eval()
     scores = validate(torch_network(state.averaged), config)
-    _log(folder, {"step": state.step, "seconds": state.seconds, **{name: round(score, 4) for name, score in scores.items()}})
+    append_log(folder, {"step": state.step, "seconds": state.seconds, **{name: round(score, 4) for name, score in scores.items()}})
     mean = float(np.mean([score for name, score in scores.items() if name.startswith("dice") and name.count(" ") == 1]))
     if mean > state.best:
         state.best = mean
@@ -157,11 +157,13 @@ def _validate(state: TrainState, config: DistilConfig, folder: Path) -> None:
 
 
 @torch.no_grad()
-def _follow(averaged: nn.Module, network: nn.Module, keep: float) -> None:
+def follow(averaged: nn.Module, network: nn.Module, keep: float) -> None:
+    """Move the averaged weights towards the network's; `keep` is the share of the old ones."""
     for slow, quick in zip(averaged.parameters(), network.parameters(), strict=True):
         slow.lerp_(quick, 1 - keep)
 
 
-def _log(folder: Path, line: dict[str, Any]) -> None:
+def append_log(folder: Path, line: dict[str, Any]) -> None:
+    """Add a line to the run's log."""
     with (folder / "log.jsonl").open("a", encoding="utf-8") as file:
         file.write(json.dumps(line) + "\n")

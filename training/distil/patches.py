@@ -15,8 +15,9 @@ from flare_trt.engine.phantom.anatomy import BOTTOM_MM, TOP_MM
 from flare_trt.engine.phantom.synthetic_body import PhantomOptions, make_phantom
 from flare_trt.training.distil.config import DistilConfig
 from flare_trt.training.distil.intensity import vary_intensity
+from flare_trt.training.distil.soft_labels import SoftLabels
 from flare_trt.training.distil.views import AIR_HU, View, normalise
-from flare_trt.training.distil.warp import Lattice, Vector, draw_warp, sample
+from flare_trt.training.distil.warp import Lattice, Triple, Vector, Warp, draw_warp, sample
 
 #: Voxels around a patch that are read from a view, so that a turned patch finds its corners.
 HALO_MM = 40.0
@@ -37,11 +38,16 @@ def draw_patch(views: Sequence[View], config: DistilConfig, rng: np.random.Gener
     """One random training patch of `config.train_patch_zyx` voxels."""
     kind = rng.random()
     if kind < config.mix.phantom:
-        hu, target = _phantom_patch(config, rng)
+        hu, target = phantom_patch(config, rng)
     else:
         hu, target = _view_patch(views[int(rng.integers(len(views)))], config, rng)
         if kind < config.mix.phantom + config.mix.extended:
             hu, target = _carry_on(hu, target, config, rng)
+    return finished(hu, target, config, rng)
+
+
+def finished(hu: Tensor, target: Tensor, config: DistilConfig, rng: np.random.Generator) -> Patch:
+    """The patch as one of many scans shows it: circle of view, intensity, ends of the scan; normalised."""
     if rng.random() < config.mix.circle:
         hu, target = _circle_of_view(hu, target, rng)
     if rng.random() < config.mix.intensity:
@@ -55,28 +61,49 @@ def draw_patch(views: Sequence[View], config: DistilConfig, rng: np.random.Gener
 def _view_patch(view: View, config: DistilConfig, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
     """A turned, zoomed patch at a random place that shows as much of the view as it can."""
     warp = draw_warp(rng, config.data.patch_warp)
-    view_mm = np.array(view.spacing_mm)
-    size_mm = np.array(view.image_hu.shape) * view_mm
+    size_mm = np.array(view.image_hu.shape) * np.array(view.spacing_mm)
     half_mm = np.array(config.train_patch_zyx) * np.array(config.spacing_mm) / 2
     low, high = np.minimum(half_mm, size_mm / 2), np.maximum(size_mm - half_mm, size_mm / 2)
     middle_mm = rng.uniform(low - 0.1 * half_mm, high + 0.1 * half_mm)
-    start = np.maximum((middle_mm - half_mm - HALO_MM) / view_mm, 0).astype(int) // 2 * 2
-    stop = np.ceil((middle_mm + half_mm + HALO_MM) / view_mm).astype(int) // 2 * 2
+    coarse = np.prod(config.spacing_mm) >= 4 * np.prod(view.spacing_mm)
+    return cut_view(view, Cut(config.train_patch_zyx, config.spacing_mm, middle_mm, warp), config.network.channels, coarse)
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A patch to take from a view: voxels, their spacing, its middle (z, y, x) in mm from the view's corner, how it is turned."""
+
+    shape_zyx: Triple
+    spacing_mm: Vector
+    middle_mm: NDArray[np.float64]
+    warp: Warp
+
+
+def cut_view(view: View, cut: Cut, channels: int, coarse: bool = False) -> tuple[Tensor, Tensor]:
+    """HU (z, y, x) and probabilities (channels, z, y, x) of a patch; `coarse` takes the labels of 2x2x2 voxels."""
+    view_mm = np.array(view.spacing_mm)
+    half_mm = np.array(cut.shape_zyx) * np.array(cut.spacing_mm) / 2
+    start = np.maximum((cut.middle_mm - half_mm - HALO_MM) / view_mm, 0).astype(int) // 2 * 2
+    stop = np.ceil((cut.middle_mm + half_mm + HALO_MM) / view_mm).astype(int) // 2 * 2
     place = tuple(slice(int(a), int(b)) for a, b in zip(start, stop, strict=True))
     above_air = np.maximum(view.image_hu[place], AIR_HU).astype(np.float32) - AIR_HU
-    lattice = _lattice(config, middle_mm - start * view_mm)
-    hu = sample(torch.from_numpy(above_air)[None], view.spacing_mm, lattice, warp)[0] + AIR_HU
-    labels, labels_mm, lattice_mm = view.labels.cut(place), view_mm, middle_mm - start * view_mm
-    if np.prod(config.spacing_mm) >= 4 * np.prod(view_mm):
+    at_mm = cut.middle_mm - start * view_mm
+    hu = sample(torch.from_numpy(above_air)[None], view.spacing_mm, _lattice(cut, at_mm), cut.warp)[0] + AIR_HU
+    labels, labels_mm = view.labels.cut(place), view_mm
+    if coarse:
         half = tuple(slice(part.start // 2, part.stop // 2) for part in place)
-        labels, labels_mm, lattice_mm = view.half_labels.cut(half), 2 * view_mm, lattice_mm - 0.5 * view_mm
-    organs = labels.dense(config.network.channels)[1:]
-    target = sample(organs, _vector(labels_mm), _lattice(config, lattice_mm), warp)
-    return hu, torch.cat(((1 - target.sum(0, keepdim=True)).clamp(min=0), target))
+        labels, labels_mm, at_mm = view.half_labels.cut(half), 2 * view_mm, at_mm - 0.5 * view_mm
+    shown = np.unique(np.append(labels.classes, 0))  # background first; classes that the patch lacks cost nothing
+    organs = SoftLabels(np.searchsorted(shown, labels.classes).astype(np.uint8), labels.shares).dense(len(shown))[1:]
+    target = torch.zeros((channels, *cut.shape_zyx))
+    if len(shown) > 1:
+        target[shown[1:].tolist()] = sample(organs, _vector(labels_mm), _lattice(cut, at_mm), cut.warp)
+    target[0] = (1 - target[1:].sum(0)).clamp(min=0)
+    return hu, target
 
 
-def _lattice(config: DistilConfig, middle_mm: NDArray[np.float64]) -> Lattice:
-    return Lattice(config.train_patch_zyx, config.spacing_mm, _vector(middle_mm))
+def _lattice(cut: Cut, middle_mm: NDArray[np.float64]) -> Lattice:
+    return Lattice(cut.shape_zyx, cut.spacing_mm, _vector(middle_mm))
 
 
 def _vector(values: NDArray[np.float64]) -> Vector:
@@ -84,16 +111,18 @@ def _vector(values: NDArray[np.float64]) -> Vector:
     return z, y, x
 
 
-def _phantom(config: DistilConfig, rng: np.random.Generator, centre_mm: float) -> tuple[Tensor, Tensor]:
-    options = PhantomOptions(centre_mm=centre_mm, lesions=False)
+def _phantom(
+    config: DistilConfig, rng: np.random.Generator, centre_mm: float, lesions: bool = False
+) -> tuple[Tensor, Tensor]:
+    options = PhantomOptions(centre_mm=centre_mm, lesions=lesions)
     ct, labels = make_phantom(int(rng.integers(2**31)), config.train_patch_zyx, config.spacing_mm, options)
     return torch.from_numpy(ct.array.astype(np.float32)), _one_hot(labels.array, config.network.channels)
 
 
-def _phantom_patch(config: DistilConfig, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+def phantom_patch(config: DistilConfig, rng: np.random.Generator, lesions: bool = False) -> tuple[Tensor, Tensor]:
     """A phantom about its abdomen, about its head, or at any height."""
     span = PHANTOM_SPANS_MM[int(rng.integers(len(PHANTOM_SPANS_MM)))]
-    return _phantom(config, rng, float(rng.uniform(*span)))
+    return _phantom(config, rng, float(rng.uniform(*span)), lesions)
 
 
 def _carry_on(hu: Tensor, target: Tensor, config: DistilConfig, rng: np.random.Generator) -> tuple[Tensor, Tensor]:

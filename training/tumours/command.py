@@ -1,0 +1,70 @@
+"""`flare-trt train tumours`: views of two networks, a pool of patches with planted lesions, the network that learns from it."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import time
+from pathlib import Path
+
+from flare_trt.engine.errors import InputError
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    steps = parser.add_subparsers(dest="tumours_step", required=True, metavar="STEP")
+    agree = steps.add_parser("agree", help="mark where two networks label the same views differently")
+    for name, text in (("teacher", "views whose labels stand"), ("other", "the same views, labelled by another network")):
+        agree.add_argument(f"--{name}", type=Path, required=True, metavar="CACHE", help=text)
+    pool = steps.add_parser("pool", help="draw patches with lesions and with what only looks like one")
+    train = steps.add_parser("train", help="train the half-resolution network on the pool")
+    for step in (pool, train):
+        step.add_argument("--config", type=Path, required=True, help="configuration, see training/runs/tumours_fine.json")
+        step.add_argument("--data", type=Path, default=Path(), help="folder that the configuration's paths start from")
+        step.add_argument("--pool", type=Path, required=True, help="folder of the patches")
+        step.add_argument("--threads", type=int, default=1)
+    for step in (agree, pool):
+        step.add_argument("--cache", type=Path, required=True, help="folder of the agreed views")
+    pool.add_argument("--first", type=int, default=0, metavar="N", help="number of the first patch, which seeds it")
+    pool.add_argument("--last", type=int, required=True, metavar="N", help="draw up to this number")
+    pool.add_argument("--slots", type=int, default=3000, metavar="N", help="patches that are kept; later ones replace the first")
+    train.add_argument("--run", type=Path, required=True, help="folder of checkpoints and log", dest="run_folder")
+    train.add_argument("--resume", action="store_true", help="continue the run that stands in the folder")
+    train.add_argument("--minutes", type=float, default=math.inf, help="stop, resumable, after so long")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run one step."""
+    import torch
+
+    torch.set_num_threads(getattr(arguments, "threads", 1))
+    steps = {"agree": _agree, "pool": _pool, "train": _train}
+    steps[arguments.tumours_step](arguments)
+    return 0
+
+
+def _agree(arguments: argparse.Namespace) -> None:
+    from flare_trt.training.tumours.agreement import agreed_views
+
+    agreed_views(arguments.teacher, arguments.other, arguments.cache)
+
+
+def _pool(arguments: argparse.Namespace) -> None:
+    from flare_trt.training.distil.config import read_config
+    from flare_trt.training.tumours.pool import fill_pool, named_views
+
+    views = named_views(arguments.cache)
+    config = read_config(arguments.config, arguments.data)
+    fill_pool(views, config, arguments.pool, range(arguments.first, arguments.last), arguments.slots)
+
+
+def _train(arguments: argparse.Namespace) -> None:
+    from flare_trt.training.distil.config import read_config
+    from flare_trt.training.tumours.loop import train
+
+    started = (arguments.run_folder / "last.pt").exists()
+    if started and not arguments.resume:
+        raise InputError(f"{arguments.run_folder}: a run stands here; add --resume to continue it, or name another folder")
+    arguments.run_folder.mkdir(parents=True, exist_ok=True)
+    config = read_config(arguments.config, arguments.data)
+    train(config, arguments.pool, arguments.run_folder, time.monotonic() + 60 * arguments.minutes)

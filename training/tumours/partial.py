@@ -1,0 +1,53 @@
+"""Real scans whose tumours nobody drew: where a tumour may be what the labels call an organ or nothing."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flare_trt.training.tumours.scene import FULL, PARTIAL, Scene, smoothed
+
+#: Organs (FLARE labels) about which a CT's cohort has tumours; () means anywhere. CTs that are not named have none in the abdomen.
+SUSPECTS: dict[str, tuple[int, ...]] = {
+    "crlm_1004": (1, 9),  # colorectal liver metastases; the teacher calls parts of them gallbladder
+    "crlm_1006": (1, 9),
+    "cptac_pda": (4, 12),  # pancreatic ductal adenocarcinoma
+    "tcga_ov": (),  # ovarian carcinoma, which spreads over the peritoneum
+}
+#: A suspect organ's border is not trusted so far out, mm.
+MARGIN_MM = 8.0
+#: Liver within so many HU of the liver's median is liver: most metastases differ by more (Sica et al., AJR 2000;174:691).
+SAME_HU = 12.0
+
+
+def mark_suspects(scene: Scene, ct: str) -> None:
+    """Set `scene.trust` to PARTIAL where the CT may hold a tumour that nobody drew."""
+    if ct not in SUSPECTS:
+        return
+    organs = SUSPECTS[ct]
+    where = _near(scene.of(organs), scene) if organs else np.ones(scene.shape, bool)
+    if 1 in organs:
+        where &= ~_plain_liver(scene)
+    scene.trust[where & (scene.trust == FULL)] = PARTIAL
+
+
+def _near(organ: NDArray[np.bool_], scene: Scene) -> NDArray[np.bool_]:
+    from scipy import ndimage
+
+    if not organ.any():
+        return organ
+    result: NDArray[np.bool_] = ndimage.distance_transform_edt(~organ, scene.spacing_mm) < MARGIN_MM
+    return result
+
+
+def _plain_liver(scene: Scene) -> NDArray[np.bool_]:
+    """Liver that looks like most of it, away from what does not."""
+    from scipy import ndimage
+
+    liver = scene.of((1,))
+    if not liver.any():
+        return liver
+    softer = smoothed(scene.hu, 3.0, scene.spacing_mm)
+    odd = np.abs(softer - np.median(softer[liver])) >= SAME_HU
+    result: NDArray[np.bool_] = liver & ~ndimage.binary_dilation(odd & liver, iterations=2)
+    return result

@@ -1,0 +1,51 @@
+"""A pool of drawn patches on disk: one process fills it again and again, the training reads at random."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from flare_trt.training.distil.config import DistilConfig
+from flare_trt.training.distil.soft_labels import SoftLabels, soft_labels
+from flare_trt.training.distil.views import open_view
+from flare_trt.training.tumours.draw import NamedView, draw_scene
+from flare_trt.training.tumours.recipe import CHANNELS
+from flare_trt.training.tumours.scene import Scene
+
+
+def named_views(cache: Path) -> list[NamedView]:
+    """All views of a cache of `agreed_views`; a view's folder is named after its CT and a number."""
+    return [NamedView(file.parent.name.rpartition("-")[0], open_view(file.parent)) for file in sorted(cache.glob("*-???/view.json"))]
+
+
+def fill_pool(views: Sequence[NamedView], config: DistilConfig, folder: Path, numbers: range, slots: int) -> None:
+    """Draw patches into `slots` files; patch n, drawn from the configuration's seed and n, replaces patch n - slots."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in numbers:
+        write_patch(draw_scene(views, config, np.random.default_rng([config.seed, 7, number])), folder / f"{number % slots:05d}.npz")
+
+
+def write_patch(scene: Scene, path: Path) -> None:
+    """Write HU, the three largest shares and the trust, under a temporary name until it is whole."""
+    labels = soft_labels(scene.shares)
+    hu = np.clip(np.rint(scene.hu), -32000, 32000).astype(np.int16)
+    partial = path.with_suffix(".partial")
+    with partial.open("wb") as file:
+        np.savez(file, hu=hu, classes=labels.classes, shares=labels.shares, trust=scene.trust)
+    partial.rename(path)
+
+
+def read_patch(path: Path, spacing_mm: tuple[float, float, float]) -> Scene:
+    """Read what `write_patch` wrote."""
+    with np.load(path) as found:
+        labels = SoftLabels(found["classes"], found["shares"])
+        return Scene(found["hu"].astype(np.float32), labels.dense(CHANNELS).numpy(), found["trust"], spacing_mm)
+
+
+def pool_files(folder: Path) -> list[Path]:
+    """The pool's patches, in order of their names."""
+    return sorted(folder.glob("*.npz"))
+
+
