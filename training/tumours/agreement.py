@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from flare_trt.engine.errors import InputError
+from flare_trt.engine.base.errors import InputError
 from flare_trt.training.distil.soft_labels import SoftLabels
 from flare_trt.training.distil.views import View, open_view, write_view
 from flare_trt.training.tumours.recipe import CHANNELS

@@ -7,7 +7,7 @@ import math
 import time
 from pathlib import Path
 
-from flare_trt.engine.errors import InputError
+from flare_trt.engine.base.errors import InputError
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

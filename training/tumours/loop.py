@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from flare_trt.engine.errors import InputError
+from flare_trt.engine.base.errors import InputError
 from flare_trt.training.distil.config import DistilConfig
 from flare_trt.training.distil.loop import TrainState, append_log, follow, learning_rate, only_run_in
 from flare_trt.training.distil.patches import finished
