@@ -17,9 +17,11 @@ from flare_trt.engine.base.errors import InputError
 from flare_trt.training.distil.config import DistilConfig
 from flare_trt.training.distil.loop import TrainState, append_log, follow, learning_rate, only_run_in
 from flare_trt.training.distil.patches import finished
-from flare_trt.training.tumours.loss import tumour_loss
+from flare_trt.training.distil.soft_labels import KEPT
+from flare_trt.training.tumours.loss import LEAST_VOXELS, Target, tumour_loss
 from flare_trt.training.tumours.network import HalfConfig, HalfUNet, start_from_teacher
 from flare_trt.training.tumours.pool import pool_files, read_patch
+from flare_trt.training.tumours.recipe import TUMOUR
 from flare_trt.training.tumours.scene import FULL
 
 #: For so many steps only stem, first stage and head learn: what comes from the teacher waits until its input is of use.
@@ -30,11 +32,10 @@ AHEAD = 4
 
 @dataclass(frozen=True)
 class Example:
-    """A normalised image (1, 1, z, y, x), class shares (15, z, y, x) and trust (z, y, x)."""
+    """A normalised image (1, 1, z, y, x) and the target of its voxels in C order."""
 
     image: Tensor
-    target: Tensor
-    trust: Tensor
+    target: Target
 
 
 def new_state(config: DistilConfig) -> TrainState:
@@ -93,21 +94,25 @@ def train_step(state: TrainState, example: Example, config: DistilConfig) -> tup
     state.network.train()
     with torch.autocast("cpu", torch.bfloat16):
         logits = state.network(example.image.to(memory_format=torch.channels_last_3d))[0]
-    logits = logits.float()
-    loss = tumour_loss(logits, example.target, example.trust)
+    rows = logits.float().contiguous().flatten(1)
+    loss = tumour_loss(rows, example.target)
     state.optimizer.zero_grad()
     loss.backward()
     nn.utils.clip_grad_norm_(state.network.parameters(), 3.0)
     state.optimizer.step()
     state.step += 1
     follow(state.averaged, state.network, min(config.schedule.average, state.step / (state.step + 10)))
-    return float(loss.detach()), _tumour_dice(logits.detach(), example.target)
+    return float(loss.detach()), _tumour_dice(rows.detach(), example.target)
 
 
-def _tumour_dice(logits: Tensor, target: Tensor) -> float:
-    mine, real = logits.argmax(0) == 14, target.argmax(0) == 14
+def _tumour_dice(logits: Tensor, target: Target) -> float:
+    """Dice of the tumour, nan where the patch shows none."""
+    real = (target.classes[0] == TUMOUR) & (target.trust == FULL)
     total = int(real.sum())
-    return 2 * float((mine & real).sum()) / float(mine.sum() + real.sum()) if total > 20 else math.nan
+    if total <= LEAST_VOXELS:
+        return math.nan
+    mine = (logits[TUMOUR] >= logits.amax(0)) & (target.trust == FULL)
+    return 2 * float((mine & real).sum()) / (total + float(mine.sum()))
 
 
 def _examples(config: DistilConfig, pool: Path, first: int) -> Iterator[Example]:
@@ -125,8 +130,13 @@ def draw_example(config: DistilConfig, pool: Path, step: int) -> Example:
     """The example of a step: which patch and how it is varied hang on the step alone."""
     rng = np.random.default_rng([config.seed, step])
     files = pool_files(pool)
-    scene = read_patch(files[int(rng.integers(len(files)))], config.spacing_mm)
-    doubt = torch.from_numpy(FULL - scene.trust)[None].float()  # 0 where the label is sure, and outside the scan
-    target = torch.cat((torch.from_numpy(scene.shares), doubt))
-    patch = finished(torch.from_numpy(scene.hu), target, config, rng)
-    return Example(patch.image[None, None], patch.target[:-1], FULL - patch.target[-1].round())
+    stored = read_patch(files[int(rng.integers(len(files)))])
+    # classes, shares and doubt travel as channels of one target through what is cut and blanked; 0 is sure background
+    packed = np.concatenate([stored.labels.classes, stored.labels.shares, FULL - stored.trust[None]]).astype(np.float32)
+    packed[KEPT] = 255 - packed[KEPT : 2 * KEPT].sum(0) + packed[KEPT]
+    patch = finished(torch.from_numpy(stored.hu.astype(np.float32)), torch.from_numpy(packed), config, rng)
+    channels = patch.target.round().flatten(1)
+    ends = channels[KEPT : 2 * KEPT].sum(0) < 1  # beyond the scan
+    shares = channels[KEPT : 2 * KEPT] / 255
+    shares[0, ends] = 1
+    return Example(patch.image[None, None], Target(channels[:KEPT].long() * ~ends, shares, FULL - channels[-1]))

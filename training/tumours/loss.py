@@ -1,36 +1,65 @@
-"""What the network is compared with: the organs' soft labels (KL), the likeliest class and soft Dice, by trust in each voxel."""
+"""What the network is compared with: organs' soft labels, the likeliest class and soft Dice, each voxel by the trust in its label."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from flare_trt.training.distil.loss import soft_dice_loss
-from flare_trt.training.tumours.recipe import TUMOUR
-from flare_trt.training.tumours.scene import IGNORED, PARTIAL
+from flare_trt.training.tumours.recipe import CHANNELS, TUMOUR
+from flare_trt.training.tumours.scene import FULL, PARTIAL
 
 #: Weight of a voxel of tumour and of an organ where background weighs 1. With 1 for tumour nothing is learnt in 1,000 steps.
 TUMOUR_WEIGHT, ORGAN_WEIGHT = 5.0, 2.5
+#: What the likeliest class counts beside the soft labels.
 HARD_WEIGHT = 0.5
+#: A class with fewer voxels in the patch has no Dice.
+LEAST_VOXELS = 20
 
 
-def tumour_loss(logits: Tensor, target: Tensor, trust: Tensor) -> Tensor:
-    """Scalar. `logits` and `target` are (15, z, y, x), `trust` is (z, y, x).
+@dataclass(frozen=True)
+class Target:
+    """The largest shares of n voxels: int64 `classes` and float32 `shares` (kept, n), largest first, and `trust` (n)."""
+
+    classes: Tensor
+    shares: Tensor
+    trust: Tensor
+
+
+def tumour_loss(logits: Tensor, target: Target) -> Tensor:
+    """Scalar. `logits` are float32 (15, n).
 
     Where a label is PARTIAL, tumour counts as the label's own class: an undrawn tumour found there is no error. IGNORED voxels
     count nowhere.
     """
-    shares = functional.softmax(logits, 0)
-    best = target.argmax(0)
-    partial = trust == PARTIAL
-    spill = torch.where(partial, shares[TUMOUR], 0)
-    shares = torch.cat((shares[:TUMOUR], (shares[TUMOUR] - spill)[None]))
-    shares = shares.scatter_add(0, best[None], spill[None])
-    log_shares = shares.clamp(min=1e-6).log()
-    known = (trust != IGNORED).float()
-    weight = known * (1 + (ORGAN_WEIGHT - 1) * (1 - target[0]) + (TUMOUR_WEIGHT - ORGAN_WEIGHT) * target[TUMOUR])
-    weight = weight / weight.sum().clamp(min=1)
-    kl = (functional.kl_div(log_shares, target, reduction="none").sum(0) * weight).sum()
-    hard = (functional.nll_loss(log_shares[None], best[None], reduction="none")[0] * weight).sum()
-    return kl + HARD_WEIGHT * hard + soft_dice_loss(shares * known, target * known)
+    log_shares = functional.log_softmax(logits, 0)
+    best = target.classes[0]
+    known, partial = (target.trust == FULL).float(), (target.trust == PARTIAL).nonzero()[:, 0]
+    table = torch.full((CHANNELS,), ORGAN_WEIGHT)
+    table[0], table[TUMOUR] = 1.0, TUMOUR_WEIGHT
+    weight = table[best]
+    found = log_shares.gather(0, target.classes)
+    entropy = -((target.shares * found).sum(0) + HARD_WEIGHT * found[0])
+    sums, total = (entropy * weight * known).sum(), (weight * known).sum()
+    if partial.numel():
+        either = torch.logaddexp(found[0, partial], log_shares[TUMOUR, partial])
+        sums = sums - (1 + HARD_WEIGHT) * (either * weight[partial]).sum()
+        total = total + weight[partial].sum()
+    return sums / total.clamp(min=1) + _dice_loss(log_shares, found, target, known)
+
+
+def _dice_loss(log_shares: Tensor, found: Tensor, target: Target, known: Tensor) -> Tensor:
+    """1 - mean soft Dice (squares in the denominator) of the classes 1.. that the target shows; 0 where it shows none."""
+    flat, aim = target.classes.flatten(), (target.shares * known).flatten()
+    volume = torch.zeros(CHANNELS).index_add_(0, flat, aim)
+    present = (volume > LEAST_VOXELS).nonzero()[:, 0]
+    present = present[present > 0]
+    if not present.numel():
+        return log_shares.sum() * 0
+    overlap = torch.zeros(CHANNELS).index_add(0, flat, aim * found.exp().flatten())
+    squares = torch.zeros(CHANNELS).index_add_(0, flat, aim * target.shares.flatten())
+    own = ((2 * log_shares[present]).exp() * known).sum(1)
+    dice = 2 * overlap[present] / (own + squares[present]).clamp(min=1e-6)
+    return 1 - dice.mean()

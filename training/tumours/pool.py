@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from flare_trt.training.distil.config import DistilConfig
 from flare_trt.training.distil.soft_labels import SoftLabels, soft_labels
 from flare_trt.training.distil.views import open_view
 from flare_trt.training.tumours.draw import NamedView, draw_scene
-from flare_trt.training.tumours.recipe import CHANNELS
 from flare_trt.training.tumours.scene import Scene
 
 
@@ -37,11 +38,19 @@ def write_patch(scene: Scene, path: Path) -> None:
     partial.rename(path)
 
 
-def read_patch(path: Path, spacing_mm: tuple[float, float, float]) -> Scene:
+@dataclass(frozen=True)
+class StoredPatch:
+    """int16 HU, the largest shares and the trust of a patch (z, y, x)."""
+
+    hu: NDArray[np.int16]
+    labels: SoftLabels
+    trust: NDArray[np.uint8]
+
+
+def read_patch(path: Path) -> StoredPatch:
     """Read what `write_patch` wrote."""
     with np.load(path) as found:
-        labels = SoftLabels(found["classes"], found["shares"])
-        return Scene(found["hu"].astype(np.float32), labels.dense(CHANNELS).numpy(), found["trust"], spacing_mm)
+        return StoredPatch(found["hu"], SoftLabels(found["classes"], found["shares"]), found["trust"])
 
 
 def pool_files(folder: Path) -> list[Path]:
