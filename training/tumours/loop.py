@@ -24,8 +24,8 @@ from flare_trt.training.tumours.pool import pool_files, read_patch
 from flare_trt.training.tumours.recipe import TUMOUR
 from flare_trt.training.tumours.scene import FULL
 
-#: For so many steps only stem, first stage and head learn: what comes from the teacher waits until its input is of use.
-FROZEN_STEPS = 300
+#: For so many steps only the head and what feeds it learn: what comes from the teacher waits until the gradients mean something.
+FROZEN_STEPS = 80
 #: Patches that are read ahead.
 AHEAD = 4
 
@@ -45,8 +45,6 @@ def new_state(config: DistilConfig) -> TrainState:
     if config.start_from_teacher:
         start_from_teacher(network, Path(config.teacher.onnx))
     averaged.load_state_dict(network.state_dict())
-    for module in (network, averaged):
-        module.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
     schedule = config.schedule
     optimizer = torch.optim.AdamW(network.parameters(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay)
     return TrainState(network, averaged, optimizer)
@@ -89,12 +87,12 @@ def train_step(state: TrainState, example: Example, config: DistilConfig) -> tup
     """One step; returns the loss and the tumour's Dice of the patch (nan where it has none)."""
     for group in state.optimizer.param_groups:
         group["lr"] = learning_rate(config.schedule, state.step)
-    for parameter in state.network.body():  # type: ignore[operator]
-        parameter.requires_grad_(state.step >= FROZEN_STEPS)
+    for name, parameter in state.network.named_parameters():
+        parameter.requires_grad_(state.step >= FROZEN_STEPS or name.startswith(("head", "edge", "join.2")))
     state.network.train()
     with torch.autocast("cpu", torch.bfloat16):
-        logits = state.network(example.image.to(memory_format=torch.channels_last_3d))[0]
-    rows = logits.float().contiguous().flatten(1)
+        logits = state.network(example.image)[0]
+    rows = logits.float().flatten(1)
     loss = tumour_loss(rows, example.target)
     state.optimizer.zero_grad()
     loss.backward()

@@ -1,7 +1,7 @@
-"""A U-Net that works at half the resolution: a strided stem, plain 3^3 convolutions, a transposed head.
+"""A U-Net that works at half the resolution: plain 3^3 convolutions, a transposed head, one light step at full resolution.
 
-Its inner stages start as the teacher's: a pointwise convolution behind a depthwise one is a plain convolution whose kernel is their
-product. Only stem and head are new.
+Its stages start as the teacher's: a pointwise convolution behind a depthwise one is a plain convolution whose kernel is their
+product. Only the head is new: the teacher's last stage, most of its arithmetic, is left out.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ Triple = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class HalfConfig:
-    """Features from half resolution down, the strides between them, and 3^3 convolutions a stage on the way down and up."""
+    """Features from full resolution down, the strides between them, and 3^3 convolutions a stage on the way down and up."""
 
     channels: int = 15
-    features: tuple[int, ...] = (32, 64, 128, 160)
-    strides_zyx: tuple[Triple, ...] = ((2, 2, 2), (2, 2, 2), (1, 2, 2))
-    convs_encoder: tuple[int, ...] = (1, 2, 2, 2)
+    features: tuple[int, ...] = (16, 32, 64, 128, 160)
+    strides_zyx: tuple[Triple, ...] = ((2, 2, 2), (2, 2, 2), (2, 2, 2), (1, 2, 2))
+    convs_encoder: tuple[int, ...] = (1, 1, 2, 2, 2)
     convs_decoder: tuple[int, ...] = (1, 1, 1)
 
 
@@ -35,31 +35,27 @@ class HalfUNet(nn.Module):
         super().__init__()
         self.config = config
         features, strides = config.features, config.strides_zyx
-        self.stem = nn.Conv3d(1, features[0], 2, 2)
-        self.down = nn.ModuleList([_stage(features[0], features[0], (1, 1, 1), config.convs_encoder[0])])
+        self.down = nn.ModuleList([_stage(1, features[0], (1, 1, 1), config.convs_encoder[0])])
         for before, width, stride, count in zip(features, features[1:], strides, config.convs_encoder[1:], strict=False):
             self.down.append(_stage(before, width, stride, count))
         self.up, self.join = nn.ModuleList(), nn.ModuleList()
-        levels = list(zip(features, features[1:], strides, strict=False))[::-1]
+        levels = list(zip(features[1:], features[2:], strides[1:], strict=False))[::-1]
         for (width, below, stride), count in zip(levels, config.convs_decoder, strict=True):
             self.up.append(nn.ConvTranspose3d(below, width, stride, stride))
             self.join.append(_stage(2 * width, width, (1, 1, 1), count))
-        self.head = nn.ConvTranspose3d(features[0], config.channels, 2, 2)
+        self.head = nn.ConvTranspose3d(features[1], config.channels, strides[0], strides[0])
+        self.edge = nn.Conv3d(features[0], config.channels, 1, bias=False)
+        nn.init.zeros_(self.edge.weight)
 
     def forward(self, image: Tensor) -> Tensor:
-        image = self.stem(image)
         skips = []
         for stage in self.down:
             image = stage(image)
             skips.append(image)
         for level, (up, join) in enumerate(zip(self.up, self.join, strict=True)):
             image = join(torch.cat((up(image), skips[-2 - level]), 1))
-        logits: Tensor = self.head(image)
+        logits: Tensor = self.head(image) + self.edge(skips[0])
         return logits
-
-    def body(self) -> list[nn.Parameter]:
-        """What starts from the teacher: everything but stem, first stage and head."""
-        return [*self.down[1:].parameters(), *self.up.parameters(), *self.join.parameters()]
 
 
 def _stage(before: int, width: int, stride: Triple, count: int) -> nn.Sequential:
@@ -77,7 +73,7 @@ class _Block(nn.Module):
 
 
 def start_from_teacher(network: HalfUNet, onnx_file: Path) -> None:
-    """Set the inner stages to the FLARE25 teacher's; of its lowest stage the features that its decoder weighs most are kept."""
+    """Set all stages to the FLARE25 teacher's; of its lowest stage the features that its decoder weighs most are kept."""
     import onnx
     from onnx import numpy_helper
 
@@ -88,8 +84,8 @@ def start_from_teacher(network: HalfUNet, onnx_file: Path) -> None:
     width = network.config.features[-1]
     kept = np.sort(np.argsort(-strength)[:width])
     with torch.no_grad():
-        for stage in (2, 3, 4):
-            for number, block in enumerate(network.down[stage - 1]):
+        for stage, blocks in enumerate(network.down):
+            for number, block in enumerate(blocks):
                 first = np.arange(found[f"encoder.stages.{stage}.0.convs.{number}.norm.weight"].size)
                 outputs = kept if stage == 4 else first
                 inputs = kept if stage == 4 and number else None
