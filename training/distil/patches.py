@@ -111,9 +111,7 @@ def _vector(values: NDArray[np.float64]) -> Vector:
     return z, y, x
 
 
-def _phantom(
-    config: DistilConfig, rng: np.random.Generator, centre_mm: float, lesions: bool = False
-) -> tuple[Tensor, Tensor]:
+def _phantom(config: DistilConfig, rng: np.random.Generator, centre_mm: float, lesions: bool = False) -> tuple[Tensor, Tensor]:
     options = PhantomOptions(centre_mm=centre_mm, lesions=lesions)
     ct, labels = make_phantom(int(rng.integers(2**31)), config.train_patch_zyx, config.spacing_mm, options)
     return torch.from_numpy(ct.array.astype(np.float32)), _one_hot(labels.array, config.network.channels)

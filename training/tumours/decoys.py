@@ -1,4 +1,4 @@
-"""What is not a tumour, planted without changing a label: cysts, vessels, fat, stones, gas, clips, contrast in the bowel, bowel loops."""
+"""What is no tumour, planted without changing a label: cysts, vessels, fat, stones, gas, clips, bowel and its contrast."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from flare_trt.training.tumours.levels import Floats, Placed, blend, box_around, ellipsoid, offsets_mm, random_field, tube
+from flare_trt.training.tumours.levels import Floats, Place, Placed, blend, box_around, ellipsoid, offsets_mm, random_field, tube
 from flare_trt.training.tumours.recipe import FLUID_HU, TUMOUR
 from flare_trt.training.tumours.scene import Scene
 
@@ -154,11 +154,10 @@ def _shift(scene: Scene, what: Placed, by_hu: float, border_mm: float, inside: t
     _mix(scene, what.place, blend(what.inside_mm, border_mm) * within, np.full(within.shape, by_hu, np.float32))
 
 
-def _mix(scene: Scene, box: tuple[slice, ...], alpha: Floats, change: Floats) -> None:
-    place = tuple(box)
-    alpha = alpha * (1 - scene.shares[(TUMOUR, *place)])
-    scene.hu[place] += alpha * change
-    scene.smooth[place] += alpha * change
+def _mix(scene: Scene, box: Place, alpha: Floats, change: Floats) -> None:
+    alpha = alpha * (1 - scene.shares[(TUMOUR, *box)])
+    scene.hu[box] += alpha * change
+    scene.smooth[box] += alpha * change
 
 
 def _streaks(scene: Scene, centre: NDArray[np.int64], rng: np.random.Generator) -> None:

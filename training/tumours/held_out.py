@@ -1,4 +1,4 @@
-"""Scans that no network learned from, with planted lesions: written as NIfTI files for `flare-trt evaluate`, and scored by lesion."""
+"""Scans that no network learned from, with planted lesions, and their score lesion by lesion."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from flare_trt.training.distil.views import View
 from flare_trt.training.distil.warp import Vector
 from flare_trt.training.tumours.agreement import DOUBT
 from flare_trt.training.tumours.levels import Floats
-from flare_trt.training.tumours.plant import plant_lesion, draw_look
+from flare_trt.training.tumours.plant import draw_look, plant_lesion
 from flare_trt.training.tumours.recipe import CHANNELS, HOSTS, TUMOUR, Host
 from flare_trt.training.tumours.scene import FULL, Scene
 

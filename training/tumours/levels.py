@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from flare_trt.training.distil.warp import Vector
 
 Floats = NDArray[np.float32]
+Place = tuple[slice, slice, slice]
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,7 @@ class Placed:
     """A signed distance in mm (positive inside, only near the surface exact) on a box of the scan's voxels."""
 
     inside_mm: Floats
-    place: tuple[slice, slice, slice]
+    place: Place
 
 
 def random_field(shape: tuple[int, ...], sigma_voxels: NDArray[np.float64], rng: np.random.Generator) -> Floats:
@@ -25,7 +26,8 @@ def random_field(shape: tuple[int, ...], sigma_voxels: NDArray[np.float64], rng:
     from scipy import ndimage
 
     field: Floats = ndimage.gaussian_filter(rng.standard_normal(shape, np.float32), sigma_voxels, mode="wrap", truncate=3.0)
-    return field / (field.std() + np.float32(1e-6))
+    field /= field.std() + np.float32(1e-6)
+    return field
 
 
 def random_rotation(rng: np.random.Generator) -> NDArray[np.float64]:
@@ -40,7 +42,9 @@ def random_rotation(rng: np.random.Generator) -> NDArray[np.float64]:
     )
 
 
-def box_around(centre: NDArray[np.int64], reach_mm: float, shape: tuple[int, ...], spacing_mm: Vector) -> tuple[slice, slice, slice]:
+def box_around(
+    centre: NDArray[np.int64], reach_mm: float, shape: tuple[int, ...], spacing_mm: Vector
+) -> tuple[slice, slice, slice]:
     """The box of voxels that reaches `reach_mm` about a voxel, cut to the array."""
     half = np.ceil(reach_mm / np.array(spacing_mm)).astype(int) + 1
     z, y, x = (slice(max(0, int(c - h)), min(n, int(c + h + 1))) for c, h, n in zip(centre, half, shape, strict=True))
@@ -66,7 +70,8 @@ def ellipsoid(
         noise = random_field(radius.shape, np.maximum(0.6, wide / np.array(spacing_mm)), rng)
         noise += 0.4 * random_field(radius.shape, np.maximum(0.6, fine / np.array(spacing_mm)), rng)
         level += roughness * noise * np.minimum(1, 2 * radius)
-    return level * np.float32(np.prod(semi_axes_mm) ** (1 / 3))
+    result: Floats = level * np.float32(np.prod(semi_axes_mm) ** (1 / 3))
+    return result
 
 
 def tube(offsets: Floats, points_mm: NDArray[np.float64], radius_mm: float) -> Floats:

@@ -1,4 +1,4 @@
-"""What the network is compared with: organs' soft labels, the likeliest class and soft Dice, each voxel by the trust in its label."""
+"""What the network is compared with: soft labels, the likeliest class and soft Dice, each voxel by the trust in its label."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from torch.nn import functional
 from flare_trt.training.tumours.recipe import CHANNELS, TUMOUR
 from flare_trt.training.tumours.scene import FULL, PARTIAL
 
-#: Weight of a voxel of tumour and of an organ where background weighs 1. With 1 for tumour nothing is learnt in 1,000 steps.
-TUMOUR_WEIGHT, ORGAN_WEIGHT = 5.0, 2.5
+#: Weight of a voxel of tumour and of an organ where background weighs 1. A tumour that weighs as much as its organ is not learnt.
+TUMOUR_WEIGHT, ORGAN_WEIGHT = 12.5, 2.5
 #: What the likeliest class counts beside the soft labels.
 HARD_WEIGHT = 0.5
 #: A class with fewer voxels in the patch has no Dice.

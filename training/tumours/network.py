@@ -108,7 +108,7 @@ def _set_block(
     if f"{name}.conv.depthwise.bias" in found:
         bias = bias + point[:, :, 0, 0, 0] @ found[f"{name}.conv.depthwise.bias"]
     kernel = kernel[outputs] if inputs is None else kernel[outputs][:, inputs]
-    block.conv.weight.copy_(torch.from_numpy(np.ascontiguousarray(kernel)))  # type: ignore[union-attr,operator]
-    block.conv.bias.copy_(torch.from_numpy(bias[outputs]))  # type: ignore[union-attr,operator]
-    block.norm.weight.copy_(torch.from_numpy(found[f"{name}.norm.weight"][outputs]))  # type: ignore[union-attr,operator]
-    block.norm.bias.copy_(torch.from_numpy(found[f"{name}.norm.bias"][outputs]))  # type: ignore[union-attr,operator]
+    block.conv.weight.copy_(torch.from_numpy(np.ascontiguousarray(kernel)))
+    block.conv.bias.copy_(torch.from_numpy(bias[outputs]))
+    block.norm.weight.copy_(torch.from_numpy(found[f"{name}.norm.weight"][outputs]))
+    block.norm.bias.copy_(torch.from_numpy(found[f"{name}.norm.bias"][outputs]))

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from flare_trt.training.tumours.levels import Floats, Placed, blend, box_around, ellipsoid, offsets_mm, random_field
+from flare_trt.training.tumours.levels import Floats, Place, Placed, blend, box_around, ellipsoid, offsets_mm, random_field
 from flare_trt.training.tumours.recipe import FLUID_HU, HOSTS, LEAST_SOLID_HU, TUMOUR, Contrast, Host, Look
 from flare_trt.training.tumours.scene import FULL, Scene
 
@@ -88,7 +88,8 @@ def _kind(contrasts: tuple[Contrast, ...], rng: np.random.Generator) -> Contrast
 def _ground(scene: Scene, host: Host) -> NDArray[np.bool_]:
     """Where a lesion of the organ may start: parts of it that are tissue and whose label is trusted."""
     soft = (scene.smooth > -60) & (scene.smooth < 260)
-    return scene.of(host.labels) & soft & (scene.trust == FULL)
+    result: NDArray[np.bool_] = scene.of(host.labels) & soft & (scene.trust == FULL)
+    return result
 
 
 def _towards_surface(
@@ -102,10 +103,11 @@ def _towards_surface(
     outside = ~ground[tuple(rows.T)]
     reach = int(outside.argmax()) if outside.any() else 0
     reach = max(0, reach + int(rng.uniform(-0.35, 0.3) * size_mm / 1.5))
-    return rows[min(reach, len(rows) - 1)]
+    result: NDArray[np.int64] = rows[min(reach, len(rows) - 1)]
+    return result
 
 
-def _push(scene: Scene, place: tuple[slice, ...], offsets: Floats, strength: float, radius_mm: float) -> None:
+def _push(scene: Scene, place: Place, offsets: Floats, strength: float, radius_mm: float) -> None:
     """Mass effect: what lies about the lesion moves outwards by up to `strength` times 0.4 of its radius, the labels with it."""
     from scipy import ndimage
 
@@ -115,7 +117,7 @@ def _push(scene: Scene, place: tuple[slice, ...], offsets: Floats, strength: flo
         np.float32(part.start) + grid - (1 - factor) * offsets[..., axis] / np.float32(scene.spacing_mm[axis]) - part.start
         for axis, (part, grid) in enumerate(zip(place, np.indices(distance.shape, np.float32), strict=True))
     ]
-    box = tuple(place)
+    box = place
 
     def moved(array: Floats, order: int) -> Floats:
         result: Floats = ndimage.map_coordinates(array, index, order=order, mode="nearest")
@@ -130,11 +132,11 @@ def _push(scene: Scene, place: tuple[slice, ...], offsets: Floats, strength: flo
     scene.labels[box] = scene.shares[(slice(None), *box)].argmax(0)
 
 
-def _room_mm(scene: Scene, host: Host, place: tuple[slice, ...], beyond_mm: float) -> Floats:
+def _room_mm(scene: Scene, host: Host, place: Place, beyond_mm: float) -> Floats:
     """Signed distance (mm) to where the lesion may be: its organ, lesions, and soft tissue of no organ up to `beyond_mm` away."""
     from scipy import ndimage
 
-    box = tuple(place)
+    box = place
     own = np.isin(scene.labels[box], (*host.labels, TUMOUR))
     if host.wall:  # the wall, not the gas within
         own &= scene.smooth[box] > -150

@@ -18,14 +18,18 @@ from flare_trt.training.tumours.scene import Scene
 
 def named_views(cache: Path) -> list[NamedView]:
     """All views of a cache of `agreed_views`; a view's folder is named after its CT and a number."""
-    return [NamedView(file.parent.name.rpartition("-")[0], open_view(file.parent)) for file in sorted(cache.glob("*-???/view.json"))]
+    return [
+        NamedView(file.parent.name.rpartition("-")[0], open_view(file.parent)) for file in sorted(cache.glob("*-???/view.json"))
+    ]
 
 
 def fill_pool(views: Sequence[NamedView], config: DistilConfig, folder: Path, numbers: range, slots: int) -> None:
     """Draw patches into `slots` files; patch n, drawn from the configuration's seed and n, replaces patch n - slots."""
     folder.mkdir(parents=True, exist_ok=True)
     for number in numbers:
-        write_patch(draw_scene(views, config, np.random.default_rng([config.seed, 7, number])), folder / f"{number % slots:05d}.npz")
+        write_patch(
+            draw_scene(views, config, np.random.default_rng([config.seed, 7, number])), folder / f"{number % slots:05d}.npz"
+        )
 
 
 def write_patch(scene: Scene, path: Path) -> None:
@@ -56,5 +60,3 @@ def read_patch(path: Path) -> StoredPatch:
 def pool_files(folder: Path) -> list[Path]:
     """The pool's patches, in order of their names."""
     return sorted(folder.glob("*.npz"))
-
-

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from flare_trt.engine.base.errors import InputError
+from flare_trt.training.distil.config import MixConfig, ScheduleConfig
+from flare_trt.training.distil.loop import read_log
+from flare_trt.training.tumours.draw import draw_scene
+from flare_trt.training.tumours.loop import draw_example, train
+from flare_trt.training.tumours.pool import fill_pool, pool_files, read_patch
+from flare_trt.training.tumours.recipe import CHANNELS, TUMOUR
+from flare_trt.training.tumours.scene import FULL
+from tests.training.tumours.tumour_fixtures import abdomen_view, tumour_config
+
+SCHEDULE = ScheduleConfig(steps=4, learning_rate=1e-3, warmup_steps=1, log_every=2, validate_every=2)
+
+
+def weights(state) -> torch.Tensor:
+    return torch.cat([weight.detach().flatten() for weight in state.network.parameters()])
+
+
+@pytest.fixture(scope="module")
+def pool(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("pool")
+    fill_pool([abdomen_view(), abdomen_view("crlm_1004")], tumour_config(), folder, range(6), 4)
+    return folder
+
+
+def test_a_scene_hangs_on_the_seed_and_sums_to_one() -> None:
+    config, views = tumour_config(mix=MixConfig(phantom=0)), [abdomen_view()]
+    shown = 0
+    for seed in range(6):
+        first, again = (draw_scene(views, config, np.random.default_rng(seed)) for _ in range(2))
+        np.testing.assert_array_equal(first.hu, again.hu)
+        np.testing.assert_allclose(first.shares.sum(0), 1, atol=1e-3)
+        assert first.shares.shape == (CHANNELS, *config.train_patch_zyx)
+        shown += bool((first.labels == TUMOUR).any())
+    assert shown >= 2
+
+
+def test_the_pool_replaces_its_oldest_patches(pool: Path) -> None:
+    assert [file.name for file in pool_files(pool)] == [f"{slot:05d}.npz" for slot in range(4)]
+    again = pool.parent / "again"
+    fill_pool([abdomen_view(), abdomen_view("crlm_1004")], tumour_config(), again, range(4, 6), 4)
+    for slot in (0, 1):
+        np.testing.assert_array_equal(read_patch(pool_files(pool)[slot]).hu, read_patch(again / f"{slot:05d}.npz").hu)
+
+
+def test_an_example_s_target_is_that_of_its_patch_and_background_beyond_the_scan(pool: Path) -> None:
+    plain = tumour_config(mix=MixConfig(short=0, circle=0, intensity=0))
+    example = draw_example(plain, pool, 3)
+    rng = np.random.default_rng([plain.seed, 3])
+    stored = read_patch(pool_files(pool)[int(rng.integers(4))])
+    np.testing.assert_array_equal(example.target.classes.numpy(), stored.labels.classes.reshape(3, -1))
+    np.testing.assert_array_equal(example.target.trust.numpy(), stored.trust.ravel())
+    np.testing.assert_allclose(example.target.shares.sum(0).numpy(), 1, atol=1e-6)
+    cut = draw_example(tumour_config(mix=MixConfig(short=1, circle=0, intensity=0)), pool, 3)
+    ends = (cut.image.flatten() == 0).numpy()
+    assert ends.mean() > 0.05
+    assert np.mean(cut.target.classes[0].numpy()[ends] == 0) > 0.98  # the rest is tissue of 80 HU, which is 0 too
+    assert np.all(cut.target.trust.numpy()[ends] == FULL)
+
+
+def test_a_resumed_run_equals_one_that_was_never_stopped(pool: Path, tmp_path: Path) -> None:
+    config = tumour_config(schedule=SCHEDULE, train_patch_zyx=(16, 32, 48))
+    config = replace(config, mix=MixConfig(short=0, circle=0))
+    whole, again = tmp_path / "whole", tmp_path / "again"
+    for folder in (whole, again):
+        folder.mkdir()
+    straight = train(config, pool, whole)
+    assert [line["step"] for line in read_log(whole)] == [2, 4]
+    assert all(np.isfinite(line["loss"]) for line in read_log(whole))
+    (again / "last.pt").write_bytes((whole / "step_000002.pt").read_bytes())
+    resumed = train(config, pool, again)
+    assert resumed.step == straight.step == 4
+    torch.testing.assert_close(weights(resumed), weights(straight), atol=0, rtol=0)
+
+
+def test_an_empty_pool_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="fill the pool first"):
+        train(tumour_config(schedule=SCHEDULE), tmp_path, tmp_path)

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from flare_trt.training.distil.network import NetworkConfig, network_from_onnx
+from flare_trt.training.tumours.network import HalfConfig, HalfUNet, start_from_teacher
+from tests.shared_data import shared_file
+
+
+def teacher_file() -> Path:
+    return shared_file("teacher_flare25", "exported_model.onnx")
+
+
+def test_the_network_keeps_the_image_s_shape_and_fits_the_wheel() -> None:
+    network = HalfUNet(HalfConfig())
+    with torch.no_grad():
+        logits = network(torch.randn(1, 1, 24, 48, 32))
+    assert logits.shape == (1, 15, 24, 48, 32)
+    assert 2 * sum(parameter.numel() for parameter in network.parameters()) < 7.2e6  # bytes in half precision
+
+
+def test_the_encoder_starts_as_the_teacher_s() -> None:
+    """With all the teacher's features, each stage gives the teacher's own output."""
+    teacher = network_from_onnx(teacher_file(), NetworkConfig())
+    network = HalfUNet(HalfConfig(features=(16, 32, 64, 128, 192)))
+    start_from_teacher(network, teacher_file())
+    image = other = torch.randn(1, 1, 16, 32, 48, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        for mine, theirs in zip(network.down, teacher.encoder.stages, strict=True):
+            image, other = mine(image), theirs(other)
+            torch.testing.assert_close(image, other, atol=2e-5, rtol=1e-4)
+
+
+def test_the_features_kept_of_the_lowest_stage_are_the_teacher_s_own() -> None:
+    network = HalfUNet(HalfConfig())
+    start_from_teacher(network, teacher_file())
+    whole = HalfUNet(HalfConfig(features=(16, 32, 64, 128, 192)))
+    start_from_teacher(whole, teacher_file())
+    kept = {tuple(row.flatten()[:40].tolist()) for row in network.down[4][0].conv.weight}
+    all_of_them = {tuple(row.flatten()[:40].tolist()) for row in whole.down[4][0].conv.weight}
+    assert len(kept) == 160
+    assert kept < all_of_them
+
+
+@pytest.mark.parametrize("level", range(3))
+def test_the_decoder_starts_as_the_teacher_s(level: int) -> None:
+    network, teacher = HalfUNet(HalfConfig()), network_from_onnx(teacher_file(), NetworkConfig())
+    start_from_teacher(network, teacher_file())
+    block = teacher.decoder.stages[level].convs[0]
+    width = block.conv["depthwise"].weight.shape[0]
+    image = torch.randn(1, width, 6, 8, 10, generator=torch.Generator().manual_seed(2))
+    with torch.no_grad():
+        torch.testing.assert_close(network.join[level][0](image), block(image), atol=2e-5, rtol=1e-4)

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from flare_trt.engine.base.errors import InputError
+from flare_trt.training.tumours.agreement import DOUBT, agreed_view
+from flare_trt.training.tumours.partial import mark_suspects
+from flare_trt.training.tumours.scene import FULL, IGNORED, PARTIAL, Scene
+from tests.training.tumours.tumour_fixtures import abdomen_view, liver_scene
+
+
+def liver_with_a_dark_part() -> tuple[Scene, np.ndarray]:
+    scene = liver_scene()
+    dark = np.zeros(scene.shape, bool)
+    dark[14:22, 18:28, 18:28] = True
+    scene.hu[dark] -= 45
+    return Scene(scene.hu, scene.shares, scene.trust, scene.spacing_mm), dark
+
+
+def test_liver_that_differs_from_the_rest_may_be_a_tumour_in_a_cohort_of_metastases() -> None:
+    scene, dark = liver_with_a_dark_part()
+    mark_suspects(scene, "crlm_1004")
+    assert np.mean(scene.trust[dark] == PARTIAL) > 0.95
+    plain = (scene.labels == 1) & ~dark
+    assert np.mean(scene.trust[plain] == FULL) > 0.5
+    assert np.all(scene.trust[:2] == FULL)  # far from the liver
+
+
+def test_a_cohort_of_peritoneal_disease_is_suspect_everywhere_and_a_healthy_scan_nowhere() -> None:
+    scene, _ = liver_with_a_dark_part()
+    mark_suspects(scene, "lidc_0002")
+    assert np.all(scene.trust == FULL)
+    mark_suspects(scene, "tcga_ov")
+    assert np.all(scene.trust == PARTIAL)
+
+
+def test_what_is_ignored_stays_ignored() -> None:
+    scene, _ = liver_with_a_dark_part()
+    scene.trust[0] = IGNORED
+    mark_suspects(scene, "tcga_ov")
+    assert np.all(scene.trust[0] == IGNORED)
+
+
+def test_where_two_networks_differ_the_label_is_doubtful() -> None:
+    first, second = abdomen_view().view, abdomen_view().view
+    second.labels.classes[0, 20, 20:30, 20:30] = 6
+    differ = second.labels.classes[0] != first.labels.classes[0]
+    assert np.count_nonzero(differ) > 50
+    agreed = agreed_view(first, second)
+    np.testing.assert_array_equal(agreed.labels.classes[0] == DOUBT, differ)
+    np.testing.assert_array_equal(agreed.labels.classes[0][~differ], first.labels.classes[0][~differ])
+    assert agreed.labels.dense(DOUBT + 1)[DOUBT].numpy()[differ].min() == 1
+
+
+def test_views_of_two_images_do_not_agree() -> None:
+    first, second = abdomen_view().view, abdomen_view().view
+    second.image_hu[3, 3, 3] += 1
+    with pytest.raises(InputError, match="same CTs and seed"):
+        agreed_view(first, second)
