@@ -40,7 +40,7 @@ LABELS, REPORT = "labels.nii.gz", "report.json"
 def _runner(module: str, *extra: str) -> Callable[[Task, Path], list[str]]:
     def command(task: Task, folder: Path) -> list[str]:
         what = [str(task.model_folder), str(task.ct), str(folder / LABELS), "--device", task.device]
-        return [sys.executable, "-m", f"flare_trt.benchmarks.{module}", *what, *extra]
+        return [sys.executable, "-m", f"flare_trt.benchmarks.peers.{module}", *what, *extra]
 
     return command
 

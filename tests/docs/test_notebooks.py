@@ -16,7 +16,7 @@ from flare_trt.engine.model.bundle import open_bundle
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = ROOT / "docs" / "notebooks"
 ORGANS = NOTEBOOKS / "organs-of-a-scan.ipynb"
-DEFAULT_MODEL = ROOT / "engine" / "models" / "default"
+DEFAULT_MODEL = ROOT / "engine" / "model" / "models" / "default"
 
 
 def cells_run(path: Path, monkeypatch: pytest.MonkeyPatch, added: str = "") -> list[Any]:

@@ -102,7 +102,7 @@ def test_a_well_trained_network_of_13_organs(scans: dict[str, Path], tmp_path: P
     from tests.golden.nnunet_peer import predict_with_nnunet
 
     network = shared_file("teacher_flare25", "exported_model.onnx")
-    text = Path(find_spec("flare_trt.engine").submodule_search_locations[0], "models", "teacher_flare25.json").read_text()  # type: ignore[union-attr,index]
+    text = Path(find_spec("flare_trt.engine").submodule_search_locations[0], "model", "models", "teacher_flare25.json").read_text()  # type: ignore[union-attr,index]
     spec = strict_json.parse(text, ModelSpec, "teacher_flare25.json")
     spec = replace(spec, fine=replace(spec.fine, orientation="as-stored"))  # nnU-Net never reorients
     write_nnunet_folder(network, spec, tmp_path / "nnunet")

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 from tests.fakes import fake_tensorrt, shim_build, surface, tensorrt_bindings
 
-BACKENDS = shim_build.ROOT / "engine" / "backends"
-SOURCES = sorted(BACKENDS.glob("trt*.py"))
+SOURCES = sorted((shim_build.ROOT / "engine" / "networks" / "tensorrt_").glob("[!_]*.py"))
 VERSIONS = tensorrt_bindings.versions()
 
 pytestmark = pytest.mark.skipif(not VERSIONS, reason="build/tensorrt-bindings is empty; 'make gates' fills it")
@@ -94,12 +93,12 @@ def test_types_and_signatures_are_the_real_ones(version: str, tmp_path: Path) ->
 
 
 WRONG = [
-    ("checked_trt_build.py", "config.clear_flag(trt.BuilderFlag.TF32)", "config.clear_flag(trt.BuilderFlag.FP16)"),
-    ("checked_trt_build.py", "set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, WORKSPACE_BYTES)", "max_workspace_size = 1"),
-    ("checked_trt.py", "set_tensor_address(name, ", "set_tensor_adress(name, "),
-    ("checked_trt.py", "execute_async_v3(stream.ptr)", "execute_async_v2(stream.ptr)"),
-    ("checked_trt.py", "execute_async_v3(workspace.stream.ptr)", 'execute_async_v3("stream")'),
-    ("checked_trt_engine.py", "runtime.deserialize_cuda_engine(plan)\n    if", "runtime.deserialize_cuda_engine(3)\n    if"),
+    ("checked_build.py", "config.clear_flag(trt.BuilderFlag.TF32)", "config.clear_flag(trt.BuilderFlag.FP16)"),
+    ("checked_build.py", "set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, WORKSPACE_BYTES)", "max_workspace_size = 1"),
+    ("checked_backend.py", "set_tensor_address(name, ", "set_tensor_adress(name, "),
+    ("checked_backend.py", "execute_async_v3(stream.ptr)", "execute_async_v2(stream.ptr)"),
+    ("checked_backend.py", "execute_async_v3(workspace.stream.ptr)", 'execute_async_v3("stream")'),
+    ("checked_engine.py", "runtime.deserialize_cuda_engine(plan)\n    if", "runtime.deserialize_cuda_engine(3)\n    if"),
 ]
 
 

@@ -88,7 +88,7 @@ def test_the_wheel_holds_every_file_of_the_packages_but_sources_and_results(twic
     assert len(native) == 1
     assert found - native == wanted
     assert {Path(name).suffix for name in found} >= {".onnx", ".cu", ".cuh", ".hpp", ".cmake", ".html", ".css", ".js", ".typed"}
-    assert {f"flare_trt/engine/models/default/{name}" for name in ("bundle.json", "MODEL_CARD.md")} <= found
+    assert {f"flare_trt/engine/model/models/default/{name}" for name in ("bundle.json", "MODEL_CARD.md")} <= found
 
 
 def test_the_wheel_is_small(twice: tuple[Built, Built]) -> None:

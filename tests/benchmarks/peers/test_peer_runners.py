@@ -40,7 +40,7 @@ def run(module: str, scan: Path, folder: Path, *more: str) -> Path:
     """Run a peer's module as a process, as it is measured; returns its labels."""
     pytest.importorskip("nnunetv2")
     out = folder / "labels.nii.gz"
-    command = [sys.executable, "-m", f"flare_trt.benchmarks.{module}", str(GOLDEN), str(scan), str(out), *more]
+    command = [sys.executable, "-m", f"flare_trt.benchmarks.peers.{module}", str(GOLDEN), str(scan), str(out), *more]
     environment = {**os.environ, VARIABLE: str(folder / "stages")}
     subprocess.run(command, env=environment, check=True, capture_output=True)
     return out

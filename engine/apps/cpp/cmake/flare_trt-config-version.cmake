@@ -1,4 +1,4 @@
-# The package's own version; tests/engine/cpp holds it to pyproject.toml. Before 1.0 each minor version may break the interface.
+# The package's own version; tests/engine/apps/cpp compares it to pyproject.toml. Before 1.0 each minor version may break the interface.
 set(PACKAGE_VERSION "0.1.0")
 if(PACKAGE_FIND_VERSION_MAJOR EQUAL 0 AND PACKAGE_FIND_VERSION_MINOR EQUAL 1 AND PACKAGE_VERSION VERSION_GREATER_EQUAL PACKAGE_FIND_VERSION)
   set(PACKAGE_VERSION_COMPATIBLE TRUE)

@@ -45,10 +45,10 @@ def test_a_built_package_holds_the_header(tmp_path: Path) -> None:
         capture_output=True,
         check=True,
     )
-    installed = tmp_path / "lib" / "flare_trt" / "engine" / "cpp"
-    sources = [path for path in (ROOT / "engine" / "cpp").rglob("*") if path.suffix in (".hpp", ".cmake")]
+    installed = tmp_path / "lib" / "flare_trt" / "engine" / "apps" / "cpp"
+    sources = [path for path in (ROOT / "engine" / "apps" / "cpp").rglob("*") if path.suffix in (".hpp", ".cmake")]
     assert len(sources) >= 6
-    assert [path for path in sources if not (installed / path.relative_to(ROOT / "engine" / "cpp")).is_file()] == []
+    assert [path for path in sources if not (installed / path.relative_to(ROOT / "engine" / "apps" / "cpp")).is_file()] == []
 
 
 def test_options_mirror_the_engine_s() -> None:

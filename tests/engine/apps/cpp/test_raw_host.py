@@ -138,9 +138,9 @@ def test_the_header_is_clean_under_the_sanitisers(tmp_path: Path, ct: Volume) ->
 
 
 def test_the_exceptions_are_those_of_the_engine() -> None:
-    header = (ROOT / "engine" / "cpp" / "include" / "flare_trt" / "errors.hpp").read_text(encoding="utf-8")
+    header = (ROOT / "engine" / "apps" / "cpp" / "include" / "flare_trt" / "errors.hpp").read_text(encoding="utf-8")
     python = {name for name, value in vars(errors).items() if isinstance(value, type) and issubclass(value, errors.FlareError)}
     cpp = set(re.findall(r"^class (\w+) :", header, re.MULTILINE))
     assert cpp - {"Error", "PythonError"} == python - {"FlareError"}
-    translated = (ROOT / "engine" / "cpp" / "include" / "flare_trt" / "python.hpp").read_text(encoding="utf-8")
+    translated = (ROOT / "engine" / "apps" / "cpp" / "include" / "flare_trt" / "python.hpp").read_text(encoding="utf-8")
     assert set(re.findall(r'\{"(\w+)", raise<', translated)) == python
