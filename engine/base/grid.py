@@ -57,6 +57,12 @@ class Grid:
         """Nearest world direction of each array axis in (z, y, x) order, e.g. "SPL" for a standard axial CT."""
         return "".join(_LETTERS[pair] for pair in reversed(_axis_directions(self.direction)))
 
+    @property
+    def told(self) -> str:
+        """Shape, voxel and orientation in words."""
+        spacing = " x ".join(f"{mm:g}" for mm in self.spacing_mm)
+        return f"{' x '.join(map(str, self.shape_zyx))} voxels of {spacing} mm, {self.orientation}"
+
     def cropped(self, box: Box) -> Grid:
         """The grid of `array[box.slices]`."""
         matrix = np.asarray(self.direction, float)

@@ -35,6 +35,7 @@ class Job:
     preview: Path | None = None
     rtstruct: Path | None = None
     choice: SeriesChoice = ONLY_SERIES
+    hash_uids: bool = False
     source: SlabReader | None = field(default=None, compare=False, repr=False)
 
     def open(self) -> SlabReader:
@@ -49,12 +50,16 @@ class Job:
 
 @dataclass(frozen=True)
 class Destination:
-    """Where results go: each is a file (one scan), a folder, or a file name with `{case}` or the like in it (see names)."""
+    """Where results go: each is a file (one scan), a folder, or a file name with `{case}` or the like in it (see names).
+
+    `hash_uids` keeps the study's and the series' UIDs out of the report.
+    """
 
     labels: Path
     report: Path | None = None
     preview: Path | None = None
     rtstruct: Path | None = None
+    hash_uids: bool = False
 
     @property
     def paths(self) -> tuple[Path, ...]:
@@ -69,10 +74,10 @@ def plan_jobs(inputs: Sequence[Path], destination: Destination, choice: SeriesCh
     a name holds {study} or {series} all are, and one that cannot be read fails in its turn.
     Raises InputError or OutputError; makes no folder.
     """
-    scans = _scans(inputs)
+    scans = named_scans(inputs)
     one = len(scans) == 1 and (scans[0] == inputs[0] or is_dicomdir(inputs[0]))
     jobs = tuple(_job(scan, destination, _names(scan, destination, choice, number), one) for number, scan in enumerate(scans, 1))
-    jobs = tuple(replace(job, choice=choice) for job in jobs)
+    jobs = tuple(replace(job, choice=choice, hash_uids=destination.hash_uids) for job in jobs)
     _refuse_collisions(jobs)
     for job in jobs:
         _refuse_kinds(job, len(jobs))
@@ -120,7 +125,8 @@ def is_finished(job: Job) -> bool:
         return False
 
 
-def _scans(inputs: Sequence[Path]) -> list[Path]:
+def named_scans(inputs: Sequence[Path]) -> list[Path]:
+    """Each scan that files and folders stand for. Raises InputError."""
     found: list[Path] = []
     for named in inputs:
         path = described_folder(named) if is_dicomdir(named) else named

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -51,6 +53,13 @@ def case_name(scan: Path) -> str:
     for ending in (*sorted(ENDINGS, key=len, reverse=True), ".zip"):
         name = name.removesuffix(ending)
     return name.removesuffix("_0000") or name
+
+
+def unique_names(scans: Sequence[Path]) -> dict[Path, str]:
+    """What each scan of a batch is called in its table: its own name, with its folder's in front where two are called alike."""
+    names = {scan: ScanNames.of(scan) for scan in scans}
+    counts = Counter(name.case for name in names.values())
+    return {scan: name.case if counts[name.case] == 1 else f"{name.parent}/{name.case}" for scan, name in names.items()}
 
 
 def is_pattern(path: Path) -> bool:

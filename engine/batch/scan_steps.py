@@ -12,10 +12,12 @@ from flare_trt.engine.base.atomic_file import atomic_file, write_json
 from flare_trt.engine.base.organs import is_tumour
 from flare_trt.engine.base.stopwatch import Stopwatch
 from flare_trt.engine.base.volume import Volume
+from flare_trt.engine.batch.case_numbers import uids
 from flare_trt.engine.batch.jobs import Job
 from flare_trt.engine.batch.overlap import Steps
 from flare_trt.engine.model.spec import ModelSpec
 from flare_trt.engine.passes.pass_memory import MB
+from flare_trt.engine.results.contrast_phase import contrast_phase
 from flare_trt.engine.results.lesions import measure_tumour
 from flare_trt.engine.results.measures import measure_organs
 from flare_trt.engine.results.memory_curve import MemoryRecorder
@@ -122,6 +124,7 @@ def write_results(job: Job, scan: Scan, found: Segmentation, spec: ModelSpec) ->
             if job.preview is not None:
                 with atomic_file(job.preview) as file:
                     file.write(side_by_side(shown))
+    study_uid, series_uid = uids(scan.source, job.hash_uids)
     stages = {"read": scan.read_s, **found.report.stages, **watch.seconds}
     report = ScanReport(
         scan=job.scan.name,
@@ -135,6 +138,9 @@ def write_results(job: Job, scan: Scan, found: Segmentation, spec: ModelSpec) ->
         run=replace(found.report, stages={name: round(seconds, 4) for name, seconds in stages.items()}),
         memory=memory.curve(),
         warnings=scan.warnings + found.report.warnings,
+        study_uid=study_uid,
+        series_uid=series_uid,
+        phase=contrast_phase(organs),
     )
     if job.report is not None and shown is not None and is_page(job.report):
         write_page(job.report, report, spec.labels, shown)

@@ -1,4 +1,4 @@
-"""What the labels say in numbers: volume, mean HU and spread, extent, and whether an organ is cut by the scan's edge."""
+"""What the labels say in numbers: volume, HU (mean, spread, median, 10th and 90th percentile), extent, and what the edge cuts."""
 
 from __future__ import annotations
 
@@ -35,6 +35,9 @@ class OrganMeasure:
     low_lps_mm: Vector | None = None
     high_lps_mm: Vector | None = None
     touches_edge: tuple[str, ...] = ()
+    median_hu: float | None = None
+    p10_hu: float | None = None
+    p90_hu: float | None = None
 
 
 def measure_organs(ct: Volume, labels: Volume, names: Mapping[int, str]) -> tuple[OrganMeasure, ...]:
@@ -54,6 +57,7 @@ def _measure(ct: Volume, labels: Volume, label: tuple[int, str], where: tuple[sl
     value, name = label
     box = Box(tuple(s.start for s in where), tuple(s.stop for s in where))
     hu = ct.array[box.slices][labels.array[box.slices] == value].astype(np.float64)
+    p10_hu, median_hu, p90_hu = (round(float(value), 2) for value in np.percentile(hu, (10, 50, 90)))
     low_lps_mm, high_lps_mm = _world_box(box, ct.grid)
     z_mm, y_mm, x_mm = (size * mm for size, mm in zip(box.shape_zyx, ct.grid.spacing_mm, strict=True))
     return OrganMeasure(
@@ -63,6 +67,9 @@ def _measure(ct: Volume, labels: Volume, label: tuple[int, str], where: tuple[sl
         volume_ml=round(float(hu.size) * ct.grid.voxel_ml, 3),
         mean_hu=round(float(hu.mean()), 2),
         std_hu=round(float(hu.std()), 2),
+        median_hu=median_hu,
+        p10_hu=p10_hu,
+        p90_hu=p90_hu,
         start_zyx=box.start_zyx,
         stop_zyx=box.stop_zyx,
         extent_mm=(round(z_mm, 2), round(y_mm, 2), round(x_mm, 2)),

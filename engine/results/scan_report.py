@@ -13,6 +13,7 @@ from flare_trt.engine.base.atomic_file import atomic_file
 from flare_trt.engine.base.grid import Shape, Vector
 from flare_trt.engine.base.run_report import RunReport
 from flare_trt.engine.model.spec import LabelSpec
+from flare_trt.engine.results.contrast_phase import NO_PHASE, ContrastPhase
 from flare_trt.engine.results.lesions import TumourMeasure
 from flare_trt.engine.results.measures import OrganMeasure
 from flare_trt.engine.results.memory_curve import MemoryCurve
@@ -34,6 +35,9 @@ class ScanReport:
     run: RunReport
     memory: MemoryCurve
     warnings: tuple[str, ...]
+    study_uid: str = ""  # or its hash (cohort.hashed), as the series'; "" for NIfTI
+    series_uid: str = ""
+    phase: ContrastPhase = NO_PHASE
 
     def as_json(self) -> dict[str, Any]:
         """A plain dictionary for json.dumps."""

@@ -15,6 +15,7 @@ COMMANDS = {
     "segment": ("flare_trt.engine.apps.cli.segment", "segment CT scans with a model bundle"),
     "list": ("flare_trt.engine.apps.cli.list_series", "list the series of a DICOM study, and why one cannot be segmented"),
     "plan": ("flare_trt.benchmarks.gpu_plan.plan_cli", "plan a scan's memory on a GPU, before anything is allocated"),
+    "measure": ("flare_trt.engine.apps.cli.measure", "measure labels of any origin, and compare two sources of them"),
     "serve": ("flare_trt.engine.apps.cli.serve", "segment scans that are sent over HTTP"),
     "view": ("flare_trt.engine.apps.cli.view", "look at a scan and its labels in the browser"),
     "build": ("flare_trt.engine.apps.cli.build", "build a bundle's TensorRT engines for a GPU ahead of time"),

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from flare_trt.engine.apps.cli.console import Console
 from flare_trt.engine.apps.cli.segment import open_segmenter, segment_jobs
+from flare_trt.engine.apps.cli.teller import Teller
 from flare_trt.engine.batch.jobs import Job, make_folders
 from flare_trt.engine.batch.names import case_name
 from flare_trt.engine.model.options import RunOptions
@@ -38,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
         case = case_name(scan)
         job = Job(scan, output / f"{case}_labels.nii.gz", output / f"{case}_report.json", output / f"{case}_preview.png")
         console.line(f"scan   {scan}\n")
-        code = segment_jobs([job], segmenter, options, console)
+        code = segment_jobs([job], segmenter, options, Teller.of([job], console))
     if code == 0:
         console.line(f"report  {job.report}\npicture {job.preview}\nResearch software, not a medical device.")
     return code

@@ -5,17 +5,22 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
-from flare_trt.engine.apps.cli.console import Console, organ_table, stage_table, where_it_ran
+from flare_trt.engine.apps.cli.cohort_files import add_cohort_options, require_cohort_files, write_cohort_files
+from flare_trt.engine.apps.cli.console import Console
+from flare_trt.engine.apps.cli.teller import Teller
 from flare_trt.engine.apps.cli.values import add_run_options, run_options, series_rules
+from flare_trt.engine.base.errors import FlareError
+from flare_trt.engine.batch.case_numbers import LabelFiles, measured
 from flare_trt.engine.batch.jobs import Destination, Job, is_finished, make_folders, plan_jobs
-from flare_trt.engine.batch.overlap import Outcome, first_read_early, run_in_turn, run_overlapped
+from flare_trt.engine.batch.overlap import first_read_early, run_in_turn, run_overlapped
 from flare_trt.engine.batch.scan_steps import Scan, SegmentsScans, ct_reader, job_reader, scan_steps
+from flare_trt.engine.model.bundle import open_bundle
 from flare_trt.engine.model.default_model import default_model
 from flare_trt.engine.model.options import RunOptions
-from flare_trt.engine.results.scan_report import ScanReport
+from flare_trt.engine.results.cohort import CaseNumbers
 from flare_trt.engine.scans.dicom.choice import SeriesChoice
 from flare_trt.engine.segmenter import Segmenter, StageProgress
 
@@ -39,6 +44,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rtstruct", type=Path, metavar="DCM", help="contours too, a .dcm file for one DICOM scan, or a folder")
     parser.add_argument("--series", metavar="UID", help="the DICOM series to take, where a folder or zip holds several")
     parser.add_argument("--pick", type=series_rules, default=(), metavar="RULES", help=PICK_HELP)
+    add_cohort_options(parser)
     parser.add_argument("--resume", action="store_true", help="leave out scans whose results are there and whole")
     parser.add_argument("--ray", metavar="ADDRESS", help="use the workers of a Ray cluster: auto, or HOST:PORT of its head")
     add_run_options(parser)
@@ -46,21 +52,46 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Segment what the arguments name. Returns 0, or 1 where a scan failed."""
-    destination = Destination(arguments.output, arguments.report, arguments.preview, arguments.rtstruct)
-    jobs = plan_jobs(arguments.scans, destination, SeriesChoice(arguments.series, arguments.pick))
+    require_cohort_files(arguments)
+    destination = Destination(arguments.output, arguments.report, arguments.preview, arguments.rtstruct, arguments.hash_uids)
+    planned = plan_jobs(arguments.scans, destination, SeriesChoice(arguments.series, arguments.pick))
     console = Console()
-    if arguments.resume:
-        jobs = _unfinished(jobs, console)
-        if not jobs:
-            return 0
+    jobs = _unfinished(planned, console) if arguments.resume else planned
+    teller = Teller.of(planned, console)
+    code = _segment(jobs, arguments, teller) if jobs else 0
+    if arguments.csv is not None or arguments.summary is not None:
+        teller.cases += _finished_cases([job for job in planned if job not in jobs], arguments, teller)
+        write_cohort_files(teller.cases, arguments, console)
+    return code
+
+
+def _segment(jobs: Sequence[Job], arguments: argparse.Namespace, teller: Teller) -> int:
+    teller.jobs = len(jobs)
     make_folders(jobs)
     options = run_options(arguments)
     if arguments.ray is not None:
-        return _on_cluster(jobs, arguments, options, console)
+        return _on_cluster(jobs, arguments, options, teller)
     # under a budget nothing is read early: the networks' own memory is measured while they are opened
     early = first_read_early(jobs, job_reader(ct_reader(None))) if options.max_memory_mb is None else nullcontext()
-    with early as read, open_segmenter(arguments.model, options, console) as segmenter:
-        return segment_jobs(jobs, segmenter, options, console, read)
+    with early as read, open_segmenter(arguments.model, options, teller.console) as segmenter:
+        return segment_jobs(jobs, segmenter, options, teller, read)
+
+
+def _finished_cases(jobs: Sequence[Job], arguments: argparse.Namespace, teller: Teller) -> list[CaseNumbers]:
+    """The rows of scans that an earlier run has finished, measured on what it wrote."""
+    if not jobs:
+        return []
+    with open_bundle(arguments.model or default_model()) as bundle:
+        spec = bundle.spec
+    read, cases = ct_reader(arguments.max_memory), []
+    for job in jobs:
+        files = LabelFiles(job.labels, names=spec.label_names, model=spec.name)
+        case = teller.names[job.scan]
+        try:
+            cases.append(measured(case, job.open(), read, files, job.hash_uids))
+        except FlareError as error:
+            cases.append(CaseNumbers(case, error=str(error)))
+    return cases
 
 
 def open_segmenter(model: Path | None, options: RunOptions, console: Console) -> Segmenter:
@@ -75,57 +106,26 @@ def segment_jobs(
     jobs: Sequence[Job],
     segmenter: SegmentsScans,
     options: RunOptions,
-    console: Console,
+    teller: Teller,
     read: Callable[[Job], Scan] | None = None,
 ) -> int:
     """Run the jobs and tell what became of each; one by one under a memory budget. Returns the exit code.
 
     `read` is given where the first scan's reading has begun already.
     """
-    steps = scan_steps(segmenter, ct_reader(options.max_memory_mb), _progress_of(jobs, console))
+    steps = scan_steps(segmenter, ct_reader(options.max_memory_mb), _progress_of(jobs, teller.console))
     if read is not None:
         steps = replace(steps, read=read)
-    teller = _Teller(console, len(jobs))
     run_jobs = run_overlapped if options.max_memory_mb is None else run_in_turn
     run_jobs(jobs, steps, teller.tell)
     return teller.sum_up()
 
 
-def _on_cluster(jobs: Sequence[Job], arguments: argparse.Namespace, options: RunOptions, console: Console) -> int:
+def _on_cluster(jobs: Sequence[Job], arguments: argparse.Namespace, options: RunOptions, teller: Teller) -> int:
     from flare_trt.engine.apps.cluster.ray_pool import segment_on_ray
 
-    teller = _Teller(console, len(jobs))
     segment_on_ray(jobs, arguments.ray, arguments.model, options, teller.tell)
     return teller.sum_up()
-
-
-@dataclass
-class _Teller:
-    """Prints each outcome and counts the failures."""
-
-    console: Console
-    jobs: int
-    failed: int = field(default=0, init=False)
-
-    def tell(self, outcome: Outcome[Job, ScanReport]) -> None:
-        if outcome.written is None:
-            self.failed += 1
-            self.console.complain(f"flare-trt: {outcome.job.scan.name} failed: {outcome.error or type(outcome.error).__name__}")
-            return
-        report = outcome.written
-        for warning in report.warnings:
-            self.console.complain(f"flare-trt: {outcome.job.scan.name}: {warning}")
-        if self.jobs == 1:
-            self.console.line(f"{where_it_ran(report)}\n\n{organ_table(report)}\n\n{stage_table(report)}\n")
-        found = sum(organ.voxels > 0 for organ in report.organs)
-        seconds = sum(report.run.stages.values())
-        self.console.line(f"{outcome.job.labels}: {found} of {len(report.organs)} structures in {seconds:.1f} s")
-
-    def sum_up(self) -> int:
-        """Print the last line of a batch. Returns the exit code."""
-        if self.jobs > 1:
-            self.console.line(f"{self.jobs - self.failed} of {self.jobs} scans segmented, {self.failed} failed")
-        return 1 if self.failed else 0
 
 
 def _unfinished(jobs: Sequence[Job], console: Console) -> tuple[Job, ...]:

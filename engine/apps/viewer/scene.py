@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from flare_trt.engine.base.errors import InputError
-from flare_trt.engine.base.grid import Grid, Shape, Vector
+from flare_trt.engine.base.grid import Vector
 from flare_trt.engine.base.organs import label_colour
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.model.spec import LabelSpec
@@ -43,8 +43,8 @@ def read_scene(ct_path: Path, labels_path: Path, known: Sequence[LabelSpec]) -> 
     ct, labels = read_ct(ct_path), read_labels(labels_path)
     if not labels.grid.same_place(ct.grid):
         raise InputError(
-            f"{labels_path}: the labels lie on another grid ({_told(labels.grid)}) than the scan {ct_path.name} "
-            f"({_told(ct.grid)}); name the scan that they were made from"
+            f"{labels_path}: the labels lie on another grid ({labels.grid.told}) than the scan {ct_path.name} "
+            f"({ct.grid.told}); name the scan that they were made from"
         )
     specs = named(np.unique(labels.array).tolist(), known)
     measured = measure_organs(ct, labels, {spec.value: spec.name for spec in specs})
@@ -70,9 +70,3 @@ def _place_ras_mm(labels: Volume, organ: OrganMeasure) -> Vector | None:
     z, y, x = (int(step) + start for step, start in zip(inside[away_mm.argmin()], box.start_zyx, strict=True))
     left, posterior, superior = labels.grid.cropped(Box((z, y, x), (z + 1, y + 1, x + 1))).origin_mm
     return -left, -posterior, superior
-
-
-def _told(grid: Grid) -> str:
-    shape: Shape = grid.shape_zyx
-    spacing = " x ".join(f"{mm:g}" for mm in grid.spacing_mm)
-    return f"{' x '.join(map(str, shape))} voxels of {spacing} mm, {grid.orientation}"

@@ -23,10 +23,11 @@ _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 def report_page(report: ScanReport, colours: tuple[LabelSpec, ...], pictures: Pictures) -> str:
     """The whole document."""
     body = tag("body", _header(report), _main(report, colours, pictures), tag("footer", tag("p", DISCLAIMER)))
-    return f"<!DOCTYPE html>\n{tag('html', _head(report), body, lang='en').text}\n"
+    return f"<!DOCTYPE html>\n{tag('html', page_head(f'{report.scan}: segmentation report'), body, lang='en').text}\n"
 
 
-def _head(report: ScanReport) -> Markup:
+def page_head(title: str) -> Markup:
+    """The head of a page of this project: its policy, its title and its style."""
     style = (files("flare_trt.engine.results.html") / "report.css").read_text(encoding="utf-8")
     return tag(
         "head",
@@ -34,7 +35,7 @@ def _head(report: ScanReport) -> Markup:
         tag("meta", http_equiv="Content-Security-Policy", content=_POLICY),
         tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
         tag("meta", name="color-scheme", content="light dark"),
-        tag("title", f"{report.scan}: segmentation report"),
+        tag("title", title),
         tag("style", Markup(style)),
     )
 
