@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from flare_trt.benchmarks.report.tables import markdown_table
+from flare_trt.engine.base.text_tables import markdown_table
 
 Outcome = dict[str, Any]
 

@@ -9,12 +9,12 @@ from flare_trt.benchmarks.gpu_plan.cards import CARDS, Card, card_named
 from flare_trt.benchmarks.gpu_plan.network_facts import network_facts
 from flare_trt.benchmarks.gpu_plan.plan_table import area_mb_s, as_json, buffer_rows, least_seconds, stage_rows
 from flare_trt.benchmarks.gpu_plan.scan_plan import PlannedModel, PlannedScan, ScanPlan, plan_scan
-from flare_trt.engine.apps.cli.console import table
 from flare_trt.engine.apps.cli.values import memory_mb, triple
-from flare_trt.engine.base.atomic_file import write_json
 from flare_trt.engine.base.errors import InputError
+from flare_trt.engine.base.files import write_json
 from flare_trt.engine.base.grid import Grid
 from flare_trt.engine.base.organs import MAX_EXTENT_MM
+from flare_trt.engine.base.text_tables import aligned_table
 from flare_trt.engine.model.bundle import open_bundle
 from flare_trt.engine.model.options import RunOptions
 from flare_trt.engine.passes.pass_memory import MB
@@ -74,7 +74,7 @@ def plan_text(plan: ScanPlan, card: Card) -> str:
         "Counted: every array of the run. Estimated: activations, from the network's graph. Not in it: CUDA's context, reading "
         "and writing, an ROI that has to grow. Times are what the card's data sheet allows, not measurements."
     )
-    return "\n\n".join([table(buffers), table(stages), totals, assumed])
+    return "\n\n".join([aligned_table(buffers), aligned_table(stages), totals, assumed])
 
 
 def _scan(arguments: argparse.Namespace) -> tuple[Grid, str]:

@@ -13,8 +13,8 @@ from flare_trt.benchmarks.gpu_plan.cards import CARDS
 from flare_trt.benchmarks.gpu_plan.paper import TABLE_4, Measured, paper_model
 from flare_trt.benchmarks.gpu_plan.plan_table import area_mb_s, least_seconds, stage_rows
 from flare_trt.benchmarks.gpu_plan.scan_plan import PlannedModel, PlannedScan, plan_scan
-from flare_trt.benchmarks.report.tables import markdown_table
 from flare_trt.engine.base.grid import Vector
+from flare_trt.engine.base.text_tables import markdown_table
 from flare_trt.engine.model.options import Mode, RunOptions
 
 #: MB of the paper and of FLARE, 2^20 bytes.

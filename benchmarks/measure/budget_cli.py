@@ -18,9 +18,9 @@ import numpy as np
 from flare_trt.benchmarks.inputs.synthetic import write_synthetic_bundle
 from flare_trt.benchmarks.peers.peers_cli import tell_checks
 from flare_trt.benchmarks.report.result_file import new_result, save_result
-from flare_trt.benchmarks.report.tables import markdown_table
 from flare_trt.engine.base.errors import FlareError
 from flare_trt.engine.base.grid import Grid
+from flare_trt.engine.base.text_tables import markdown_table
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.model.spec import Check
 from flare_trt.engine.scans.nifti import read_ct, read_labels, write_ct

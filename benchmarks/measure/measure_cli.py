@@ -7,8 +7,9 @@ from pathlib import Path
 
 from flare_trt.benchmarks.measure.measure import MeasureOptions, measure
 from flare_trt.benchmarks.measure.stages import VARIABLE, stage_seconds
-from flare_trt.benchmarks.report.files import write_json
-from flare_trt.benchmarks.report.tables import MEASURED_COLUMNS, markdown_table, measured_rows
+from flare_trt.benchmarks.report.tables import MEASURED_COLUMNS, measured_rows
+from flare_trt.engine.base.files import write_json
+from flare_trt.engine.base.text_tables import markdown_table
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -13,7 +13,8 @@ from flare_trt.benchmarks.kernels.floor import measure_peak
 from flare_trt.benchmarks.measure.scaling import Bench, Case, cases, exponent, work_seconds
 from flare_trt.benchmarks.peers.compare import agreement
 from flare_trt.benchmarks.report.result_file import new_result, save_result
-from flare_trt.benchmarks.report.tables import markdown_table, percent
+from flare_trt.benchmarks.report.tables import percent
+from flare_trt.engine.base.text_tables import markdown_table
 from flare_trt.engine.model.spec import Check
 from flare_trt.engine.scans.nifti import read_labels
 

@@ -13,7 +13,8 @@ from flare_trt.benchmarks.peers.peers_cli import tell_checks
 from flare_trt.benchmarks.peers.peers_report import peer_rows, tile_counts
 from flare_trt.benchmarks.peers.roster import Task, own_peer
 from flare_trt.benchmarks.report.result_file import new_result, save_result
-from flare_trt.benchmarks.report.tables import markdown_table, percent
+from flare_trt.benchmarks.report.tables import percent
+from flare_trt.engine.base.text_tables import markdown_table
 from flare_trt.engine.model.spec import Check
 from flare_trt.engine.scans.nifti import NiftiReader, read_labels
 

@@ -8,8 +8,8 @@ from typing import Any
 from flare_trt.benchmarks.extra import require
 from flare_trt.benchmarks.measure.areas import TOLERANCE_MB
 from flare_trt.benchmarks.measure.measure import Measurement
-from flare_trt.engine.base.atomic_file import atomic_file
 from flare_trt.engine.base.errors import InputError
+from flare_trt.engine.base.files import atomic_file
 
 #: Curve -> how it is drawn. Whole-machine memory is left out: it mostly shows other programs.
 _DRAWN = {

@@ -18,7 +18,7 @@ from flare_trt.benchmarks.peers.peers_report import peer_table, ratio_lines, sta
 from flare_trt.benchmarks.peers.roster import EXACT, NNUNET, NOT_COMPARED
 from flare_trt.benchmarks.report.result_file import Result
 from flare_trt.benchmarks.report.result_plots import draw_comparison, draw_scaling
-from flare_trt.benchmarks.report.tables import markdown_table
+from flare_trt.engine.base.text_tables import markdown_table
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,10 @@ from numpy.typing import NDArray
 from flare_trt.benchmarks.score.protocol import Protocol, Score
 from flare_trt.benchmarks.score.surface import Vector
 from flare_trt.engine.base.errors import InputError
+from flare_trt.engine.base.files import case_name
 from flare_trt.engine.base.organs import Structure
 from flare_trt.engine.base.volume import Volume
-from flare_trt.engine.scans.nifti import read_labels
-
-SUFFIXES = (".nii.gz", ".nii")
+from flare_trt.engine.scans.nifti import ENDINGS, read_labels
 
 
 @dataclass(frozen=True)
@@ -55,10 +54,10 @@ def pair_files(predictions: Path, references: Path) -> tuple[list[Pair], list[st
     if predictions.is_dir() != references.is_dir():
         raise InputError(f"got a file and a folder ({predictions}, {references}), expected two files or two folders")
     if references.is_file():
-        return [Pair(_case_name(references), predictions, references)], []
+        return [Pair(case_name(references), predictions, references)], []
     predicted, wanted = _label_files(predictions), _label_files(references)
     if not wanted:
-        raise InputError(f"{references}: no {' or '.join(SUFFIXES)} file in it, expected the references")
+        raise InputError(f"{references}: no {' or '.join(ENDINGS)} file in it, expected the references")
     if missing := sorted(wanted.keys() - predicted.keys()):
         raise InputError(f"{predictions}: no prediction for {len(missing)} of {len(wanted)} cases: {', '.join(missing[:5])}")
     pairs = [Pair(case, predicted[case], wanted[case]) for case in sorted(wanted)]
@@ -139,8 +138,10 @@ def _require_known(volume: Volume, path: Path, structures: Sequence[Structure]) 
 
 
 def _label_files(folder: Path) -> dict[str, Path]:
-    return {_case_name(path): path for path in sorted(folder.iterdir()) if path.name.endswith(SUFFIXES)}
-
-
-def _case_name(path: Path) -> str:
-    return path.name.removesuffix(".gz").removesuffix(".nii")
+    found: dict[str, Path] = {}
+    for path in sorted(path for path in folder.iterdir() if path.name.endswith(ENDINGS)):
+        case = case_name(path)
+        if case in found:
+            raise InputError(f"{path}: the case {case} occurs twice, also as {found[case].name}; keep one of them")
+        found[case] = path
+    return found

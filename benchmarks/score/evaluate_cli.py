@@ -10,10 +10,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from flare_trt.benchmarks.report.files import write_json, write_text
 from flare_trt.benchmarks.score.evaluate import CaseScores, Mean, evaluate_pair, mean_scores, organ_mean, pair_files
 from flare_trt.benchmarks.score.protocol import LABEL_SETS, PROTOCOLS
+from flare_trt.engine.base.files import write_json, write_text
 from flare_trt.engine.base.organs import Structure
+from flare_trt.engine.base.text_tables import aligned_table
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -64,15 +65,14 @@ def csv_text(cases: Sequence[CaseScores], structures: Sequence[Structure]) -> st
 
 def table_text(structures: Sequence[Structure], means: Sequence[Mean], organs: Mean) -> str:
     """The means as a table for people."""
-    rows = [f"{'structure':<22}{'DSC':>8} {'std':>7}{'NSD':>9} {'std':>7}{'tolerance':>11}{'cases':>7}"]
+    rows = [["structure", "DSC", "std", "NSD", "std", "tolerance", "cases"]]
     for structure, mean in zip(structures, means, strict=True):
-        rows.append(f"{_row(structure.name, mean)}{structure.tolerance_mm:>8g} mm{mean.count:>7}")
-    rows.append(_row("mean of the organs", organs))
-    return "\n".join(rows)
+        rows.append([structure.name, *_cells(mean), f"{structure.tolerance_mm:g} mm", str(mean.count)])
+    return aligned_table([*rows, ["mean of the organs", *_cells(organs), "", ""]])
 
 
-def _row(name: str, mean: Mean) -> str:
-    return f"{name:<22}{mean.dsc:>8.4f} {mean.dsc_std:>7.4f}{mean.nsd:>9.4f} {mean.nsd_std:>7.4f}"
+def _cells(mean: Mean) -> list[str]:
+    return [f"{value:.4f}" for value in (mean.dsc, mean.dsc_std, mean.nsd, mean.nsd_std)]
 
 
 def _report(cases: Sequence[CaseScores], structures: Sequence[Structure], means: Sequence[Mean], organs: Mean) -> dict[str, Any]:

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from flare_trt.engine.base.errors import InputError, OutputError
+from flare_trt.engine.base.files import case_name
 from flare_trt.engine.scans.dicom.choice import SeriesChoice
-from flare_trt.engine.scans.nifti import ENDINGS
 from flare_trt.engine.scans.scan_files import is_dicom
 
 _UID_FIELDS = ("{study}", "{series}")
@@ -39,20 +39,6 @@ class ScanNames:
                 raise OutputError(f"{pattern}: this scan ({self.case}) has no UID for {field}; use {{case}} or {{parent}}")
             text = text.replace(field, value)
         return Path(text)
-
-
-def case_name(scan: Path) -> str:
-    """The scan's name without its ending and without FLARE's channel number: case_0000.nii.gz -> case.
-
-    Never anything out of the scan's header.
-
-    >>> case_name(Path("FLARE22_Tr_0001_0000.nii.gz")), case_name(Path("ct.nii")), case_name(Path("study.zip"))
-    ('FLARE22_Tr_0001', 'ct', 'study')
-    """
-    name = scan.absolute().resolve().name if scan.name in ("", "..") else scan.name
-    for ending in (*sorted(ENDINGS, key=len, reverse=True), ".zip"):
-        name = name.removesuffix(ending)
-    return name.removesuffix("_0000") or name
 
 
 def unique_names(scans: Sequence[Path]) -> dict[Path, str]:

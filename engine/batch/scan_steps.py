@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from math import prod
 from typing import Protocol
 
-from flare_trt.engine.base.atomic_file import atomic_file, write_json
+from flare_trt.engine.base.files import atomic_file, write_json
 from flare_trt.engine.base.organs import is_tumour
 from flare_trt.engine.base.stopwatch import Stopwatch
 from flare_trt.engine.base.volume import Volume

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from flare_trt.engine.base.atomic_file import atomic_file
+from flare_trt.engine.base.files import atomic_file
 from flare_trt.engine.base.organs import CORE_ORGANS, canonical
 from flare_trt.engine.results.agreement import OrganAgreement
 from flare_trt.engine.results.contrast_phase import NO_PHASE, ContrastPhase

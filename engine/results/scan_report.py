@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from flare_trt.engine.base.atomic_file import atomic_file
+from flare_trt.engine.base.files import atomic_file
 from flare_trt.engine.base.grid import Shape, Vector
 from flare_trt.engine.base.run_report import RunReport
 from flare_trt.engine.model.spec import LabelSpec

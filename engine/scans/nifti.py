@@ -14,8 +14,8 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from flare_trt.engine.base.atomic_file import atomic_file
 from flare_trt.engine.base.errors import InputError, OutputError
+from flare_trt.engine.base.files import atomic_file
 from flare_trt.engine.base.grid import Grid
 from flare_trt.engine.base.regular_file import require_regular
 from flare_trt.engine.base.volume import Volume

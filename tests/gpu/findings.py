@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from flare_trt.benchmarks.report.files import write_json
+from flare_trt.engine.base.files import write_json
 
 
 class CouldNotDoError(Exception):

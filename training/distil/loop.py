@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from flare_trt.engine.base.atomic_file import atomic_file
 from flare_trt.engine.base.errors import InputError
+from flare_trt.engine.base.files import atomic_file
 from flare_trt.training.distil.config import DistilConfig, ScheduleConfig
 from flare_trt.training.distil.loss import distillation_loss
 from flare_trt.training.distil.network import SeparableUNet, network_from_onnx

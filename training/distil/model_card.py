@@ -9,6 +9,7 @@ from pathlib import Path
 
 from flare_trt.engine.base.errors import InputError
 from flare_trt.engine.base.organs import CORE_ORGANS, MAX_EXTENT_MM
+from flare_trt.engine.base.text_tables import markdown_table
 from flare_trt.engine.model.spec import ModelSpec
 from flare_trt.training.distil.bundle_figures import Figure
 from flare_trt.training.distil.config import DistilConfig
@@ -63,7 +64,7 @@ def model_card(
         f"({', '.join(label.name for label in spec.labels)}). {total_mb:.2f} MB in all, kernels stored in half precision and "
         f"computed in float32. Licence of the weights: {spec.provenance.licence}. **Research only, not for clinical use.**",
         "## Recipe\n" + _recipe(students, sizes),
-        "## Data\n" + _table(("set", "use", "origin", "licence"), [(s.name, s.use, s.origin, s.licence) for s in sources]),
+        "## Data\n" + markdown_table(("set", "use", "origin", "licence"), [(s.name, s.use, s.origin, s.licence) for s in sources]),
         "## Figures\n" + _figures(figures),
         "## Where the fine network looks\n" + _roi(spec),
         "## Limits\n" + _LIMITS.format(cts=cts),
@@ -100,7 +101,7 @@ def _recipe(students: Mapping[str, Student], sizes: Mapping[str, int]) -> str:
         "Depthwise-separable U-Nets learn the teacher's class probabilities on random affine views of the CTs (rotation, zoom, "
         "stretch) and the truth of synthetic bodies. A running average of the weights is kept, the best by validation is taken."
     )
-    return f"{text}\n\n{_table(('', *students), rows)}"
+    return f"{text}\n\n{markdown_table(('', *students), rows)}"
 
 
 def _mix_rows(students: Mapping[str, Student]) -> list[tuple[str, ...]]:
@@ -128,9 +129,9 @@ def _figures(figures: Sequence[Figure]) -> str:
     rows = [(organ, *(f"{f.dice[organ]:.3f}" if organ in f.dice else "-" for f in named)) for organ in organs]
     return (
         "Dice of the written bundle, on the CPU, against the reference labels. No validation CT was learned from.\n\n"
-        + _table(("scan", "mode", "ROI", "mean Dice", "organs", "labelled, ml"), summary)
+        + markdown_table(("scan", "mode", "ROI", "mean Dice", "organs", "labelled, ml"), summary)
         + "\n\n"
-        + _table(("organ", *(f"{f.scan}, {f.mode}" for f in named)), rows)
+        + markdown_table(("organ", *(f"{f.scan}, {f.mode}" for f in named)), rows)
     )
 
 
@@ -147,8 +148,3 @@ def _roi(spec: ModelSpec) -> str:
 
 def _by(values: Iterable[float]) -> str:
     return " x ".join(f"{value:g}" for value in values)
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |" for line in lines)

@@ -6,12 +6,12 @@ needed: flare-trt has to be importable where it runs. The benchmarks compare bot
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from flare_trt.engine.base.files import write_json
 from flare_trt.engine.model.spec import ModelSpec, StageSpec
 from flare_trt.kernels import Intensity
 from flare_trt.training.distil.network import NetworkConfig, SeparableUNet, Triple, network_from_onnx
@@ -40,8 +40,8 @@ def write_nnunet_folder(onnx: Path, spec: ModelSpec, folder: Path) -> None:
     config = NetworkConfig(channels=len(spec.fine.channel_values))
     network = network_from_onnx(onnx, config)
     (folder / "fold_0").mkdir(parents=True)
-    (folder / "plans.json").write_text(json.dumps(_plans(spec.fine, config), indent=2))
-    (folder / "dataset.json").write_text(json.dumps(_dataset(spec), indent=2))
+    write_json(folder / "plans.json", _plans(spec.fine, config))
+    write_json(folder / "dataset.json", _dataset(spec))
     checkpoint = {
         "network_weights": network.state_dict(),
         "init_args": {"configuration": "3d_fullres"},

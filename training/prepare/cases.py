@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flare_trt.engine.base.errors import InputError
+from flare_trt.engine.base.files import case_name
 
 ENDING = ".nii.gz"
-CHANNEL = "_0000"  # nnU-Net's and FLARE's suffix of an image's first channel
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def _by_name(folder: Path, beginnings: Iterable[str]) -> dict[str, Path]:
     for file in sorted(folder.rglob(f"*{ENDING}")):
         parents = [parent.name.lower() for parent in file.relative_to(folder).parents]
         if any(parent.startswith(tuple(beginnings)) for parent in parents):
-            name = file.name.removesuffix(ENDING).removesuffix(CHANNEL)
+            name = case_name(file)
             if name in found:
                 raise InputError(f"{file}: the case {name} occurs twice, also as {found[name]}; keep one of them")
             found[name] = file

@@ -17,10 +17,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Prepare a FLARE folder."""
+    from flare_trt.engine.base.files import write_json, write_text
     from flare_trt.training.prepare.cases import find_cases
     from flare_trt.training.prepare.datasheet import datasheet, markdown
     from flare_trt.training.prepare.inspect_case import inspect_case
-    from flare_trt.training.prepare.raw_dataset import DatasetNames, LabelledCase, write_datasets, write_json
+    from flare_trt.training.prepare.raw_dataset import DatasetNames, LabelledCase, write_datasets
 
     cases = {case.name: case for case in find_cases(arguments.flare_dir)}
     facts = [inspect_case(case) for case in cases.values()]
@@ -37,5 +38,5 @@ def run(arguments: argparse.Namespace) -> int:
     write_datasets(labelled, unlabelled, arguments.out, names)
     sheet = datasheet(facts)
     write_json(arguments.out / names.fine / "datasheet.json", sheet)
-    (arguments.out / names.fine / "datasheet.md").write_text(markdown(sheet), "utf-8")
+    write_text(arguments.out / names.fine / "datasheet.md", markdown(sheet))
     return 0

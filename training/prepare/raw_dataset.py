@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from flare_trt.engine.base.errors import OutputError
+from flare_trt.engine.base.files import CHANNEL, write_json
 from flare_trt.engine.base.organs import TUMOUR
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.model.spec import FLARE_LABELS
 from flare_trt.engine.scans.nifti import read_labels, write_labels
-from flare_trt.training.prepare.cases import CHANNEL, ENDING, Case
+from flare_trt.training.prepare.cases import ENDING, Case
 from flare_trt.training.prepare.coarse_labels import COARSE_IGNORE, FINE_IGNORE, without_tumour
 from flare_trt.training.prepare.splits import split_cases
 
@@ -81,11 +81,6 @@ def write_datasets(cases: Sequence[LabelledCase], unlabelled: Sequence[Case], ra
 def link(source: Path, target: Path) -> None:
     """A symbolic link to the absolute source."""
     target.symlink_to(source.resolve())
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Indented JSON."""
-    path.write_text(json.dumps(content, indent=1) + "\n", "utf-8")
 
 
 def _write_coarse_label(source: Path, target: Path) -> None:

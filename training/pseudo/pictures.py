@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from flare_trt.engine.base.atomic_file import atomic_file
+from flare_trt.engine.base.files import atomic_file
 from flare_trt.engine.base.grid import Reorientation
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.model.spec import FLARE_LABELS

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flare_trt.engine.base.atomic_file import atomic_file
+from flare_trt.engine.base.files import atomic_file
 from flare_trt.engine.base.organs import TUMOUR
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.scans.nifti import read_ct

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from flare_trt.engine.base.files import CHANNEL, write_text
 from flare_trt.engine.scans.nifti import read_ct, read_labels
-from flare_trt.training.prepare.cases import CHANNEL, ENDING
+from flare_trt.training.prepare.cases import ENDING
 from flare_trt.training.pseudo.pictures import draw_case
 
 
@@ -19,7 +20,7 @@ def write_report(report: Mapping[str, Any], dataset: Path, work: Path, pictures:
         image = _image_of(dataset, name)
         title = f"{name}: least agreement {rows[name]['agreement']:.2f}" + ("" if rows[name]["passed"] else ", failed")
         draw_case(read_ct(image), read_labels(work / f"{name}{ENDING}"), title, dataset / f"pseudo_{name}.png")
-    (dataset / "pseudo_labels.md").write_text(markdown(report, worst), "utf-8")
+    write_text(dataset / "pseudo_labels.md", markdown(report, worst))
 
 
 def markdown(report: Mapping[str, Any], worst: list[str]) -> str:

@@ -12,12 +12,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from flare_trt.engine.base.files import CHANNEL, write_json
 from flare_trt.engine.base.organs import TUMOUR
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.scans.nifti import NiftiReader, read_labels, write_labels
-from flare_trt.training.prepare.cases import CHANNEL, ENDING, Case
+from flare_trt.training.prepare.cases import ENDING, Case
 from flare_trt.training.prepare.inspect_case import LABEL_NAMES
-from flare_trt.training.prepare.raw_dataset import VOUCHED_FILE, DatasetNames, LabelledCase, write_datasets, write_json
+from flare_trt.training.prepare.raw_dataset import VOUCHED_FILE, DatasetNames, LabelledCase, write_datasets
 from flare_trt.training.pseudo.gates import GateLimits, agreement, judge
 from flare_trt.training.pseudo.merge import Expert, is_one_of, merge_labels, vouched_after
 from flare_trt.training.pseudo.readings import read_case

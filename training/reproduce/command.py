@@ -22,7 +22,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run all steps, write reproduction.json and reproduction.md, and print the tables."""
     from flare_trt.engine.apps.cli.console import Console
-    from flare_trt.engine.base.atomic_file import atomic_file, write_json
+    from flare_trt.engine.base.files import atomic_file, write_json
     from flare_trt.training.reproduce.experiment import Effort, run_experiment
     from flare_trt.training.reproduce.figures import as_markdown
     from flare_trt.training.reproduce.miniature import MiniatureSize

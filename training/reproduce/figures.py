@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from flare_trt.benchmarks.report.tables import markdown_table
 from flare_trt.benchmarks.score.dice import dice
 from flare_trt.engine.base.organs import ORGANS, TUMOUR
+from flare_trt.engine.base.text_tables import markdown_table
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.model.options import RunOptions
 from flare_trt.engine.segmenter import Segmenter

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Sequence
 
+from flare_trt.engine.base.text_tables import aligned_table
 from flare_trt.engine.results.scan_report import ScanReport
 
 _BAR_WIDTH = 30
@@ -49,37 +49,20 @@ class Console:
             print("\r\033[K", end="", file=sys.stderr, flush=True)
 
 
-def table(rows: Sequence[Sequence[str]]) -> str:
-    """Rows of text as aligned columns: the first to the left, the others to the right.
-
-    >>> print(table([["organ", "ml"], ["liver", "1500.0"]]))
-    organ      ml
-    liver  1500.0
-    """
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = []
-    for row in rows:
-        cells = [
-            cell.ljust(width) if at == 0 else cell.rjust(width) for at, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        lines.append("  ".join(cells).rstrip())
-    return "\n".join(lines)
-
-
 def organ_table(report: ScanReport) -> str:
     """Volume, HU and cut edges of each organ."""
     rows = [["organ", "ml", "mean HU", "std HU", "cut at"]]
     for organ in report.organs:
         hu = ["-", "-"] if organ.mean_hu is None or organ.std_hu is None else [f"{organ.mean_hu:.0f}", f"{organ.std_hu:.0f}"]
         rows.append([organ.name, f"{organ.volume_ml:.1f}", *hu, " ".join(organ.touches_edge) or "-"])
-    return table(rows)
+    return aligned_table(rows)
 
 
 def stage_table(report: ScanReport) -> str:
     """Seconds of each stage and of all."""
     stages = report.run.stages
     rows = [["stage", "s"], *([name, f"{seconds:.2f}"] for name, seconds in stages.items())]
-    return table([*rows, ["all", f"{sum(stages.values()):.2f}"]])
+    return aligned_table([*rows, ["all", f"{sum(stages.values()):.2f}"]])
 
 
 def where_it_ran(report: ScanReport) -> str:

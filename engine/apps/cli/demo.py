@@ -11,8 +11,8 @@ from pathlib import Path
 from flare_trt.engine.apps.cli.console import Console
 from flare_trt.engine.apps.cli.segment import open_segmenter, segment_jobs
 from flare_trt.engine.apps.cli.teller import Teller
+from flare_trt.engine.base.files import case_name
 from flare_trt.engine.batch.jobs import Job, make_folders
-from flare_trt.engine.batch.names import case_name
 from flare_trt.engine.model.options import RunOptions
 from flare_trt.engine.phantom.synthetic_body import make_phantom
 from flare_trt.engine.scans.nifti import write_ct

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from flare_trt.engine.apps.cli.console import table
+from flare_trt.engine.base.text_tables import aligned_table
 from flare_trt.engine.model.bundle import open_bundle
 from flare_trt.engine.model.spec import ModelSpec, StageSpec
 from flare_trt.engine.networks.inventory import Inventory, Part, take_inventory
@@ -62,7 +62,7 @@ def _spec_text(spec: ModelSpec) -> str:
         *(f"  check    {check.name}: {check.measured:g} (limit {check.limit:g})" for check in source.checks),
         f"  labels   {', '.join(f'{label.value} {label.name}' for label in spec.labels)}",
         "",
-        table([["", *_STAGE_ROWS], *([name, *_stage_cells(stage)] for name, stage in _stages(spec))]),
+        aligned_table([["", *_STAGE_ROWS], *([name, *_stage_cells(stage)] for name, stage in _stages(spec))]),
     ]
     return "\n".join(lines)
 

@@ -6,8 +6,8 @@ import argparse
 import json
 from pathlib import Path
 
-from flare_trt.engine.apps.cli.console import table
 from flare_trt.engine.base.errors import InputError
+from flare_trt.engine.base.text_tables import aligned_table
 from flare_trt.engine.scans.dicom.dicomdir import described_folder, is_dicomdir
 from flare_trt.engine.scans.dicom.facts import SeriesFacts, study_facts
 from flare_trt.engine.scans.scan_files import is_dicom
@@ -38,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _text(facts: tuple[SeriesFacts, ...]) -> str:
     problems = [f"{one.uid or '(no UID)'} cannot be segmented: {one.problem}" for one in facts if one.problem is not None]
-    return "\n".join([table([_HEADS, *map(_row, facts)]), *([""] if problems else []), *problems])
+    return "\n".join([aligned_table([_HEADS, *map(_row, facts)]), *([""] if problems else []), *problems])
 
 
 def _row(one: SeriesFacts) -> tuple[str, ...]:

@@ -8,10 +8,10 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from flare_trt.engine.apps.cli.cohort_files import add_cohort_options, require_cohort_files, write_cohort_files
-from flare_trt.engine.apps.cli.console import Console, table
+from flare_trt.engine.apps.cli.console import Console
 from flare_trt.engine.apps.cli.values import series_rules
-from flare_trt.engine.base.atomic_file import write_json
 from flare_trt.engine.base.errors import FlareError, InputError
+from flare_trt.engine.base.files import write_json
 from flare_trt.engine.base.organs import canonical
 from flare_trt.engine.batch.case_numbers import LabelFiles, measured
 from flare_trt.engine.batch.jobs import named_scans
@@ -118,7 +118,9 @@ def _text(case: CaseNumbers) -> str:
     values = [("aorta", phase.aorta_hu), ("vena cava", phase.cava_hu), ("liver", phase.liver_hu)]
     seen = ", ".join(f"{name} {value:.0f} HU" for name, value in values if value is not None)
     lesions = [f"{tumour.name}: {len(tumour.lesions)} lesions" for tumour in case.tumours]
-    return "\n".join([case.case, table(rows), *lesions, f"contrast phase, by its HU: {phase.phase} ({seen or 'no vessel'})", ""])
+    return "\n".join(
+        [case.case, aligned_table(rows), *lesions, f"contrast phase, by its HU: {phase.phase} ({seen or 'no vessel'})", ""]
+    )
 
 
 def _dsc(agreement: Mapping[str, OrganAgreement], name: str) -> str:

@@ -14,8 +14,8 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-from flare_trt.engine.base.atomic_file import atomic_file
 from flare_trt.engine.base.errors import InputError
+from flare_trt.engine.base.files import atomic_file
 
 VERSION = "0.69.0"
 #: As the npm registry states it for the version's archive (the field dist.integrity).

@@ -6,7 +6,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flare_trt.engine.base.errors import BundleError, DeviceError
+from flare_trt.engine.base.errors import BundleError, DeviceError, OutputError
 from flare_trt.engine.networks.tensorrt_.cache import write_file
 
 if TYPE_CHECKING:
@@ -74,5 +74,5 @@ def _attach_timing_cache(config: trt.IBuilderConfig, timing_file: Path) -> trt.I
 def _keep_timing_cache(cache: trt.ITimingCache, timing_file: Path) -> None:
     try:
         write_file(timing_file, bytes(cache.serialize()))
-    except OSError as error:
+    except (OSError, OutputError) as error:
         _LOG.warning("timing cache %s is not kept: %s", timing_file, error)

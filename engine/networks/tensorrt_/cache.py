@@ -11,9 +11,10 @@ import json
 import logging
 import os
 import re
-import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from flare_trt.engine.base.files import atomic_file
 
 _LOG = logging.getLogger(__name__)
 
@@ -66,7 +67,7 @@ def read_engine(key: EngineKey) -> bytes | None:
 
 
 def write_engine(key: EngineKey, engine: bytes) -> Path:
-    """Keep an engine. Raises OSError where the folder cannot be written."""
+    """Keep an engine. Raises OSError or OutputError where the folder cannot be written."""
     head = json.dumps({"key": asdict(key), "sha256": hashlib.sha256(engine).hexdigest()}, sort_keys=True)
     return write_file(cache_folder() / key.file_name, head.encode() + b"\n" + engine)
 
@@ -77,16 +78,10 @@ def timing_file(gpu: GpuFacts) -> Path:
 
 
 def write_file(file: Path, content: bytes) -> Path:
-    """Write under a temporary name, then rename."""
+    """Write a file of the cache, whole or not at all. Raises OSError or OutputError."""
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}-")
-    try:
-        with os.fdopen(handle, "wb") as target:
-            target.write(content)
-        Path(name).replace(file)
-    except OSError:
-        Path(name).unlink(missing_ok=True)
-        raise
+    with atomic_file(file) as target:
+        target.write(content)
     return file
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flare_trt.engine.base.errors import DeviceError
+from flare_trt.engine.base.errors import DeviceError, OutputError
 from flare_trt.engine.networks.session import Precision
 from flare_trt.engine.networks.tensorrt_.build import build_engine
 from flare_trt.engine.networks.tensorrt_.cache import EngineKey, GpuFacts, read_engine, timing_file, write_engine
@@ -53,7 +53,7 @@ def load_engine(onnx: Path, precision: Precision, ordinal: int) -> LoadedEngine:
     plan = build_engine(onnx.name, to_fp16(model, onnx.name) if precision == "fp16" else model, timing_file(key.gpu), logger)
     try:
         write_engine(key, plan)
-    except OSError as error:
+    except (OSError, OutputError) as error:
         _LOG.warning("engine %s is not kept, so the next run builds it again: %s", key.file_name, error)
     engine = runtime.deserialize_cuda_engine(plan)
     if engine is None:

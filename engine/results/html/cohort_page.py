@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from flare_trt.engine.base.atomic_file import atomic_file
+from flare_trt.engine.base.files import atomic_file
 from flare_trt.engine.results.cohort import CaseNumbers, Outlier, outliers
 from flare_trt.engine.results.html.markup import Markup, join, table, tag
 from flare_trt.engine.results.html.page import DISCLAIMER, page_head

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from flare_trt.engine.base.atomic_file import atomic_file
 from flare_trt.engine.base.errors import InputError, OutputError
+from flare_trt.engine.base.files import atomic_file
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.scans.dicom.library import LIBRARY_ERRORS, library, quiet
 from flare_trt.engine.scans.dicom.plane import TAGS

@@ -10,9 +10,9 @@ import pytest
 from tests.engine.scans.nifti_files import AXIAL, write_raw
 
 from flare_trt.engine.base.errors import InputError, OutputError
+from flare_trt.engine.base.files import case_name
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.batch.jobs import Destination, Job, is_finished, make_folders, plan_jobs
-from flare_trt.engine.batch.names import case_name
 from flare_trt.engine.scans.dicom.choice import SeriesChoice
 from flare_trt.engine.scans.nifti import read_ct, write_labels
 

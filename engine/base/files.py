@@ -1,0 +1,88 @@
+"""Files that appear whole or not at all: written under a temporary name beside the target, synced, then renamed; and case names."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from flare_trt.engine.base.errors import OutputError
+
+#: Endings that are no part of a case's name, and the number that FLARE and nnU-Net give an image's only channel.
+_ENDINGS = (".nii.gz", ".nii", ".zip")
+CHANNEL = "_0000"
+#: A list of numbers and nulls over several lines. Text holds no line breaks in JSON, so this is never inside of one.
+_NUMBERS = re.compile(r"\[\n[\d\s.,eE+\-nul]*\]")
+
+
+@contextmanager
+def atomic_file(path: Path) -> Iterator[IO[bytes]]:
+    """A binary file to write; it takes the name `path` when the block ends well, and is removed when it does not.
+
+    Raises OutputError where the folder is missing, may not be written or the disk is full.
+    """
+    if not path.parent.is_dir():
+        raise OutputError(f"{path}: the folder {path.parent} is not there; make it first")
+    if path.is_dir():
+        raise OutputError(f"{path}: a folder has this name, expected a file; choose another name")
+    try:
+        with _temporary(path) as file:
+            yield file
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written: {error.strerror or error}; free space or choose another place") from error
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text. Raises OutputError."""
+    with atomic_file(path) as file:
+        file.write(text.encode())
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON that every reader takes: NaN and infinity, which JSON lacks, become null. Lists of numbers take one line.
+
+    Raises OutputError.
+    """
+    text = json.dumps(_finite(value), indent=1, allow_nan=False)
+    write_text(path, _NUMBERS.sub(lambda found: re.sub(r"\s+", " ", found[0]), text) + "\n")
+
+
+def case_name(file: Path) -> str:
+    """The name of a scan's or label map's case: without ending and without FLARE's channel number.
+
+    Never anything out of the scan's header.
+
+    >>> case_name(Path("FLARE22_Tr_0001_0000.nii.gz")), case_name(Path("ct.nii")), case_name(Path("study.zip"))
+    ('FLARE22_Tr_0001', 'ct', 'study')
+    """
+    name = file.absolute().resolve().name if file.name in ("", "..") else file.name
+    for ending in _ENDINGS:
+        name = name.removesuffix(ending)
+    return name.removesuffix(CHANNEL) or name
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+@contextmanager
+def _temporary(path: Path) -> Iterator[IO[bytes]]:
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        with temporary.open("xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
