@@ -13,6 +13,7 @@ from flare_trt.engine.apps.cli.values import series_rules
 from flare_trt.engine.base.errors import FlareError, InputError
 from flare_trt.engine.base.files import write_json
 from flare_trt.engine.base.organs import canonical
+from flare_trt.engine.base.text_tables import aligned_table
 from flare_trt.engine.batch.case_numbers import LabelFiles, measured
 from flare_trt.engine.batch.jobs import named_scans
 from flare_trt.engine.batch.names import ScanNames, is_pattern, unique_names
