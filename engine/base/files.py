@@ -20,6 +20,8 @@ CHANNEL = "_0000"
 #: A list of numbers and nulls over several lines. Text holds no line breaks in JSON, so this is never inside of one.
 _NUMBERS = re.compile(r"\[\n[\d\s.,eE+\-nul]*\]")
 
+_BLOCK_BYTES = 4096
+
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[IO[bytes]]:
@@ -27,15 +29,17 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
 
     Raises OutputError where the folder is missing, may not be written or the disk is full.
     """
-    if not path.parent.is_dir():
-        raise OutputError(f"{path}: the folder {path.parent} is not there; make it first")
-    if path.is_dir():
-        raise OutputError(f"{path}: a folder has this name, expected a file; choose another name")
-    try:
-        with _temporary(path) as file:
-            yield file
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror or error}; free space or choose another place") from error
+    with _output_errors(path), _temporary(path) as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+        Path(file.name).replace(path)
+
+
+def require_place(path: Path) -> None:
+    """Find out whether `path` could be written now, by a block beside it that is removed again. Raises OutputError."""
+    with _output_errors(path), _temporary(path) as file:
+        file.write(bytes(_BLOCK_BYTES))
 
 
 def write_text(path: Path, text: str) -> None:
@@ -76,13 +80,22 @@ def _finite(value: Any) -> Any:
 
 
 @contextmanager
+def _output_errors(path: Path) -> Iterator[None]:
+    if not path.parent.is_dir():
+        raise OutputError(f"{path}: the folder {path.parent} is not there; make it first")
+    if path.is_dir():
+        raise OutputError(f"{path}: a folder has this name, expected a file; choose another name")
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written: {error.strerror or error}; free space or choose another place") from error
+
+
+@contextmanager
 def _temporary(path: Path) -> Iterator[IO[bytes]]:
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         with temporary.open("xb") as file:
             yield file
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from flare_trt.engine.base.errors import InputError, OutputError
+from flare_trt.engine.base.files import require_place
 from flare_trt.engine.batch.names import ScanNames, is_pattern, needs_uids, with_uids
 from flare_trt.engine.scans.dicom.choice import ONLY_SERIES, SeriesChoice
 from flare_trt.engine.scans.dicom.dicomdir import described_folder, is_dicomdir
@@ -107,12 +108,15 @@ def _names(scan: Path, destination: Destination, choice: SeriesChoice, number: i
 
 
 def make_folders(jobs: Sequence[Job]) -> None:
-    """Make the folders that results go to. Raises OutputError."""
+    """Make the folders that results go to, and try whether they take files. Raises OutputError."""
     for folder in sorted({path.parent for job in jobs for path in job.outputs}):
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise OutputError(f"{folder}: the folder cannot be made: {error.strerror or error}; choose another place") from error
+    for job in jobs:
+        for path in job.outputs:
+            require_place(path)
 
 
 def is_finished(job: Job) -> bool:

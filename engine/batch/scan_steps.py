@@ -4,27 +4,30 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from math import prod
+from pathlib import Path
 from typing import Protocol
 
-from flare_trt.engine.base.files import atomic_file, write_json
+from flare_trt.engine.base.errors import OutputError, without_frames
+from flare_trt.engine.base.files import atomic_file, require_place
 from flare_trt.engine.base.organs import is_tumour
 from flare_trt.engine.base.stopwatch import Stopwatch
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.batch.case_numbers import uids
 from flare_trt.engine.batch.jobs import Job
-from flare_trt.engine.batch.overlap import Steps
+from flare_trt.engine.batch.overlap import SCAN_ERRORS, ScanError, Steps
 from flare_trt.engine.model.spec import ModelSpec
 from flare_trt.engine.passes.pass_memory import MB
 from flare_trt.engine.results.contrast_phase import contrast_phase
 from flare_trt.engine.results.lesions import measure_tumour
 from flare_trt.engine.results.measures import measure_organs
 from flare_trt.engine.results.memory_curve import MemoryRecorder
-from flare_trt.engine.results.preview import pictures, side_by_side
-from flare_trt.engine.results.scan_report import ScanReport, is_page, write_page
+from flare_trt.engine.results.preview import Pictures, pictures, side_by_side
+from flare_trt.engine.results.scan_report import ScanReport, is_page, write_report
 from flare_trt.engine.scans.ct_checks import ct_warnings
-from flare_trt.engine.scans.scan_files import write_label_files
+from flare_trt.engine.scans.scan_files import require_makeable, write_contours, write_label_file
 from flare_trt.engine.scans.scan_reader import SlabReader, spooled_ct, whole_ct
 from flare_trt.engine.segmenter import Segmentation, StageProgress
 
@@ -69,6 +72,9 @@ def scan_steps(
     """The steps for engine.batch. `read` is a `ct_reader`; `progress(job)` gives what is called at each tile."""
 
     def segment(job: Job, scan: Scan) -> Segmentation:
+        for path in job.outputs:
+            require_place(path)
+        require_makeable(job.labels, job.rtstruct, scan.source, segmenter.spec)
         return segment_scan(segmenter, scan, progress(job))
 
     def write(job: Job, scan: Scan, found: Segmentation) -> ScanReport:
@@ -111,19 +117,19 @@ def segment_scan(segmenter: SegmentsScans, scan: Scan, progress: StageProgress |
 
 
 def write_results(job: Job, scan: Scan, found: Segmentation, spec: ModelSpec) -> ScanReport:
-    """Write what the job asks for, the report last. Raises OutputError."""
-    watch, memory, shown = Stopwatch(), scan.memory, None
+    """Write what the job asks for, the report last. One that fails stops no other; then raises OutputError in the end."""
+    watch, memory, outputs = Stopwatch(), scan.memory, _Outputs()
     with watch.stage("write"), memory.phase("write"):
-        write_label_files(job.labels, job.rtstruct, scan.source, found.labels, spec)
+        outputs.write(job.labels, lambda path: write_label_file(path, scan.source, found.labels, spec))
+        outputs.write(job.rtstruct, lambda path: write_contours(path, scan.source, found.labels, spec))
     with watch.stage("measure"), memory.phase("measure"):
         organs = measure_organs(scan.ct, found.labels, spec.label_names)
         tumours = tuple(measure_tumour(found.labels, organ) for organ in organs if is_tumour(organ.name))
+    shown = None
     if job.preview is not None or is_page(job.report):
         with watch.stage("preview"), memory.phase("preview"):
             shown = pictures(scan.ct, found.labels, spec.labels)
-            if job.preview is not None:
-                with atomic_file(job.preview) as file:
-                    file.write(side_by_side(shown))
+            outputs.write(job.preview, partial(_write_preview, shown))
     study_uid, series_uid = uids(scan.source, job.hash_uids)
     stages = {"read": scan.read_s, **found.report.stages, **watch.seconds}
     report = ScanReport(
@@ -137,13 +143,50 @@ def write_results(job: Job, scan: Scan, found: Segmentation, spec: ModelSpec) ->
         licence=spec.provenance.licence,
         run=replace(found.report, stages={name: round(seconds, 4) for name, seconds in stages.items()}),
         memory=memory.curve(),
-        warnings=scan.warnings + found.report.warnings,
+        warnings=scan.warnings + found.report.warnings + outputs.warnings,
         study_uid=study_uid,
         series_uid=series_uid,
         phase=contrast_phase(organs),
     )
-    if job.report is not None and shown is not None and is_page(job.report):
-        write_page(job.report, report, spec.labels, shown)
-    elif job.report is not None:
-        write_json(job.report, report.as_json())
+    outputs.write(job.report, lambda path: write_report(path, report, spec.labels, shown))
+    outputs.require_all()
     return report
+
+
+def _write_preview(shown: Pictures, path: Path) -> tuple[str, ...]:
+    with atomic_file(path) as file:
+        file.write(side_by_side(shown))
+    return ()
+
+
+@dataclass
+class _Outputs:
+    """The files of one scan, written one after another; what fails is noted, and raised when all have had their turn."""
+
+    written: list[str] = field(default_factory=list)
+    noted: list[str] = field(default_factory=list)
+    errors: list[ScanError] = field(default_factory=list)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(self.noted)) + tuple(f"not written: {_words(error)}" for error in self.errors)
+
+    def write(self, path: Path | None, write: Callable[[Path], tuple[str, ...]]) -> None:
+        """`write` makes the file and returns warnings. A path of None is not wanted."""
+        if path is None:
+            return
+        try:
+            self.noted += write(path)
+            self.written.append(path.name)
+        except SCAN_ERRORS as error:
+            self.errors.append(without_frames(error))
+
+    def require_all(self) -> None:
+        """Raises OutputError where a file was not written."""
+        if self.errors:
+            kept = f"; written all the same: {', '.join(self.written)}" if self.written else ""
+            raise OutputError("; ".join(map(_words, self.errors)) + kept) from self.errors[0]
+
+
+def _words(error: ScanError) -> str:
+    return str(error) or type(error).__name__

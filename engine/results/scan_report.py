@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from flare_trt.engine.base.files import atomic_file
+from flare_trt.engine.base.files import atomic_file, write_json
 from flare_trt.engine.base.grid import Shape, Vector
 from flare_trt.engine.base.run_report import RunReport
 from flare_trt.engine.model.spec import LabelSpec
@@ -49,9 +49,13 @@ def is_page(path: Path | None) -> bool:
     return path is not None and path.suffix == ".html"
 
 
-def write_page(path: Path, report: ScanReport, colours: tuple[LabelSpec, ...], pictures: Pictures) -> None:
-    """Write the report as one self-contained HTML file. Raises OutputError."""
+def write_report(path: Path, report: ScanReport, colours: tuple[LabelSpec, ...], pictures: Pictures | None) -> tuple[str, ...]:
+    """Write the report: JSON, or one self-contained HTML file by its ending. Raises OutputError."""
+    if pictures is None or not is_page(path):
+        write_json(path, report.as_json())
+        return ()
     from flare_trt.engine.results.html.page import report_page
 
     with atomic_file(path) as file:
         file.write(report_page(report, colours, pictures).encode())
+    return ()

@@ -8,8 +8,8 @@ from pathlib import Path
 from flare_trt.engine.base.errors import OutputError
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.model.spec import ModelSpec
-from flare_trt.engine.results.dicom.segmentation import is_segmentation_of, write_segmentation
-from flare_trt.engine.results.dicom.structure_set import write_structure_set
+from flare_trt.engine.results.dicom.segmentation import is_segmentation_of, require_segmentation, write_segmentation
+from flare_trt.engine.results.dicom.structure_set import require_structure_set, write_structure_set
 from flare_trt.engine.scans.dicom.choice import ONLY_SERIES, SeriesChoice
 from flare_trt.engine.scans.dicom.reader import DicomReader
 from flare_trt.engine.scans.dicom.source import require_references
@@ -37,14 +37,25 @@ def require_writable(outputs: Sequence[Path], source: SlabReader) -> None:
         require_references(source)
 
 
-def write_label_files(labels_file: Path, rtstruct_file: Path | None, source: SlabReader, labels: Volume, spec: ModelSpec) -> None:
-    """Write labels as their file's ending says, and as contours where these are wanted. Raises InputError or OutputError."""
+def require_makeable(labels_file: Path, rtstruct_file: Path | None, source: SlabReader, spec: ModelSpec) -> None:
+    """Find out, before a network runs, whether DICOM outputs can be made of this scan. Raises InputError or OutputError."""
     if labels_file.name.endswith(DICOM_ENDING):
-        write_segmentation(labels_file, labels, _dicom(labels_file, source), spec)
-    else:
-        write_labels(labels_file, labels, source.header if isinstance(source, NiftiReader) else None)
+        require_segmentation(labels_file, _dicom(labels_file, source), spec)
     if rtstruct_file is not None:
-        write_structure_set(rtstruct_file, labels, _dicom(rtstruct_file, source), spec)
+        require_structure_set(rtstruct_file, _dicom(rtstruct_file, source), spec)
+
+
+def write_label_file(path: Path, source: SlabReader, labels: Volume, spec: ModelSpec) -> tuple[str, ...]:
+    """Write labels as the file's ending says; returns warnings. Raises InputError or OutputError."""
+    if path.name.endswith(DICOM_ENDING):
+        return write_segmentation(path, labels, _dicom(path, source), spec)
+    write_labels(path, labels, source.header if isinstance(source, NiftiReader) else None)
+    return ()
+
+
+def write_contours(path: Path, source: SlabReader, labels: Volume, spec: ModelSpec) -> tuple[str, ...]:
+    """Write labels as an RTSTRUCT; returns warnings. Raises InputError or OutputError."""
+    return write_structure_set(path, labels, _dicom(path, source), spec)
 
 
 def fits_scan(labels_file: Path, source: SlabReader) -> bool:

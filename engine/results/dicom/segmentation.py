@@ -14,9 +14,18 @@ from flare_trt.engine.base.organs import Concept
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.model.spec import LabelSpec, ModelSpec
 from flare_trt.engine.results.dicom.codes import coded
+from flare_trt.engine.results.dicom.items import code, item, names_for
 from flare_trt.engine.scans.dicom.library import LIBRARY_ERRORS, library, quiet
 from flare_trt.engine.scans.dicom.reader import DicomReader
-from flare_trt.engine.scans.dicom.source import copy_patient_and_study, require_on_planes, require_references, save, source_images
+from flare_trt.engine.scans.dicom.source import (
+    frame_uid,
+    patient_and_study,
+    require_on_planes,
+    require_references,
+    require_storable,
+    save,
+    source_images,
+)
 
 #: Series number of the outputs: beyond those that scanners count up to.
 SERIES_NUMBER = 9701
@@ -24,28 +33,44 @@ MAKER = "flare-trt"
 _SOP_CLASS = "1.2.840.10008.5.1.4.1.1.66.4"
 
 
-def write_segmentation(path: Path, labels: Volume, reader: DicomReader, spec: ModelSpec) -> None:
-    """Write uint8 labels as a DICOM-SEG that refers to the series, whole or not at all. Raises OutputError.
+def write_segmentation(path: Path, labels: Volume, reader: DicomReader, spec: ModelSpec) -> tuple[str, ...]:
+    """Write uint8 labels as a DICOM-SEG that refers to the series, whole or not at all; returns warnings. Raises OutputError.
 
-    Segments are numbered from 1 in the order of the labels' values, and all are described, found or not.
+    Segments are numbered from 1 in the order of the labels' values, and all are described, found or not. A frame holds one
+    segment on one plane; where nothing was found there is a single empty frame.
     """
-    require_references(reader)
     require_on_planes(path, labels, reader)
-    images = source_images(reader)
-    if len(images) > 1 and reader.planes[0].multi_frame:
-        raise OutputError(f"{path}: got an enhanced CT in {len(images)} files, expected one for a DICOM-SEG; write .nii.gz")
-    _complete(images, reader)
+    dataset, warnings = _made(path, labels.array, reader, spec)
+    save(path, dataset)
+    return warnings
+
+
+def require_segmentation(path: Path, reader: DicomReader, spec: ModelSpec) -> None:
+    """Find out before any work whether the series has what a DICOM-SEG needs, by making one. Raises InputError or OutputError."""
+    dataset, _ = _made(path, np.zeros((len(reader.planes), 1, 1), np.uint8), reader, spec)
+    require_storable(path, dataset)
+
+
+def _made(path: Path, labels: NDArray[np.uint8], reader: DicomReader, spec: ModelSpec) -> tuple[Any, tuple[str, ...]]:
+    """The dataset, and warnings."""
+    require_references(reader)
+    identity = patient_and_study(reader)
+    spec, warnings = names_for(identity, spec)
     ordered = sorted(spec.labels, key=lambda label: label.value)
+    numbers = np.zeros(256, np.uint8)
+    numbers[[label.value for label in ordered]] = np.arange(1, len(ordered) + 1)
+    images, frames = source_images(reader), numbers[labels]
     try:
         with quiet():
-            dataset = _segmentation(images, _frames(labels.array, reader, images, ordered), ordered, spec)
+            dataset = _segmentation(images, frames, ordered, spec) if frames.any() else _empty(images[0], ordered, spec)
+            _refer(dataset, reader)
     except LIBRARY_ERRORS as error:
         raise OutputError(
-            f"{path}: the series' headers do not do for a DICOM-SEG ({type(error).__name__}); write .nii.gz"
+            f"{path}: the series' headers lack what a DICOM-SEG needs ({type(error).__name__}); write .nii.gz"
         ) from None
     dataset.ContentCreatorName = ""
-    copy_patient_and_study(reader, dataset)
-    save(path, dataset)
+    identity.put_into(dataset)
+    return dataset, warnings if frames.any() else (*warnings, "nothing was found: the DICOM-SEG holds a single empty frame")
 
 
 def is_segmentation_of(path: Path, reader: DicomReader) -> bool:
@@ -61,23 +86,35 @@ def is_segmentation_of(path: Path, reader: DicomReader) -> bool:
         return False
 
 
-def _complete(images: list[Any], reader: DicomReader) -> None:
-    """Let each header say how far apart slices are, and how thick, where the scanner did not."""
-    for image in images:
-        image.SpacingBetweenSlices = f"{reader.grid.spacing_mm[0]:.10g}"
-        if image.get("SliceThickness") is None:
-            image.SliceThickness = image.SpacingBetweenSlices
+def _refer(dataset: Any, reader: DicomReader) -> None:
+    """Let each frame name the image that it lies on, and the whole name all of them.
+
+    The root's Source Image Sequence goes: dcmjs before 0.30 takes its item N for the source of frame N (PS3.3, C.12.4, has no such
+    order), and the references of the frames and of the series carry the same.
+    """
+    del dataset.SourceImageSequence
+    places = {frame_uid(plane): plane for plane in reader.planes}
+    for groups in dataset.PerFrameFunctionalGroupsSequence:
+        for derivation in groups.DerivationImageSequence:
+            for source in derivation.SourceImageSequence:
+                plane = places[source.ReferencedSOPInstanceUID]
+                source.ReferencedSOPInstanceUID, source.ReferencedSOPClassUID = plane.sop_uid, plane.sop_class
+                if plane.multi_frame:
+                    source.ReferencedFrameNumber = plane.frame + 1
+    (series,) = dataset.ReferencedSeriesSequence
+    series.ReferencedInstanceSequence = [
+        item(ReferencedSOPClassUID=sop_class, ReferencedSOPInstanceUID=sop_uid)
+        for sop_class, sop_uid in dict.fromkeys((plane.sop_class, plane.sop_uid) for plane in reader.planes)
+    ]
 
 
-def _frames(labels: NDArray[np.uint8], reader: DicomReader, images: list[Any], ordered: list[LabelSpec]) -> NDArray[np.uint8]:
-    """Segment numbers on the frames of the source images, in their order."""
-    numbers = np.zeros(256, np.uint8)
-    numbers[[label.value for label in ordered]] = np.arange(1, len(ordered) + 1)
-    if not reader.planes[0].multi_frame:
-        return numbers[labels]
-    frames = np.zeros((int(images[0].NumberOfFrames), *labels.shape[1:]), np.uint8)
-    frames[[plane.frame for plane in reader.planes]] = numbers[labels]
-    return frames
+def _empty(image: Any, ordered: list[LabelSpec], spec: ModelSpec) -> Any:
+    """One frame without a pixel, where highdicom would write one for each plane and segment."""
+    frame = np.zeros((1, image.Rows, image.Columns), np.uint8)
+    frame[0, 0, 0] = 1
+    dataset = _segmentation([image], frame, ordered, spec)
+    dataset.PixelData = bytes(len(dataset.PixelData))
+    return dataset
 
 
 def _segmentation(images: list[Any], frames: NDArray[np.uint8], ordered: list[LabelSpec], spec: ModelSpec) -> Any:
@@ -99,7 +136,8 @@ def _segmentation(images: list[Any], frames: NDArray[np.uint8], ordered: list[La
         series_description=f"{MAKER} {spec.name}"[:64],
         content_label="SEGMENTATION",
         content_description="Made by an algorithm, for research",
-        omit_empty_frames=bool(frames.any()),
+        omit_empty_frames=True,
+        specific_character_set=None,
     )
 
 
@@ -124,7 +162,7 @@ def _description(number: int, label: LabelSpec, spec: ModelSpec) -> Any:
         display_color=highdicom.color.CIELabColor.from_string(label.colour),
     )
     if codes.side is not None:
-        description.SegmentedPropertyTypeCodeSequence[0].SegmentedPropertyTypeModifierCodeSequence = [_concept(codes.side)]
+        description.SegmentedPropertyTypeCodeSequence[0].SegmentedPropertyTypeModifierCodeSequence = [code(codes.side)]
     return description
 
 

@@ -11,38 +11,56 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flare_trt.engine.base.organs import Concept
+from flare_trt.engine.base.organs import ANATOMICAL
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.model.spec import LabelSpec, ModelSpec
 from flare_trt.engine.results.dicom.codes import coded
 from flare_trt.engine.results.dicom.contours import mask_polygons
+from flare_trt.engine.results.dicom.items import code, image_reference, item, names_for
 from flare_trt.engine.results.dicom.segmentation import MAKER, SERIES_NUMBER
 from flare_trt.engine.scans.dicom.library import library, quiet
 from flare_trt.engine.scans.dicom.plane import Plane
 from flare_trt.engine.scans.dicom.reader import DicomReader
-from flare_trt.engine.scans.dicom.source import copy_patient_and_study, require_on_planes, require_references, save
+from flare_trt.engine.scans.dicom.source import patient_and_study, require_on_planes, require_references, require_storable, save
 
 _SOP_CLASS = "1.2.840.10008.5.1.4.1.1.481.3"
 #: A contour's points are decimal strings, 16 characters each, and may fill more than the 64 KiB that explicit VR has for them.
 _IMPLICIT_VR = "1.2.840.10008.1.2"
 _CONTOUR_DATA = 0x30060050
+#: At most 16 characters, and what a planning system lists.
+_LABEL = "FLARE RESEARCH"
 _STUDY_CLASS = "1.2.840.10008.3.1.2.3.1"
 
 
-def write_structure_set(path: Path, labels: Volume, reader: DicomReader, spec: ModelSpec) -> None:
-    """Write uint8 labels as an RTSTRUCT that refers to the series, whole or not at all. Raises OutputError.
+def write_structure_set(path: Path, labels: Volume, reader: DicomReader, spec: ModelSpec) -> tuple[str, ...]:
+    """Write uint8 labels as an RTSTRUCT that refers to the series, whole or not at all; returns warnings. Raises OutputError.
 
     ROIs are numbered by the labels' values; one of a class that was not found has no contour.
     """
-    require_references(reader)
     require_on_planes(path, labels, reader)
+    dataset, warnings = _made(labels.array, reader, spec)
+    save(path, dataset)
+    return warnings
+
+
+def require_structure_set(path: Path, reader: DicomReader, spec: ModelSpec) -> None:
+    """Find out before any work whether the series has what an RTSTRUCT needs, by making one. Raises InputError or OutputError."""
+    dataset, _ = _made(np.zeros((len(reader.planes), 1, 1), np.uint8), reader, spec)
+    require_storable(path, dataset)
+
+
+def _made(labels: NDArray[np.uint8], reader: DicomReader, spec: ModelSpec) -> tuple[Any, tuple[str, ...]]:
+    """The dataset, and warnings."""
+    require_references(reader)
+    identity = patient_and_study(reader)
+    spec, warnings = names_for(identity, spec)
     with quiet():
         dataset = _frame(reader, spec)
         dataset.StructureSetROISequence = [_roi(label, reader, spec) for label in spec.labels]
         dataset.ROIContourSequence = [_contours(label, labels, reader) for label in spec.labels]
         dataset.RTROIObservationsSequence = [_observation(label) for label in spec.labels]
-    copy_patient_and_study(reader, dataset)
-    save(path, dataset)
+    identity.put_into(dataset)
+    return dataset, warnings
 
 
 def _frame(reader: DicomReader, spec: ModelSpec) -> Any:
@@ -58,23 +76,23 @@ def _frame(reader: DicomReader, spec: ModelSpec) -> Any:
     dataset.SeriesDescription = f"{MAKER} {spec.name}"[:64]
     dataset.OperatorsName = ""
     dataset.Manufacturer, dataset.ManufacturerModelName, dataset.SoftwareVersions = MAKER, spec.name[:64], version(MAKER)
-    dataset.StructureSetLabel = MAKER
+    dataset.StructureSetLabel = _LABEL
     dataset.StructureSetDate = dataset.InstanceCreationDate = now.strftime("%Y%m%d")
     dataset.StructureSetTime = dataset.InstanceCreationTime = now.strftime("%H%M%S")
     dataset.ApprovalStatus = "UNAPPROVED"
     dataset.FrameOfReferenceUID, dataset.PositionReferenceIndicator = reader.planes[0].frame_of_reference, ""
-    series = _item(SeriesInstanceUID=reader.series.uid, ContourImageSequence=[_image(plane) for plane in reader.planes])
-    study = _item(
+    series = item(SeriesInstanceUID=reader.series.uid, ContourImageSequence=[image_reference(plane) for plane in reader.planes])
+    study = item(
         ReferencedSOPClassUID=_STUDY_CLASS, ReferencedSOPInstanceUID=reader.series.study_uid, RTReferencedSeriesSequence=[series]
     )
     dataset.ReferencedFrameOfReferenceSequence = [
-        _item(FrameOfReferenceUID=reader.planes[0].frame_of_reference, RTReferencedStudySequence=[study])
+        item(FrameOfReferenceUID=reader.planes[0].frame_of_reference, RTReferencedStudySequence=[study])
     ]
     return dataset
 
 
 def _roi(label: LabelSpec, reader: DicomReader, spec: ModelSpec) -> Any:
-    return _item(
+    return item(
         ROINumber=label.value,
         ReferencedFrameOfReferenceUID=reader.planes[0].frame_of_reference,
         ROIName=label.name[:64],
@@ -83,16 +101,16 @@ def _roi(label: LabelSpec, reader: DicomReader, spec: ModelSpec) -> Any:
     )
 
 
-def _contours(label: LabelSpec, labels: Volume, reader: DicomReader) -> Any:
-    item = _item(ROIDisplayColor=[int(label.colour[at : at + 2], 16) for at in (1, 3, 5)], ReferencedROINumber=label.value)
+def _contours(label: LabelSpec, labels: NDArray[np.uint8], reader: DicomReader) -> Any:
+    roi = item(ROIDisplayColor=[int(label.colour[at : at + 2], 16) for at in (1, 3, 5)], ReferencedROINumber=label.value)
     contours = [
         _contour(points, plane)
         for z, plane in enumerate(reader.planes)
-        for points in plane_contours_mm(labels.array[z] == label.value, plane, reader)
+        for points in plane_contours_mm(labels[z] == label.value, plane, reader)
     ]
     if contours:
-        item.ContourSequence = contours
-    return item
+        roi.ContourSequence = contours
+    return roi
 
 
 def _contour(points_mm: NDArray[np.float64], plane: Plane) -> Any:
@@ -101,9 +119,10 @@ def _contour(points_mm: NDArray[np.float64], plane: Plane) -> Any:
     Its points (DS) go in as the bytes they become: pydicom would make a checked object of each number, and implicit VR names no VR.
     """
     text = "\\".join(f"{mm:.4f}".rstrip("0").rstrip(".") for mm in points_mm.ravel().tolist())
-    item = _item(ContourImageSequence=[_image(plane)], ContourGeometricType="CLOSED_PLANAR", NumberOfContourPoints=len(points_mm))
-    item.add_new(_CONTOUR_DATA, "OB", text.encode() + b" " * (len(text) % 2))
-    return item
+    image = image_reference(plane)
+    contour = item(ContourImageSequence=[image], ContourGeometricType="CLOSED_PLANAR", NumberOfContourPoints=len(points_mm))
+    contour.add_new(_CONTOUR_DATA, "OB", text.encode() + b" " * (len(text) % 2))
+    return contour
 
 
 def plane_contours_mm(mask: NDArray[np.bool_], plane: Plane, reader: DicomReader) -> Iterator[NDArray[np.float64]]:
@@ -122,32 +141,14 @@ def plane_contours_mm(mask: NDArray[np.bool_], plane: Plane, reader: DicomReader
 
 def _observation(label: LabelSpec) -> Any:
     codes = coded(label.name, label.value)
-    kind = _code(codes.kind)
+    kind = code(codes.kind)
     if codes.side is not None:
-        kind.SegmentedPropertyTypeModifierCodeSequence = [_code(codes.side)]
-    return _item(
+        kind.SegmentedPropertyTypeModifierCodeSequence = [code(codes.side)]
+    return item(
         ObservationNumber=label.value,
         ReferencedROINumber=label.value,
-        SegmentedPropertyCategoryCodeSequence=[_code(codes.category)],
+        SegmentedPropertyCategoryCodeSequence=[code(codes.category)],
         RTROIIdentificationCodeSequence=[kind],
-        RTROIInterpretedType="",
+        RTROIInterpretedType="ORGAN" if codes.category is ANATOMICAL else "",
         ROIInterpreter="",
     )
-
-
-def _image(plane: Plane) -> Any:
-    item = _item(ReferencedSOPClassUID=plane.sop_class, ReferencedSOPInstanceUID=plane.sop_uid)
-    if plane.multi_frame:
-        item.ReferencedFrameNumber = plane.frame + 1
-    return item
-
-
-def _code(concept: Concept) -> Any:
-    return _item(CodeValue=concept.value, CodingSchemeDesignator=concept.scheme, CodeMeaning=concept.meaning)
-
-
-def _item(**values: Any) -> Any:
-    item = library("pydicom").Dataset()
-    for name, value in values.items():
-        setattr(item, name, value)
-    return item

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import io
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from flare_trt.engine.base.errors import InputError, OutputError
 from flare_trt.engine.base.files import atomic_file
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.scans.dicom.library import LIBRARY_ERRORS, library, quiet
-from flare_trt.engine.scans.dicom.plane import TAGS
+from flare_trt.engine.scans.dicom.plane import Plane
 from flare_trt.engine.scans.dicom.reader import DicomReader
 from flare_trt.engine.scans.dicom.series import damaged
+from flare_trt.engine.scans.dicom.text import in_one_set
 
 #: Of the modules Patient, General Study and Patient Study (PS3.3, C.7.1.1, C.7.2.1, C.7.2.2); those that must be there, if empty.
 _REQUIRED = (
@@ -25,20 +28,64 @@ _REQUIRED = (
     "StudyID",
     "AccessionNumber",
 )
+#: Of the same modules and of Clinical Trial Subject and Clinical Trial Study (C.7.1.3, C.7.2.3); copied where they are there.
 _OPTIONAL = (
     "SpecificCharacterSet",
+    "StudyInstanceUID",
     "IssuerOfPatientID",
+    "IssuerOfPatientIDQualifiersSequence",
     "OtherPatientIDs",
-    "PatientAge",
-    "PatientSize",
-    "PatientWeight",
+    "OtherPatientIDsSequence",
+    "PatientBirthTime",
+    "EthnicGroup",
+    "PatientComments",
+    "PatientSpeciesDescription",
+    "PatientSpeciesCodeSequence",
     "PatientIdentityRemoved",
     "DeidentificationMethod",
     "DeidentificationMethodCodeSequence",
     "StudyDescription",
+    "ProcedureCodeSequence",
     "IssuerOfAccessionNumberSequence",
+    "PatientAge",
+    "PatientSize",
+    "PatientWeight",
+    "AdmissionID",
+    "ClinicalTrialSponsorName",
+    "ClinicalTrialProtocolID",
+    "ClinicalTrialProtocolName",
+    "ClinicalTrialSiteID",
+    "ClinicalTrialSiteName",
+    "ClinicalTrialSubjectID",
+    "ClinicalTrialSubjectReadingID",
+    "ClinicalTrialProtocolEthicsCommitteeName",
+    "ClinicalTrialProtocolEthicsCommitteeApprovalNumber",
+    "ClinicalTrialTimePointID",
+    "ClinicalTrialTimePointDescription",
 )
-_GEOMETRY = (*TAGS, "PositionReferenceIndicator", "LossyImageCompressionRatio", "LossyImageCompressionMethod")
+_CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
+_LOSS = ("LossyImageCompressionRatio", "LossyImageCompressionMethod")
+
+
+@dataclass(frozen=True)
+class Identity:
+    """The patient and the study of a series, as they stand there, valid or not, for files made from it.
+
+    `in_utf8`: the text has been recoded; else it is in the source's own set, and text beside it has to be ASCII.
+    """
+
+    elements: Any
+    in_utf8: bool
+
+    def put_into(self, target: Any) -> None:
+        """Give a dataset the patient, the study and the character set of the series."""
+        with quiet():
+            for name in _REQUIRED:
+                setattr(target, name, "")
+            if "SpecificCharacterSet" in target:
+                del target.SpecificCharacterSet
+            for element in self.elements.elements():
+                target[element.tag] = element
 
 
 def require_references(reader: DicomReader) -> None:
@@ -61,28 +108,45 @@ def require_references(reader: DicomReader) -> None:
 
 
 def source_images(reader: DicomReader) -> list[Any]:
-    """Headers of the segmented files, in z order, each once, without the patient's values (those are left empty)."""
-    files = dict.fromkeys(plane.file for plane in reader.planes)
-    plane_of = {plane.file: plane for plane in reader.planes}
-    images = []
-    for file in files:
-        image = _header(reader, file, _GEOMETRY)
-        image.SOPInstanceUID, image.SOPClassUID = plane_of[file].sop_uid, plane_of[file].sop_class
-        for name in _REQUIRED:
-            setattr(image, name, "")
-        images.append(image)
-    return images
+    """The planes as headers of one image each, in z order, without the patient's values: those are left empty.
+
+    Made of what was read of each plane, so all kinds of series look alike: values that stand per frame, an image in several files.
+    """
+    loss = _header(reader, reader.planes[0].file, _LOSS)
+    return [_image(plane, number, reader, loss) for number, plane in enumerate(reader.planes, 1)]
 
 
-def copy_patient_and_study(reader: DicomReader, target: Any) -> None:
-    """Give a dataset the patient and the study of the series, as they stand there, valid or not."""
-    header = _header(reader, reader.planes[0].file, (*_REQUIRED, *_OPTIONAL, "StudyInstanceUID"))
+def _image(plane: Plane, number: int, reader: DicomReader, loss: Any) -> Any:
+    spacing = f"{reader.grid.spacing_mm[0]:.10g}"
+    image = library("pydicom").Dataset()
+    image.update(loss)
+    image.SOPClassUID = _CT_IMAGE
+    image.SOPInstanceUID = frame_uid(plane)
+    image.StudyInstanceUID, image.SeriesInstanceUID = reader.series.study_uid, reader.series.uid
+    image.FrameOfReferenceUID, image.PositionReferenceIndicator = plane.frame_of_reference, ""
+    image.Modality, image.InstanceNumber = "CT", number
+    image.Rows, image.Columns = plane.shape_yx
+    image.PixelSpacing = list(reader.planes[0].spacing_yx_mm)
+    image.ImageOrientationPatient = list(reader.planes[0].cosines)
+    image.ImagePositionPatient = list(plane.position_mm)
+    image.SpacingBetweenSlices = spacing
+    image.SliceThickness = spacing if plane.thickness_mm is None else plane.thickness_mm
+    image.LossyImageCompression = "01" if plane.lossy else "00"
+    for name in _REQUIRED:
+        setattr(image, name, "")
+    return image
+
+
+def frame_uid(plane: Plane) -> str:
+    """What stands for a plane as an image of its own: its SOP instance, with the frame behind it in an enhanced CT."""
+    return f"{plane.sop_uid}.{plane.frame + 1}" if plane.multi_frame else plane.sop_uid
+
+
+def patient_and_study(reader: DicomReader) -> Identity:
+    """Read the patient and the study of the series. Raises InputError."""
+    header = _header(reader, reader.planes[0].file, (*_REQUIRED, *_OPTIONAL))
     with quiet():
-        for name in _REQUIRED:
-            setattr(target, name, header.get(name, ""))
-        for name in ("StudyInstanceUID", *_OPTIONAL):
-            if name in header:
-                target[name] = header[name]
+        return Identity(*in_one_set(header))
 
 
 def require_on_planes(path: Path, labels: Volume, reader: DicomReader) -> None:
@@ -93,7 +157,17 @@ def require_on_planes(path: Path, labels: Volume, reader: DicomReader) -> None:
 
 def save(path: Path, dataset: Any) -> None:
     """Write a dataset with its file meta, whole or not at all. Raises OutputError."""
-    with atomic_file(path) as file, quiet():
+    with atomic_file(path) as file:
+        _store(path, dataset, file)
+
+
+def require_storable(path: Path, dataset: Any) -> None:
+    """Raises OutputError where a dataset holds a value that cannot be written."""
+    _store(path, dataset, io.BytesIO())
+
+
+def _store(path: Path, dataset: Any, file: IO[bytes]) -> None:
+    with quiet():
         try:
             dataset.save_as(file, enforce_file_format=True)
         except (ValueError, TypeError, AttributeError) as error:
