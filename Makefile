@@ -13,7 +13,7 @@ BINDINGS := $(patsubst %,build/tensorrt-bindings/%,11.4.0.106 10.16.1.11)
 TRITON_CLIENT := build/triton-client/2.73.0
 NATIVE := setup.py $(wildcard kernels/native/*.cpp kernels/native/*.h)
 
-.PHONY: demo setup test gates check lint types docs typing bench gpu fuzz viewer wheel clean
+.PHONY: demo setup test gates check lint types docs typing bench gpu fuzz viewer npm wheel clean
 
 # Segment an example CT with the small runtime: no torch, no nnunetv2.
 demo: $(VENV)/runtime.stamp
@@ -63,6 +63,11 @@ fuzz: $(VENV)/dev.stamp typing
 # What `flare-trt view` draws with: fetched with npm, held to its checksum, never part of the source tree, bundled into wheels.
 viewer: typing
 	PYTHONPATH=build/typing $(PYTHON) -m flare_trt.engine.apps.viewer.niivue
+
+# Readers in JavaScript that tests compare with, in build/npm, held to the checksums of the lock file; their own scripts never run.
+npm:
+	@mkdir -p build/npm && cp tests/npm/package.json tests/npm/package-lock.json build/npm
+	cd build/npm && npm ci --ignore-scripts --no-audit --no-fund --silent
 
 # dist/: the sdist and the wheel of this commit, the wheel marked for many Linuxes where auditwheel finds it fit. Then the wheel is
 # installed in a fresh environment, with packages held to their hashes (Linux x86_64, CPython 3.11 to 3.13), and tried.

@@ -14,17 +14,17 @@ from flare_trt.engine.base.organs import Concept
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.model.spec import LabelSpec, ModelSpec
 from flare_trt.engine.results.dicom.codes import coded
-from flare_trt.engine.results.dicom.items import code, item, names_for
+from flare_trt.engine.results.dicom.items import code, image_reference, item, names_for
 from flare_trt.engine.scans.dicom.library import LIBRARY_ERRORS, library, quiet
 from flare_trt.engine.scans.dicom.reader import DicomReader
 from flare_trt.engine.scans.dicom.source import (
-    frame_uid,
     patient_and_study,
     require_on_planes,
     require_references,
     require_storable,
     save,
     source_images,
+    stand_in_uid,
 )
 
 #: Series number of the outputs: beyond those that scanners count up to.
@@ -89,18 +89,15 @@ def is_segmentation_of(path: Path, reader: DicomReader) -> bool:
 def _refer(dataset: Any, reader: DicomReader) -> None:
     """Let each frame name the image that it lies on, and the whole name all of them.
 
-    The root's Source Image Sequence goes: dcmjs before 0.30 takes its item N for the source of frame N (PS3.3, C.12.4, has no such
-    order), and the references of the frames and of the series carry the same.
+    The root's Source Image Sequence goes: dcmjs 0.29 takes its item N for the source of frame N (PS3.3, C.12.4, has no such order),
+    and the references of the frames and of the series carry the same.
     """
     del dataset.SourceImageSequence
-    places = {frame_uid(plane): plane for plane in reader.planes}
-    for groups in dataset.PerFrameFunctionalGroupsSequence:
-        for derivation in groups.DerivationImageSequence:
-            for source in derivation.SourceImageSequence:
-                plane = places[source.ReferencedSOPInstanceUID]
-                source.ReferencedSOPInstanceUID, source.ReferencedSOPClassUID = plane.sop_uid, plane.sop_class
-                if plane.multi_frame:
-                    source.ReferencedFrameNumber = plane.frame + 1
+    places = {stand_in_uid(z): plane for z, plane in enumerate(reader.planes)}
+    frames = dataset.PerFrameFunctionalGroupsSequence
+    sources = [source for frame in frames for source in frame.DerivationImageSequence[0].SourceImageSequence]
+    for source in {id(source): source for source in sources}.values():  # the frames of one plane share theirs
+        source.update(image_reference(places[source.ReferencedSOPInstanceUID]))
     (series,) = dataset.ReferencedSeriesSequence
     series.ReferencedInstanceSequence = [
         item(ReferencedSOPClassUID=sop_class, ReferencedSOPInstanceUID=sop_uid)

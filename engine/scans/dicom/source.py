@@ -113,18 +113,18 @@ def source_images(reader: DicomReader) -> list[Any]:
     Made of what was read of each plane, so all kinds of series look alike: values that stand per frame, an image in several files.
     """
     loss = _header(reader, reader.planes[0].file, _LOSS)
-    return [_image(plane, number, reader, loss) for number, plane in enumerate(reader.planes, 1)]
+    return [_image(plane, z, reader, loss) for z, plane in enumerate(reader.planes)]
 
 
-def _image(plane: Plane, number: int, reader: DicomReader, loss: Any) -> Any:
+def _image(plane: Plane, z: int, reader: DicomReader, loss: Any) -> Any:
     spacing = f"{reader.grid.spacing_mm[0]:.10g}"
     image = library("pydicom").Dataset()
     image.update(loss)
     image.SOPClassUID = _CT_IMAGE
-    image.SOPInstanceUID = frame_uid(plane)
+    image.SOPInstanceUID = stand_in_uid(z)
     image.StudyInstanceUID, image.SeriesInstanceUID = reader.series.study_uid, reader.series.uid
     image.FrameOfReferenceUID, image.PositionReferenceIndicator = plane.frame_of_reference, ""
-    image.Modality, image.InstanceNumber = "CT", number
+    image.Modality, image.InstanceNumber = "CT", z + 1
     image.Rows, image.Columns = plane.shape_yx
     image.PixelSpacing = list(reader.planes[0].spacing_yx_mm)
     image.ImageOrientationPatient = list(reader.planes[0].cosines)
@@ -137,9 +137,9 @@ def _image(plane: Plane, number: int, reader: DicomReader, loss: Any) -> Any:
     return image
 
 
-def frame_uid(plane: Plane) -> str:
-    """What stands for a plane as an image of its own: its SOP instance, with the frame behind it in an enhanced CT."""
-    return f"{plane.sop_uid}.{plane.frame + 1}" if plane.multi_frame else plane.sop_uid
+def stand_in_uid(z: int) -> str:
+    """What stands for the plane at z as an image of its own, which a frame of an enhanced CT is not."""
+    return f"2.25.{z + 1}"
 
 
 def patient_and_study(reader: DicomReader) -> Identity:

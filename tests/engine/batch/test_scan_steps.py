@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 from tests.engine.fake_bundle import fake_spec
+from tests.engine.scans.dicom.series_files import Look, small_ct, write_series
 from tests.engine.scans.nifti_files import AXIAL, Forms, affine, write_raw
 
+from flare_trt.engine.base.errors import InputError, OutputError
 from flare_trt.engine.base.run_report import RunReport
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.batch.jobs import Job
@@ -71,3 +74,51 @@ def test_the_memory_curve_tells_the_coarse_pass_from_the_fine_one(scan: Path, tm
     assert min(phase.stop_s - phase.start_s for phase in (coarse, fine)) >= 0.049
     assert len(told) == 6
     assert (report.licence, report.tumours) == ("Apache-2.0", ())
+
+
+class NeverRuns(TwoPasses):
+    """A segmenter that must not be reached."""
+
+    def segment(self, ct: Volume, progress: StageProgress | None = None) -> Segmentation:
+        raise AssertionError("the network ran")
+
+
+def first_steps(job: Job) -> None:
+    steps = scan_steps(NeverRuns(), ct_reader(None), lambda job: None)
+    steps.segment(job, steps.read(job))
+
+
+@pytest.mark.parametrize("output", ["labels", "report", "preview", "rtstruct"])
+def test_a_place_that_takes_no_file_is_found_before_the_network_runs(tmp_path: Path, output: str) -> None:
+    scan = write_series(tmp_path / "ct", small_ct())
+    (tmp_path / "taken.dcm").mkdir()
+    job = replace(Job(scan, tmp_path / "labels.dcm"), **{output: tmp_path / "taken.dcm"})
+    with pytest.raises(OutputError, match=r"taken\.dcm: a folder has this name"):
+        first_steps(job)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["ct", "taken.dcm"]
+
+
+@pytest.mark.parametrize("names", [("seg.dcm", None), ("labels.nii.gz", "rt.dcm")])
+def test_headers_that_make_no_dicom_output_are_found_before_the_network_runs(tmp_path: Path, names: tuple[str, str | None]) -> None:
+    scan = write_series(tmp_path / "ct", small_ct(), Look(study_uid=""))
+    labels, contours = names
+    with pytest.raises(InputError, match="has no StudyInstanceUID"):
+        first_steps(Job(scan, tmp_path / labels, rtstruct=None if contours is None else tmp_path / contours))
+
+
+@pytest.mark.parametrize("lost", ["labels.nii.gz", "rt.dcm", "preview.png", "report.html"])
+def test_an_output_that_fails_loses_no_other(tmp_path: Path, lost: str) -> None:
+    """The place is lost while the network runs."""
+    scan, out = write_series(tmp_path / "ct", small_ct((9, 31, 27))), tmp_path / "out"
+    job = Job(scan, out / "labels.nii.gz", out / "report.html", out / "preview.png", out / "rt.dcm")
+    out.mkdir()
+    steps = scan_steps(TwoPasses(), ct_reader(None), lambda job: lambda *progress: None)
+    read = steps.read(job)
+    found = steps.segment(job, read)
+    (out / lost).mkdir()
+    with pytest.raises(OutputError, match=rf"{lost}: a folder has this name.*; written all the same: ") as error:
+        steps.write(job, read, found)
+    kept = {path.name for path in job.outputs} - {lost}
+    assert {path.name for path in out.iterdir() if path.is_file()} == kept
+    assert all(name in str(error.value).split("written all the same")[1] for name in kept)
+    assert lost == "report.html" or f"not written: {out / lost}" in (out / "report.html").read_text()

@@ -15,7 +15,7 @@ import pytest
 from numpy.typing import NDArray
 from pydicom.sr.codedict import codes
 from tests.engine.results.dicom.label_maps import blobs, flare_spec
-from tests.engine.scans.dicom.series_files import AXIAL, IDENTITY, OBLIQUE, SAGITTAL, Look, small_ct, write_series
+from tests.engine.scans.dicom.series_files import AXIAL, CORONAL, IDENTITY, OBLIQUE, SAGITTAL, Look, small_ct, write_series
 
 from flare_trt.engine.base.errors import InputError, OutputError
 from flare_trt.engine.base.grid import Grid
@@ -28,7 +28,7 @@ from flare_trt.engine.scans.dicom.reader import DicomReader
 SHAPE = (7, 31, 27)
 
 
-@pytest.fixture(params=[AXIAL, SAGITTAL, OBLIQUE])
+@pytest.fixture(params=[AXIAL, CORONAL, SAGITTAL, OBLIQUE])
 def reader(request: pytest.FixtureRequest, tmp_path: Path) -> DicomReader:
     return DicomReader(write_series(tmp_path / "ct", small_ct(SHAPE), Look(cosines=request.param)))
 
@@ -145,8 +145,32 @@ def test_values_that_are_not_consecutive(axial: DicomReader, tmp_path: Path) -> 
 
 
 def test_nothing_found(axial: DicomReader, tmp_path: Path) -> None:
-    write_segmentation(tmp_path / "seg.dcm", Volume(np.zeros(SHAPE, np.uint8), axial.grid), axial, flare_spec())
-    assert not pydicom.dcmread(tmp_path / "seg.dcm").pixel_array.any()
+    """One empty frame and a word, not a frame for each plane and class."""
+    (warning,) = write_segmentation(tmp_path / "seg.dcm", Volume(np.zeros(SHAPE, np.uint8), axial.grid), axial, flare_spec())
+    seg = pydicom.dcmread(tmp_path / "seg.dcm")
+    assert (seg.NumberOfFrames, seg.pixel_array.any(), len(seg.SegmentSequence)) == (1, False, 14)
+    assert "single empty frame" in warning
+    assert is_segmentation_of(tmp_path / "seg.dcm", axial)
+
+
+def test_references_stand_with_the_frames_and_the_series_alone(axial: DicomReader, tmp_path: Path) -> None:
+    write_segmentation(tmp_path / "seg.dcm", Volume(blobs(SHAPE), axial.grid), axial, flare_spec())
+    seg = pydicom.dcmread(tmp_path / "seg.dcm")
+    assert "SourceImageSequence" not in seg
+    assert [item.ReferencedSOPInstanceUID for item in seg.ReferencedSeriesSequence[0].ReferencedInstanceSequence] == [
+        plane.sop_uid for plane in axial.planes
+    ]
+
+
+def test_highdicom_gives_the_labels_back(reader: DicomReader, tmp_path: Path) -> None:
+    import highdicom
+
+    labels = blobs(SHAPE)
+    write_segmentation(tmp_path / "seg.dcm", Volume(labels, reader.grid), reader, flare_spec())
+    seg = highdicom.seg.segread(tmp_path / "seg.dcm")
+    uids = [plane.sop_uid for plane in reader.planes]
+    found = seg.get_pixels_by_source_instance(uids, combine_segments=True, assert_missing_frames_are_empty=True)
+    np.testing.assert_array_equal(found, labels)
 
 
 def test_what_is_no_whole_segmentation_of_the_series(axial: DicomReader, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pydicom
 import pytest
 from numpy.typing import NDArray
 from tests.engine.results.dicom.label_maps import blobs, flare_spec
-from tests.engine.scans.dicom.series_files import AXIAL, OBLIQUE, SAGITTAL, Look, small_ct, write_series
+from tests.engine.scans.dicom.series_files import AXIAL, CORONAL, OBLIQUE, SAGITTAL, Look, small_ct, write_series
 
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.model.spec import FLARE_LABELS
@@ -21,7 +21,7 @@ from flare_trt.engine.scans.dicom.reader import DicomReader
 SHAPE = (7, 31, 27)
 
 
-@pytest.fixture(params=[AXIAL, SAGITTAL, OBLIQUE])
+@pytest.fixture(params=[AXIAL, CORONAL, SAGITTAL, OBLIQUE])
 def reader(request: pytest.FixtureRequest, tmp_path: Path) -> DicomReader:
     return DicomReader(write_series(tmp_path / "ct", small_ct(SHAPE), Look(cosines=request.param)))
 
@@ -99,6 +99,9 @@ def test_what_it_says(tmp_path: Path) -> None:
     assert contoured == {1, 2, 7, 13, 14}
     spleen = structures.RTROIObservationsSequence[2]
     assert spleen.RTROIIdentificationCodeSequence[0].CodeValue == "78961009"
+    kinds = [one.RTROIInterpretedType for one in structures.RTROIObservationsSequence]
+    assert kinds == ["ORGAN"] * 13 + [""]
+    assert "RESEARCH" in structures.StructureSetLabel
     assert structures.ROIContourSequence[0].ROIDisplayColor == [0xB5, 0x52, 0x3B]
 
 

@@ -11,6 +11,7 @@ import pytest
 from pydicom.uid import generate_uid
 from tests.engine.results.dicom.label_maps import blobs, flare_spec
 from tests.engine.results.dicom.test_segmentation import by_dcmqi
+from tests.engine.scans.dicom.enhanced_files import Parts, write_enhanced
 from tests.engine.scans.dicom.series_files import OBLIQUE, Look, small_ct, write_series
 
 from flare_trt.engine.base.volume import Volume
@@ -51,3 +52,33 @@ def test_outputs_refer_to_its_frames(enhanced: Path, tmp_path: Path) -> None:
     assert {image.ReferencedSOPInstanceUID for image in images} == {reader.planes[0].sop_uid}
     found = set(np.flatnonzero((labels == 1).any((1, 2))))
     assert {image.ReferencedFrameNumber for image in images} == {reader.planes[z].frame + 1 for z in found}
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [Parts(), Parts(("PlaneOrientationSequence",)), Parts(("PixelMeasuresSequence",)), Parts(files=2), Parts(files=3)],
+    ids=str,
+)
+def test_values_per_frame_and_several_files(tmp_path: Path, parts: Parts) -> None:
+    """By position, and each frame's reference names its own file."""
+    reader, labels = DicomReader(write_enhanced(tmp_path / "ct", HU, parts, Look(cosines=OBLIQUE))), blobs(HU.shape)
+    np.testing.assert_array_equal(whole_ct(reader).array, HU)
+    write_segmentation(tmp_path / "seg.dcm", Volume(labels, reader.grid), reader, flare_spec())
+    seg = highdicom.seg.segread(tmp_path / "seg.dcm")
+    by_hand = np.zeros_like(labels)
+    for frame, groups in zip(seg.pixel_array, seg.PerFrameFunctionalGroupsSequence, strict=True):
+        (source,) = groups.DerivationImageSequence[0].SourceImageSequence
+        file = pydicom.dcmread(tmp_path / "ct" / f"part{file_of(tmp_path / 'ct', source.ReferencedSOPInstanceUID)}")
+        place = (
+            file.PerFrameFunctionalGroupsSequence[source.ReferencedFrameNumber - 1].PlanePositionSequence[0].ImagePositionPatient
+        )
+        np.testing.assert_allclose(groups.PlanePositionSequence[0].ImagePositionPatient, place)
+        z = [np.allclose(plane.position_mm, place) for plane in reader.planes].index(True)
+        by_hand[z][frame > 0] = groups.SegmentIdentificationSequence[0].ReferencedSegmentNumber
+    np.testing.assert_array_equal(by_hand, labels)
+    assert len(seg.ReferencedSeriesSequence[0].ReferencedInstanceSequence) == parts.files
+
+
+def file_of(folder: Path, sop_uid: str) -> int:
+    uids = [pydicom.dcmread(file).SOPInstanceUID for file in sorted(folder.iterdir())]
+    return uids.index(sop_uid) + 1
