@@ -14,9 +14,16 @@ from flare_trt.engine.base.files import require_place
 from flare_trt.engine.batch.names import ScanNames, is_pattern, needs_uids, with_uids
 from flare_trt.engine.scans.dicom.choice import ONLY_SERIES, SeriesChoice
 from flare_trt.engine.scans.dicom.dicomdir import described_folder, is_dicomdir
-from flare_trt.engine.scans.dicom.series import holds_dicom
 from flare_trt.engine.scans.nifti import ENDINGS
-from flare_trt.engine.scans.scan_files import DICOM_ENDING, LABEL_ENDINGS, fits_scan, is_dicom, open_scan, require_writable
+from flare_trt.engine.scans.scan_files import (
+    DICOM_ENDING,
+    LABEL_ENDINGS,
+    fits_scan,
+    is_dicom,
+    open_scan,
+    require_scan,
+    require_writable,
+)
 from flare_trt.engine.scans.scan_reader import SlabReader
 
 #: What a report may be: for programs, or a page to read. A folder gets the first.
@@ -135,17 +142,21 @@ def named_scans(inputs: Sequence[Path]) -> list[Path]:
     for named in inputs:
         path = described_folder(named) if is_dicomdir(named) else named
         if path.is_dir():
-            inside = sorted(file for file in path.iterdir() if file.name.endswith(ENDINGS) and not file.name.startswith("."))
-            if not inside and not holds_dicom(path):
-                raise InputError(
-                    f"{path}: the folder holds no .nii or .nii.gz file and no DICOM; name a folder of scans or a series"
-                )
-            found += inside or [path]
+            found += _nifti_files(path) or [path]
         elif path.exists():
+            require_scan(path)
             found.append(path)
         else:
             raise InputError(f"{path}: there is no such file or folder")
     return found
+
+
+def _nifti_files(folder: Path) -> list[Path]:
+    """The NIfTI files in a folder; none where it cannot be read, which its reader will say in its turn."""
+    try:
+        return sorted(file for file in folder.iterdir() if file.name.endswith(ENDINGS) and not file.name.startswith("."))
+    except OSError:
+        return []
 
 
 def _target(given: Path, endings: tuple[str, ...], names: ScanNames, one: bool) -> Path:
@@ -170,7 +181,9 @@ def _refuse_kinds(job: Job, jobs: int) -> None:
         if wanted:
             raise OutputError(f"{wanted[0]}: DICOM output needs a DICOM scan, got {job.scan}; name a .nii.gz file instead")
         if job.choice != ONLY_SERIES:
-            raise InputError(f"{job.scan}: a series can be chosen in a DICOM folder or zip only; leave --series and --pick out")
+            raise InputError(
+                f"{job.scan}: a series can be chosen in a DICOM folder or zip only; leave out --series, --pick, --acquisition"
+            )
     elif job.choice.uid is not None and jobs > 1:
         raise InputError(f"--series chooses one series, got {jobs} scans; name one folder or zip")
 

@@ -4,7 +4,8 @@ nnU-Net reads scans through SimpleITK, so its rules are the ones to follow (Modu
 SetImageIOOrientationFromNIfTI, ITK 5.4): the spacing is always pixdim; the directions and the origin come from the sform
 where it is free of shear and the qform is unset, or it is of kind 1 (scanner), or both nearly agree; else from the qform;
 with neither set the grid starts at zero, axes along L, P and S. ITK takes a spacing of 0 for 1 mm and turns a negative
-one; here Grid refuses both.
+one; here Grid refuses both. ITK refuses a sform alone that is off from right angles; public CT sets hold many that are off
+by rounding, and up to 0.001 they are read as the nearest rotation, with a warning.
 """
 
 from __future__ import annotations
@@ -15,12 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flare_trt.engine.base.errors import InputError
-from flare_trt.engine.base.grid import Grid, Shape
+from flare_trt.engine.base.grid import MOST_SKEW, Grid, Shape, nearest_rotation
 
 Matrix = NDArray[np.float32]
 
 #: NIFTI_XFORM_SCANNER_ANAT.
 _SCANNER = 1
+#: Axes that ITK takes for right-angled.
+_ITK_SKEW = 1e-4
 #: Two affines that put a corner this far apart are worth a word; float32 headers agree to about 0.001 mm.
 _APART_MM = 0.1
 #: xyzt_units & 7 -> mm; an unknown unit counts as mm.
@@ -40,6 +43,8 @@ def header_grid(header: Any, shape_zyx: Shape) -> Grid:
     if not np.isfinite(lps).all() or lengths.min() == 0:
         raise InputError("the affine holds no finite, non-zero axes; correct the qform or sform of the header")
     rows = lps[:, :3] / lengths
+    if _skew(rows) > _ITK_SKEW:
+        rows = nearest_rotation(rows)
     origin = [float(mm) * unit_mm for mm in lps[:, 3]]
     direction = tuple(tuple(float(value) for value in row) for row in rows)
     return Grid(shape_zyx, (z_mm, y_mm, x_mm), tuple(origin), direction)  # type: ignore[arg-type]  # three axes, known
@@ -56,7 +61,14 @@ def affine_warnings(header: Any, grid: Grid) -> tuple[str, ...]:
         warnings.append(
             f"the sform's voxel size {_sizes(lengths)} differs from pixdim's {_sizes(pixdim)}: pixdim is used, as ITK does"
         )
-    elif int(header["qform_code"]) > 0:
+    skew = _skew(_unit_axes(sform))
+    if int(header["qform_code"]) <= 0 and _ITK_SKEW < skew <= MOST_SKEW:
+        far = np.array([n * mm for n, mm in zip(grid.shape_zyx, grid.spacing_mm, strict=True)])
+        warnings.append(
+            f"the axes of the sform are off from right angles by {skew:.2g}: the nearest right-angled axes are used, which moves "
+            f"no voxel by more than {skew * float(np.linalg.norm(far)):.2g} mm"
+        )
+    elif int(header["qform_code"]) > 0 and not warnings:
         far = np.array([*grid.shape_zyx[::-1], 1], np.float64)
         apart_mm = float(max(np.abs((sform - qform) * far).sum(axis=1)))
         if apart_mm > _APART_MM:
@@ -79,12 +91,17 @@ def _chosen_affine(header: Any) -> Matrix | None:
         scanner = int(header["sform_code"]) == _SCANNER
         if qform is None or scanner or _nearly_agree(sform, qform):
             return sform
-    if qform is None:
-        raise InputError(
-            "the sform is sheared or singular and there is no qform: the axes are not orthogonal; resample the scan to a "
-            "rectangular grid first (gantry tilt needs correcting)"
-        )
-    return qform
+    if qform is not None or sform is None:
+        return qform
+    skew = _skew(_unit_axes(sform))
+    if skew <= MOST_SKEW:
+        return sform
+    got = (
+        f"are not at right angles (off by {skew:.2g}, allowed {MOST_SKEW:g})"
+        if np.isfinite(skew)
+        else "have no length or are no numbers"
+    )
+    raise InputError(f"the axes of the sform {got} and there is no qform; correct the header, or resample to a rectangular grid")
 
 
 def _sform(header: Any) -> Matrix:
@@ -116,12 +133,21 @@ def _qform(header: Any) -> Matrix:
 
 
 def _free_of_shear(affine: Matrix) -> bool:
+    """As ITK tests it."""
+    unit = _unit_axes(affine)
+    return unit is not None and bool(np.abs(unit @ unit.T - np.eye(3)).max() <= _ITK_SKEW)
+
+
+def _unit_axes(affine: NDArray[np.floating[Any]]) -> NDArray[np.float64] | None:
+    """The axes as columns of length 1; None where one has no length."""
     axes = affine[:3, :3].astype(np.float64)
     lengths = np.linalg.norm(axes, axis=0)
-    if not np.isfinite(lengths).all() or lengths.min() == 0:
-        return False
-    unit = axes / lengths
-    return bool(np.abs(unit @ unit.T - np.eye(3)).max() <= 1e-4)
+    return axes / lengths if np.isfinite(lengths).all() and lengths.min() > 0 else None
+
+
+def _skew(axes: NDArray[np.float64] | None) -> float:
+    """How far unit axes are from right angles: the largest cosine between two; infinite for none."""
+    return np.inf if axes is None else float(np.abs(axes.T @ axes - np.eye(3)).max())
 
 
 def _nearly_agree(sform: Matrix, qform: Matrix) -> bool:

@@ -45,6 +45,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--series", metavar="UID", help="the DICOM series to take, where a folder or zip holds several")
     parser.add_argument("--pick", type=series_rules, default=(), metavar="RULES", help=PICK_HELP)
     add_cohort_options(parser)
+    parser.add_argument("--acquisition", type=int, metavar="N", help="the acquisition (phase) to take, if a series holds several")
     parser.add_argument("--resume", action="store_true", help="leave out scans whose results are there and whole")
     parser.add_argument("--ray", metavar="ADDRESS", help="use the workers of a Ray cluster: auto, or HOST:PORT of its head")
     add_run_options(parser)
@@ -54,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Segment what the arguments name. Returns 0, or 1 where a scan failed."""
     require_cohort_files(arguments)
     destination = Destination(arguments.output, arguments.report, arguments.preview, arguments.rtstruct, arguments.hash_uids)
-    planned = plan_jobs(arguments.scans, destination, SeriesChoice(arguments.series, arguments.pick))
+    planned = plan_jobs(arguments.scans, destination, SeriesChoice(arguments.series, arguments.pick, arguments.acquisition))
     console = Console()
     jobs = _unfinished(planned, console) if arguments.resume else planned
     teller = Teller.of(planned, console)

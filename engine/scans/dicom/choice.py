@@ -14,10 +14,14 @@ from flare_trt.engine.scans.dicom.series import find_series
 
 @dataclass(frozen=True)
 class SeriesChoice:
-    """`uid` names the series; `rules` (see rules.RULES) find it by what it is. Neither: the study has to hold one series."""
+    """`uid` names the series; `rules` (see rules.RULES) find it by what it is. Neither: the study has to hold one series.
+
+    `acquisition` is the number of one of several acquisitions (phases) in the series.
+    """
 
     uid: str | None = None
     rules: tuple[str, ...] = ()
+    acquisition: int | None = None
 
     def __post_init__(self) -> None:
         if self.uid is not None and self.rules:
@@ -26,14 +30,14 @@ class SeriesChoice:
     def open(self, path: Path) -> DicomReader:
         """The chosen series of a folder or zip. Raises InputError, listing the candidates, where the choice is not one series."""
         if not self.rules:
-            return DicomReader(path, self.uid)
+            return DicomReader(path, self.uid, acquisition=self.acquisition)
         series = find_series(path)
-        facts = [facts_of(one) for one in series]
+        facts = [facts_of(one, self.acquisition) for one in series]
         try:
             chosen = pick(facts, self.rules)
         except InputError as error:
             raise InputError(f"{path}: {error}") from error
-        return DicomReader(path, series=series[facts.index(chosen)])
+        return DicomReader(path, series=series[facts.index(chosen)], acquisition=self.acquisition)
 
 
 #: No choice: the study has to hold one series.

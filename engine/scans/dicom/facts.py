@@ -16,9 +16,11 @@ import numpy as np
 
 from flare_trt.engine.base.errors import InputError
 from flare_trt.engine.base.grid import Shape, Vector
+from flare_trt.engine.scans.dicom.found_files import damaged
 from flare_trt.engine.scans.dicom.library import LIBRARY_ERRORS, library, quiet
+from flare_trt.engine.scans.dicom.part10 import opened
 from flare_trt.engine.scans.dicom.reader import regular_planes
-from flare_trt.engine.scans.dicom.series import Series, all_series, damaged
+from flare_trt.engine.scans.dicom.series import Series, all_series
 from flare_trt.engine.scans.dicom.stack import gap_mm
 
 Phase = Literal["none", "arterial", "portal-venous", "delayed"]
@@ -91,11 +93,14 @@ def study_facts(path: Path) -> tuple[SeriesFacts, ...]:
     return tuple(facts_of(series) for series in all_series(path))
 
 
-def facts_of(series: Series) -> SeriesFacts:
-    """Read one header of a series, and try whether its planes make a scan. Raises InputError for a damaged file."""
+def facts_of(series: Series, acquisition: int | None = None) -> SeriesFacts:
+    """Read one header of a series, and try whether its planes, or those of one acquisition, make a scan.
+
+    Raises InputError for a damaged file.
+    """
     middle = series.planes[len(series.planes) // 2] if series.planes else None
     header = _header(series, series.first_file if middle is None else middle.file)
-    shape_zyx, spacing_mm, problem = _stacked(series)
+    shape_zyx, spacing_mm, problem = _stacked(series, acquisition)
     image_type = header.get("ImageType")
     description = str(header.get("SeriesDescription") or "").strip()
     return SeriesFacts(
@@ -138,12 +143,13 @@ def orientation_of(cosines: tuple[float, ...]) -> str:
     return _PLANE_NAMES[axis] if shares[axis] >= _NEAR_AXIS else "oblique"
 
 
-def _stacked(series: Series) -> tuple[Shape | None, Vector | None, str | None]:
+def _stacked(series: Series, acquisition: int | None) -> tuple[Shape | None, Vector | None, str | None]:
     """Shape and spacing of the planes as far as they go, and why they make no scan."""
     if not series.planes:
-        return None, None, ", ".join(f"{count} images {reason}" for reason, count in series.left_out)
+        broken = [f"{len(series.unusable)} images that cannot be used ({series.unusable[0].told})"] if series.unusable else []
+        return None, None, ", ".join([*(f"{count} images {reason}" for reason, count in series.left_out), *broken])
     try:
-        _, grid, _ = regular_planes(series)
+        grid = regular_planes(series, acquisition).grid
     except InputError as error:
         rows_mm, columns_mm = series.planes[0].spacing_yx_mm
         through_mm = gap_mm(series.planes)
@@ -154,8 +160,8 @@ def _stacked(series: Series) -> tuple[Shape | None, Vector | None, str | None]:
 
 def _header(series: Series, file: int) -> Any:
     try:
-        with series.files.open(file) as stream, quiet():
-            return library("pydicom").dcmread(stream, stop_before_pixels=True, specific_tags=list(_TAGS), force=True)
+        with opened(series.files, file) as stream, quiet():
+            return library("pydicom").dcmread(stream, stop_before_pixels=True, specific_tags=list(_TAGS))
     except LIBRARY_ERRORS as error:
         raise damaged(series.path, file, len(series.files), error) from None
 

@@ -10,6 +10,7 @@ import os
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 from zipfile import BadZipFile, ZipFile, ZipInfo
@@ -40,16 +41,21 @@ class BoundedFile(io.BufferedReader):
 
 
 class FolderFiles:
-    """The files of a folder and of the folders in it, in name order; hidden ones and links to folders are left out.
+    """The files of a folder and of the folders in it, in name order; hidden ones are left out.
 
-    So are pipes, sockets and devices: to open one may wait for ever. Raises InputError for a link to nothing, which may stand
-    for a slice: left out at an end of the stack, it would not be missed.
+    So are links to folders elsewhere, which `linked` counts, and pipes, sockets and devices: to open one may wait for ever. Raises
+    InputError for a folder that cannot be read and for a link to nothing, which may stand for slices: left out at an end of the
+    stack, they would not be missed.
     """
 
     def __init__(self, root: Path) -> None:
         self._paths: list[Path] = []
-        for folder, inner, names in os.walk(root):
+        self.linked = 0
+        whole = root.resolve()
+        for folder, inner, names in os.walk(root, onerror=partial(_refuse_folder, root)):
             inner[:] = sorted(name for name in inner if not name.startswith("."))
+            links = [path for path in (Path(folder, name) for name in inner) if path.is_symlink()]
+            self.linked += sum(whole != path.resolve() and whole not in path.resolve().parents for path in links)
             found = [Path(folder, name) for name in sorted(names) if not name.startswith(".")]
             if not all(path.exists() for path in found):
                 raise InputError(f"{root}: the folder holds a link to a file that is not there; fetch that file or remove the link")
@@ -62,6 +68,11 @@ class FolderFiles:
     def __len__(self) -> int:
         return len(self._paths)
 
+    def place(self, number: int) -> tuple[str, str]:
+        """The folder and the ending of a file, to compare files by and never to be shown."""
+        path = self._paths[number]
+        return str(path.parent), path.suffix.lower()
+
     @contextmanager
     def open(self, number: int) -> Iterator[BinaryIO]:
         """The file of this number, to be read. Raises OSError."""
@@ -70,7 +81,12 @@ class FolderFiles:
 
 
 class ZipFiles:
-    """The files of a zip, in its own order. Raises InputError for a zip that is damaged, encrypted, hostile or too large."""
+    """The files of a zip, in name order, without hidden ones.
+
+    Raises InputError for a zip that is damaged, encrypted, hostile or too large.
+    """
+
+    linked = 0
 
     def __init__(self, path: Path) -> None:
         try:
@@ -83,9 +99,16 @@ class ZipFiles:
         problem = _problem(self._members)
         if problem is not None:
             raise InputError(f"{path}: {problem}")
+        shown = (member for member in self._members if not _is_hidden(member.filename))
+        self._members = sorted(shown, key=lambda member: member.filename)
 
     def __len__(self) -> int:
         return len(self._members)
+
+    def place(self, number: int) -> tuple[str, str]:
+        """As of FolderFiles."""
+        path = PurePosixPath(self._members[number].filename)
+        return str(path.parent), path.suffix.lower()
 
     @contextmanager
     def open(self, number: int) -> Iterator[BinaryIO]:
@@ -107,6 +130,17 @@ FileSet = FolderFiles | ZipFiles
 def open_files(path: Path) -> FileSet:
     """The files of a folder or a zip. Raises InputError."""
     return FolderFiles(path) if path.is_dir() else ZipFiles(path)
+
+
+def _refuse_folder(root: Path, error: OSError) -> None:
+    raise InputError(
+        f"{root}: the folder, or one inside it, cannot be read: {error.strerror or error}; give access to it"
+    ) from error
+
+
+def _is_hidden(name: str) -> bool:
+    """Whether a part of a name begins with a point, or is the folder where macOS keeps such files."""
+    return any((part.startswith(".") and part != ".") or part == "__MACOSX" for part in PurePosixPath(name).parts)
 
 
 def _problem(members: list[ZipInfo]) -> str | None:

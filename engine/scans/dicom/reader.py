@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -12,38 +14,38 @@ from numpy.typing import NDArray
 
 from flare_trt.engine.base.errors import InputError
 from flare_trt.engine.base.grid import Grid
-from flare_trt.engine.scans.dicom.library import LIBRARY_ERRORS, library, quiet
+from flare_trt.engine.scans.dicom.acquisitions import Alternation, alternating, choose_acquisition, several
+from flare_trt.engine.scans.dicom.found_files import damaged, unusable
+from flare_trt.engine.scans.dicom.header import HeaderError
+from flare_trt.engine.scans.dicom.library import LIBRARY_ERRORS, quiet
+from flare_trt.engine.scans.dicom.part10 import opened
+from flare_trt.engine.scans.dicom.pixels import require_decoders, stored_values
 from flare_trt.engine.scans.dicom.plane import Plane
-from flare_trt.engine.scans.dicom.series import Series, choose_series, damaged
-from flare_trt.engine.scans.dicom.stack import distinct, stack
+from flare_trt.engine.scans.dicom.series import Series, choose_series, require_one_source
+from flare_trt.engine.scans.dicom.stack import Stack, distinct, stack
 from flare_trt.engine.scans.nifti import MAX_VOXEL_BYTES
 
-#: Transfer syntax -> the decoder of pydicom that is used for it ("": pydicom's own), each under a permissive licence.
-_DECODERS = {
-    **dict.fromkeys(("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"), ""),
-    "1.2.840.10008.1.2.5": "pydicom",  # RLE
-    **dict.fromkeys([f"1.2.840.10008.1.2.4.{end}" for end in (90, 91, 201, 202, 203)], "pylibjpeg"),  # JPEG 2000, HTJ2K
-    **dict.fromkeys([f"1.2.840.10008.1.2.4.{end}" for end in (80, 81)], "pyjpegls"),
-    **dict.fromkeys([f"1.2.840.10008.1.2.4.{end}" for end in (50, 51, 57, 70)], "gdcm"),  # JPEG, lossy and lossless
-}
 _SLAB_BYTES = 8 << 20
 
 
 class DicomReader:
     """A CT series whose headers have been checked; `slabs` reads its voxels. Holds no voxel.
 
-    `planes` are in z order; a `series` that was found before is taken as it is. Raises InputError, naming the folder or zip, for
-    anything but one regular stack (see stack.stack).
+    `planes` are in z order; a `series` that was found before is taken as it is, and of several acquisitions in one series
+    `acquisition` names one. Raises InputError, naming the folder or zip, for anything but one regular stack (see stack.stack).
     """
 
-    def __init__(self, path: Path | str, series_uid: str | None = None, series: Series | None = None) -> None:
+    def __init__(
+        self, path: Path | str, series_uid: str | None = None, series: Series | None = None, acquisition: int | None = None
+    ) -> None:
         self.path = Path(path)
         self.series: Series = choose_series(self.path, series_uid) if series is None else series
         try:
-            self.planes, self.grid, copies = regular_planes(self.series)
+            stacked = regular_planes(self.series, acquisition)
         except InputError as error:
             raise InputError(f"{self.path}: {error}") from error
-        self.warnings: tuple[str, ...] = _warnings(self.series, self.planes, copies)
+        self.planes, self.grid = stacked.planes, stacked.grid
+        self.warnings: tuple[str, ...] = _warnings(self.series, self.planes) + stacked.warnings
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -61,60 +63,69 @@ class DicomReader:
         """Yield (z of the first plane, up to `depth` planes of HU) in order; None takes slabs of about 8 MiB.
 
         A slab is C-contiguous, of `dtype`, and the caller's to keep; one whose whole numbers leave int16 comes as float32.
-        Raises InputError for pixels that cannot be decoded.
+        Raises InputError for pixels that cannot be decoded, and at the end where two acquisitions that the headers do not tell
+        apart alternate along z.
         """
         nz, ny, nx = self.grid.shape_zyx
+        alternation = Alternation(self.planes)
         step = depth or max(1, _SLAB_BYTES // (ny * nx * self.dtype.itemsize))
         for start in range(0, nz, step):
-            values = np.stack([self._values(plane) for plane in self.planes[start : start + step]])
+            values = np.stack([plane_values(self.series, plane) for plane in self.planes[start : start + step]])
+            for z, plane in enumerate(values, start):
+                alternation.see(z, plane)
             fits = self.dtype == np.int16 and values.min() >= -32768 and values.max() <= 32767
             yield start, np.ascontiguousarray(values, np.int16 if fits else np.float32)
-
-    def _values(self, plane: Plane) -> NDArray[Any]:
-        """Stored numbers times slope plus intercept, in double precision as ITK does it."""
-        decoder = _DECODERS[plane.transfer_syntax]
-        files = self.series.files
-        try:
-            with files.open(plane.file) as stream, quiet():
-                pixels = library("pydicom.pixels").pixel_array(stream, index=plane.frame, raw=True, decoding_plugin=decoder)
-        except LIBRARY_ERRORS as error:
-            raise damaged(self.path, plane.file, len(files), error) from None
-        if pixels.shape != plane.shape_yx:
-            raise damaged(self.path, plane.file, len(files), ValueError())
-        return np.asarray(pixels * plane.slope + plane.intercept)
+        if found := alternation.found():
+            raise InputError(f"{self.path}: {several(found)}")
 
 
-def regular_planes(series: Series) -> tuple[tuple[Plane, ...], Grid, int]:
-    """The series' planes in z order, the grid they lie on, and how many second copies were left out.
+def plane_values(series: Series, plane: Plane) -> NDArray[Any]:
+    """HU (y, x) of a plane: stored numbers times slope plus intercept, in double precision as ITK does it. Raises InputError."""
+    try:
+        with opened(series.files, plane.file) as stream, quiet():
+            stored = stored_values(stream, plane)
+    except HeaderError as error:
+        raise InputError(f"{series.path}: {unusable(plane.file, len(series.files), str(error))}") from None
+    except LIBRARY_ERRORS as error:
+        raise damaged(series.path, plane.file, len(series.files), error) from None
+    return np.asarray(stored * plane.slope + plane.intercept)
 
-    Raises InputError, without the series' name, for a series that cannot be read as one regular stack.
+
+def regular_planes(series: Series, acquisition: int | None = None) -> Stack:
+    """The series' planes, or those of one acquisition, as a regular stack.
+
+    Raises InputError, without the series' name, for a series that cannot be read as one.
     """
-    kept, copies = distinct(series.planes)
-    planes, grid = stack(kept)
-    _require_readable(planes, grid)
-    return planes, grid, copies
+    require_one_source(series)
+    require_decoders(series.planes)
+    hu = partial(plane_values, series)
+    kept, copies = distinct(series.planes, lambda one, two: np.array_equal(hu(one), hu(two)))
+    stacked = stack(choose_acquisition(kept, acquisition, lambda: alternating(stack(kept).planes, hu)))
+    _require_room(stacked.grid)
+    said = (f"{copies} second copies of images were left out of the series",) if copies else ()
+    return replace(stacked, warnings=said + stacked.warnings)
 
 
-def _require_readable(planes: tuple[Plane, ...], grid: Grid) -> None:
-    voxel_bytes = prod(grid.shape_zyx) * 4
-    if voxel_bytes > MAX_VOXEL_BYTES:
+def _require_room(grid: Grid) -> None:
+    if prod(grid.shape_zyx) * 4 > MAX_VOXEL_BYTES:
         raise InputError(f"the series claims {grid.shape_zyx} voxels, more than the limit of {MAX_VOXEL_BYTES >> 30} GiB; crop it")
-    uid = library("pydicom.uid").UID
-    for syntax in sorted({plane.transfer_syntax for plane in planes}):
-        if syntax not in _DECODERS:
-            known = ", ".join(uid(code).name.split(" (")[0] for code in _DECODERS)
-            raise InputError(f"got the transfer syntax {uid(syntax).name}, expected one of {known}; convert the series first")
-        decoder = library("pydicom.pixels").get_decoder(syntax)
-        if _DECODERS[syntax] not in ("", *decoder.available_plugins):
-            raise InputError(f"no decoder for {uid(syntax).name} is installed; pip install 'flare-trt[dicom]'")
 
 
-def _warnings(series: Series, planes: tuple[Plane, ...], copies: int) -> tuple[str, ...]:
+def _warnings(series: Series, planes: tuple[Plane, ...]) -> tuple[str, ...]:
     found = [f"{count} images {reason} were left out of the series" for reason, count in series.left_out]
-    if copies:
-        found.append(f"{copies} second copies of images were left out of the series")
+    if series.others:
+        found.append(f"{series.others} other files, which are not DICOM, were left out")
+    if series.files.linked:
+        found.append(f"{series.files.linked} links to other folders were not followed")
+    shared = len(planes) - len({(plane.sop_uid, plane.frame) for plane in planes if plane.sop_uid})
+    if shared and any(plane.sop_uid for plane in planes):
+        found.append(
+            f"{shared} slices share their SOPInstanceUID with another one or have none: they are told apart by their places"
+        )
     if not all(plane.rescaled for plane in planes):
         found.append("the series has no rescale slope and intercept: its stored values are taken for HU")
     if any(plane.lossy for plane in planes):
         found.append("the series was compressed with loss")
+    if any(plane.modified for plane in planes):
+        found.append("the values are modified Hounsfield units (RescaleType HU_MOD), taken for HU")
     return tuple(found)

@@ -10,10 +10,12 @@ from typing import IO, Any
 from flare_trt.engine.base.errors import InputError, OutputError
 from flare_trt.engine.base.files import atomic_file
 from flare_trt.engine.base.volume import Volume
+from flare_trt.engine.scans.dicom.found_files import damaged
+from flare_trt.engine.scans.dicom.header import is_uid
 from flare_trt.engine.scans.dicom.library import LIBRARY_ERRORS, library, quiet
+from flare_trt.engine.scans.dicom.part10 import opened
 from flare_trt.engine.scans.dicom.plane import Plane
 from flare_trt.engine.scans.dicom.reader import DicomReader
-from flare_trt.engine.scans.dicom.series import damaged
 from flare_trt.engine.scans.dicom.text import in_one_set
 
 #: Of the modules Patient, General Study and Patient Study (PS3.3, C.7.1.1, C.7.2.1, C.7.2.2); those that must be there, if empty.
@@ -90,20 +92,22 @@ class Identity:
 
 def require_references(reader: DicomReader) -> None:
     """Raises InputError where the series lacks what ties an output to it."""
-    lacking = [
-        name
-        for name, present in (
-            ("StudyInstanceUID", reader.series.study_uid),
-            ("SeriesInstanceUID", reader.series.uid),
-            ("FrameOfReferenceUID", reader.planes[0].frame_of_reference),
-            ("SOPInstanceUID", all(plane.sop_uid for plane in reader.planes)),
-        )
-        if not present
-    ]
-    if lacking:
+    uids = {
+        "StudyInstanceUID": [reader.series.study_uid],
+        "SeriesInstanceUID": [reader.series.uid],
+        "FrameOfReferenceUID": [reader.planes[0].frame_of_reference],
+        "SOPInstanceUID": [plane.sop_uid for plane in reader.planes],
+    }
+    lacking = [name for name, values in uids.items() if not all(values)]
+    invalid = [name for name, values in uids.items() if all(values) and not all(map(is_uid, values))]
+    shared = len({(plane.sop_uid, plane.frame) for plane in reader.planes}) < len(reader.planes)
+    problems = [f"the series has no {' and no '.join(lacking)}"] if lacking else []
+    problems += [f"{' and '.join(invalid)} are no UIDs (digits and points)"] if invalid else []
+    problems += ["several images share one SOPInstanceUID"] if shared and not lacking else []
+    if problems:
         raise InputError(
-            f"{reader.path}: the series has no {' and no '.join(lacking)}, expected them for DICOM outputs (which refer to their "
-            "source); write .nii.gz, or give the series its UIDs back"
+            f"{reader.path}: {'; '.join(problems)}, expected UIDs for DICOM outputs (which refer to their source); write .nii.gz, "
+            "or give the series its UIDs back"
         )
 
 
@@ -178,7 +182,7 @@ def _store(path: Path, dataset: Any, file: IO[bytes]) -> None:
 def _header(reader: DicomReader, file: int, tags: tuple[str, ...]) -> Any:
     files = reader.series.files
     try:
-        with files.open(file) as stream, quiet():
+        with opened(files, file) as stream, quiet():
             return library("pydicom").dcmread(stream, stop_before_pixels=True, specific_tags=list(tags))
     except LIBRARY_ERRORS as error:
         raise damaged(reader.path, file, len(files), error) from None

@@ -5,14 +5,15 @@ Equals SimpleITK's ImageSeriesReader on files sorted by position: z runs along t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from flare_trt.engine.base.errors import InputError
-from flare_trt.engine.base.grid import Grid
+from flare_trt.engine.base.grid import MOST_SKEW, Grid, nearest_rotation
 from flare_trt.engine.scans.dicom.plane import Plane
 
 #: How far a plane may lie from its place on the regular grid: headers are rounded to 0.1 mm now and then.
@@ -23,12 +24,19 @@ _COSINE, _PIXEL_MM = 1e-4, 1e-4
 _WAY_OUT = "export it again as one complete axial reconstruction"
 
 
-def distinct(planes: Sequence[Plane]) -> tuple[tuple[Plane, ...], int]:
-    """The planes without second copies of the same image (same SOP instance and frame), and the number of copies."""
-    kept: dict[Any, Plane] = {}
+def distinct(planes: Sequence[Plane], same_values: Callable[[Plane, Plane], bool]) -> tuple[tuple[Plane, ...], int]:
+    """The planes without copies, and the number of copies: images at the same place that have the same values.
+
+    A UID makes no copy: anonymisers give one to all, and exports give two to the same image.
+    """
+    kept: dict[Any, list[Plane]] = {}
     for plane in planes:
-        kept.setdefault((plane.sop_uid, plane.frame) if plane.sop_uid else (plane.file, plane.frame), plane)
-    return tuple(kept.values()), len(planes) - len(kept)
+        place = (plane.shape_yx, plane.cosines, tuple(round(mm / _SAME_PLACE_MM) for mm in plane.position_mm))
+        here = kept.setdefault(place, [])
+        if not any(same_values(plane, other) for other in here):
+            here.append(plane)
+    found = tuple(plane for here in kept.values() for plane in here)
+    return found, len(planes) - len(found)
 
 
 def gap_mm(planes: Sequence[Plane]) -> float | None:
@@ -39,16 +47,25 @@ def gap_mm(planes: Sequence[Plane]) -> float | None:
     return float(np.median(np.diff(np.sort([np.dot(plane.position_mm, normal) for plane in planes]))))
 
 
-def stack(planes: Sequence[Plane]) -> tuple[tuple[Plane, ...], Grid]:
-    """The planes sorted by z, and the grid they lie on. Raises InputError, without the series' name, where they make none."""
+@dataclass(frozen=True)
+class Stack:
+    """Planes sorted by z, the grid they lie on, and what is odd about them but usable."""
+
+    planes: tuple[Plane, ...]
+    grid: Grid
+    warnings: tuple[str, ...]
+
+
+def stack(planes: Sequence[Plane]) -> Stack:
+    """The planes as one regular grid. Raises InputError, without the series' name, where they make none."""
     _require_same("image size", [plane.shape_yx for plane in planes], 0)
-    _require_same("orientation", [plane.cosines for plane in planes], _COSINE)
+    _require_same("orientation", [plane.cosines for plane in planes], MOST_SKEW)
     _require_same("pixel spacing", [plane.spacing_yx_mm for plane in planes], _PIXEL_MM)
     frames = [plane.frame_of_reference for plane in planes]
     _require_same("frame of reference", [(frames.index(frame),) for frame in frames], 0)
     if len(planes) < 2:
         raise InputError("got one slice, expected a stack of them (its spacing is unknown); name the whole series")
-    axes = _axes(planes[0])
+    axes, warnings = _axes(np.array([plane.cosines for plane in planes]))
     places = np.array([plane.position_mm for plane in planes])
     order = np.argsort((places - places[0]) @ axes[:, 2], kind="stable")
     placed = places[order]
@@ -57,18 +74,39 @@ def stack(planes: Sequence[Plane]) -> tuple[tuple[Plane, ...], Grid]:
     direction = tuple(tuple(float(value) for value in row) for row in axes)
     origin = tuple(float(value) for value in placed[0])
     grid = Grid((len(planes), *first.shape_yx), (spacing_mm, *first.spacing_yx_mm), origin, direction)  # type: ignore[arg-type]
-    return tuple(planes[index] for index in order), grid
+    sorted_planes = tuple(planes[index] for index in order)
+    if warnings:  # so that outputs on the planes lie where the labels do
+        cosines = tuple(float(value) for value in axes[:, :2].T.ravel())
+        sorted_planes = tuple(replace(plane, cosines=cosines) for plane in sorted_planes)
+    return Stack(sorted_planes, grid, warnings)
 
 
-def _axes(plane: Plane) -> NDArray[np.float64]:
-    """Unit vectors of x, y and z as columns. Raises InputError where the row and the column are not perpendicular."""
-    row, column = np.array(plane.cosines[:3]), np.array(plane.cosines[3:])
+def _axes(cosines: NDArray[np.float64]) -> tuple[NDArray[np.float64], tuple[str, ...]]:
+    """Unit vectors of x, y and z as columns, of the orientations (n, 6), and a warning where they are the nearest that are right.
+
+    Those of the first slice where all agree with it, as ITK takes them, else their mean. Raises InputError where the row and the
+    column are not perpendicular.
+    """
+    apart = float(np.abs(cosines - cosines[0]).max())
+    row, column = (cosines[0] if apart <= _COSINE else cosines.mean(axis=0)).reshape(2, 3)
     lengths = np.linalg.norm(row), np.linalg.norm(column)
-    if min(lengths) < 0.9 or max(lengths) > 1.1 or abs(row @ column) > 1e-3:
-        raise InputError("ImageOrientationPatient: the row and the column are no perpendicular unit vectors; correct the headers")
+    skew = abs(float(row @ column)) / float(lengths[0] * lengths[1] or 1)
+    if min(lengths) < 0.9 or max(lengths) > 1.1 or skew > MOST_SKEW:
+        raise InputError(
+            f"ImageOrientationPatient: the row and the column are no perpendicular unit vectors (off by {skew:.2g}, allowed "
+            f"{MOST_SKEW:g}); correct the headers"
+        )
     row, column = row / lengths[0], column / lengths[1]
     normal = np.cross(row, column)
-    return np.stack([row, column, normal / np.linalg.norm(normal)], axis=1)
+    axes = np.stack([row, column, normal / np.linalg.norm(normal)], axis=1)
+    if max(apart, skew) <= _COSINE:
+        return axes, ()
+    what = (
+        f"the slices' orientations differ by up to {apart:.2g}"
+        if apart > skew
+        else f"row and column are off from 90 degrees by {skew:.2g}"
+    )
+    return nearest_rotation(axes), (f"{what}: the nearest right-angled axes are used",)
 
 
 def _require_regular(placed: NDArray[np.float64], axes: NDArray[np.float64]) -> float:
@@ -82,6 +120,7 @@ def _require_regular(placed: NDArray[np.float64], axes: NDArray[np.float64]) -> 
             f"got {doubled} slices at the place of another one (several phases, echoes or reconstructions in one series), expected "
             "one image a place; split the series"
         )
+    _require_untilted(offsets)
     usual = float(np.median(gaps))
     steps = gaps / usual
     missing = np.round(steps)
@@ -94,14 +133,25 @@ def _require_regular(placed: NDArray[np.float64], axes: NDArray[np.float64]) -> 
     regular = np.arange(len(along)) * spacing
     if np.abs(along - regular).max() > min(_OFF_MM, spacing / 4):
         raise InputError(f"got slices {gaps.min():.4g} to {gaps.max():.4g} mm apart, expected even spacing; {_WAY_OUT}")
-    shift = np.abs(offsets[:, :2]).max()
-    if shift > _OFF_MM:
-        tilt = np.degrees(np.arctan2(np.linalg.norm(offsets[-1, :2]), along[-1]))
+    return spacing
+
+
+def _require_untilted(offsets: NDArray[np.float64]) -> None:
+    """Raises InputError where slices are shifted within their planes; `offsets` (n, 3) from the first one, along x, y and z, mm."""
+    shift = float(np.abs(offsets[:, :2]).max())
+    if shift <= _OFF_MM:
+        return
+    slope = offsets[-1, :2] / offsets[-1, 2]
+    if np.abs(offsets[:, :2] - offsets[:, 2:] * slope).max() <= max(_OFF_MM, 0.02 * shift):
+        tilt = np.degrees(np.arctan(np.linalg.norm(slope)))
         raise InputError(
             f"the slices are shifted against each other (gantry tilt of {tilt:.1f} degrees), expected a right-angled stack; "
             "resample it first (gantry tilt correction)"
         )
-    return spacing
+    raise InputError(
+        f"the slices are shifted against each other by up to {shift:.3g} mm within their planes, and not by a tilt, expected a "
+        f"right-angled stack; {_WAY_OUT}"
+    )
 
 
 def _require_same(what: str, values: Sequence[Any], tolerance: float) -> None:

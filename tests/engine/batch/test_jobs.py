@@ -113,7 +113,7 @@ def test_what_is_refused_of_dicom(folder: Path, tmp_path: Path) -> None:
     for inputs, destination, uid, error, message in (
         ([one], Destination(tmp_path / "x.dcm"), None, OutputError, "DICOM output needs a DICOM scan"),
         ([one], Destination(tmp_path / "x.nii", rtstruct=tmp_path / "x.dcm"), None, OutputError, "DICOM output needs"),
-        ([one], Destination(tmp_path / "x.nii"), "1.2", InputError, "leave --series and --pick out"),
+        ([one], Destination(tmp_path / "x.nii"), "1.2", InputError, "leave out --series, --pick, --acquisition"),
         (
             [series, tmp_path / "b.zip"],
             Destination(tmp_path / "out"),

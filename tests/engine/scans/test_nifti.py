@@ -5,8 +5,10 @@ from __future__ import annotations
 import itertools
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
+import scipy.linalg
 import SimpleITK as sitk  # noqa: N813 (its usual name)
 from tests.engine.scans.nifti_files import AXIAL, Edit, Forms, affine, random_rotation, write_raw
 from tests.shared_data import shared_file
@@ -154,7 +156,8 @@ def test_a_sheared_or_singular_sform_alone_is_refused(tmp_path: Path, singular: 
     if singular:
         matrix[:, 1] = 0
     path = write_raw(tmp_path / "ct.nii", scan(), Forms(sform=matrix, sform_code=1))
-    with pytest.raises(InputError, match=r"ct\.nii.*sheared or singular"):
+    got = "have no length or are no numbers" if singular else r"are not at right angles \(off by 0\.\d+, allowed 0\.001\)"
+    with pytest.raises(InputError, match=rf"ct\.nii.*the axes of the sform {got} and there is no qform"):
         read_ct(path)
     with pytest.raises(RuntimeError, match="orthonormal"):
         sitk.ReadImage(str(path))
@@ -264,3 +267,32 @@ def test_real_scans(name: str) -> None:
     volume = read_ct(path)
     assert volume.array.dtype == np.int16
     assert_equals_itk(volume, path)
+
+
+@pytest.mark.parametrize("shear", [3e-4, 8e-4])
+def test_a_sform_nearly_at_right_angles_is_read_as_the_nearest_rotation(tmp_path: Path, shear: float) -> None:
+    """As a resampled oblique scan leaves it. nibabel reads it as it is, SimpleITK refuses it."""
+    rotation = random_rotation(np.random.default_rng(4))
+    sheared = rotation @ (np.eye(3) + shear * np.eye(3, k=1))
+    matrix = affine(sheared, SPACING_XYZ, OFFSET)
+    path = write_raw(tmp_path / "ct.nii", scan(), Forms(sform=matrix, sform_code=2))
+    reader = NiftiReader(path)
+    nearest = scipy.linalg.polar(np.diag([-1, -1, 1]) @ sheared)[0]
+    np.testing.assert_allclose(reader.grid.direction, nearest, atol=1e-5)
+    corner = np.array(scan().shape[::-1])
+    ours = np.array(reader.grid.direction) @ (corner * SPACING_XYZ) + reader.grid.origin_mm
+    nibabels = np.diag([-1, -1, 1, 1]) @ nib.load(path).affine @ [*corner, 1]
+    assert np.abs(ours - nibabels[:3]).max() <= shear * np.linalg.norm(corner * SPACING_XYZ)
+    assert len(reader.warnings) == 1
+    assert reader.warnings[0].startswith(
+        f"the axes of the sform are off from right angles by {shear:.2g}: the nearest right-angled"
+    )
+    with pytest.raises(RuntimeError, match="orthonormal"):
+        sitk.ReadImage(str(path))
+
+
+def test_a_sform_that_itk_takes_for_right_angled_is_read_without_a_word(tmp_path: Path) -> None:
+    sheared = np.eye(3) + 5e-5 * np.eye(3, k=1)
+    path = write_raw(tmp_path / "ct.nii", scan(), Forms(sform=affine(sheared, SPACING_XYZ, OFFSET), sform_code=2))
+    assert_equals_itk(read_ct(path), path)
+    assert NiftiReader(path).warnings == ()

@@ -114,7 +114,7 @@ def name_for_a_uid(dataset: Any, z: int) -> None:
         dataset.add_new("SeriesInstanceUID", "LO", IDENTITY["PatientName"])
 
 
-@pytest.mark.parametrize("change", [cut, two_names, no_study, sagittal, name_for_a_number, name_for_a_uid])
+@pytest.mark.parametrize("change", [cut, two_names, no_study, sagittal, name_for_a_uid])
 def test_no_refusal_names_the_patient(
     segment: Callable[..., int], tmp_path: Path, capfd: pytest.CaptureFixture[str], change: Callable[[Any, int], None]
 ) -> None:
@@ -127,6 +127,17 @@ def test_no_refusal_names_the_patient(
     assert str(series) in said.err
     assert [word for word in PLANTED if word in said.out + said.err] == []
     assert not (tmp_path / "seg.dcm").exists()
+
+
+def test_a_number_that_is_none_is_not_shown(segment: Callable[..., int], tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """SeriesNumber is asked for by nothing."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        series = write_series(tmp_path / "ct", HU, replace(LOOK, change=name_for_a_number))
+    assert segment(series, "-o", tmp_path / "seg.dcm", "--series", "1.2") == 1
+    assert segment(series, "-o", tmp_path / "seg.dcm") == 0
+    said = capfd.readouterr()
+    assert [word for word in PLANTED if word in said.out + said.err] == []
 
 
 def test_a_batch_of_series(segment: Callable[..., int], tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -12,7 +12,7 @@ import pytest
 from flare_trt.engine.base.errors import InputError
 from flare_trt.engine.scans.dicom import file_set
 from flare_trt.engine.scans.dicom.file_set import FolderFiles, ZipFiles, open_files
-from flare_trt.engine.scans.dicom.series import find_series, holds_dicom
+from flare_trt.engine.scans.dicom.series import find_series
 
 
 def make_zip(path: Path, **members: bytes) -> Path:
@@ -81,7 +81,7 @@ def test_a_folder_by_number(tmp_path: Path) -> None:
 def test_a_link_to_nothing_is_refused(tmp_path: Path, target: str) -> None:
     (tmp_path / "a").write_bytes(b"a")
     (tmp_path / "slice").symlink_to(target)
-    for read in (open_files, holds_dicom, find_series):
+    for read in (open_files, find_series):
         with pytest.raises(InputError, match="holds a link to a file that is not there; fetch that file or remove the link"):
             read(tmp_path)
 
@@ -92,10 +92,9 @@ def test_pipes_and_devices_are_not_opened(tmp_path: Path) -> None:
     (tmp_path / "linked").symlink_to("pipe")
     (tmp_path / "zeros").symlink_to("/dev/zero")
     assert len(open_files(tmp_path)) == 0
-    assert not holds_dicom(tmp_path)
     (tmp_path / "zlinked").symlink_to(__file__)
     assert len(open_files(tmp_path)) == 1
-    with pytest.raises(InputError, match="got 1 other files"):
+    with pytest.raises(InputError, match="and no DICOM"):
         find_series(tmp_path)
 
 
@@ -103,7 +102,7 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path, monkeypatch: pyte
     (tmp_path / "a").write_bytes(b"a")
     monkeypatch.setattr(file_set, "BoundedFile", lambda file: (tmp_path / "gone").open("rb"))
     with pytest.raises(InputError, match=r"file 1 of 1 \(in name order\) is damaged or cut \(FileNotFoundError\)"):
-        holds_dicom(tmp_path)
+        find_series(tmp_path)
 
 
 def test_a_read_of_more_than_a_file_holds_takes_no_room_for_it(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import pydicom
 import pytest
 from pydicom import uid
-from tests.engine.scans.dicom.series_files import SAGITTAL, Look, slice_dataset, small_ct, write_series
+from tests.engine.scans.dicom.series_files import SAGITTAL, Look, small_ct, write_series
 
 from flare_trt.engine.base.errors import InputError
 from flare_trt.engine.scans.dicom.reader import DicomReader
@@ -158,15 +158,6 @@ def test_transfer_syntaxes_without_a_decoder(tmp_path: Path) -> None:
         DicomReader(folder)
 
 
-def test_deflated_files(tmp_path: Path) -> None:
-    dataset = slice_dataset(HU[0], 0, Look())
-    dataset.file_meta = pydicom.dataset.FileMetaDataset()
-    dataset.file_meta.TransferSyntaxUID = uid.DeflatedExplicitVRLittleEndian
-    dataset.save_as(tmp_path / "a", enforce_file_format=True)
-    with pytest.raises(InputError, match="file 1 of 1 is deflated; convert it first"):
-        DicomReader(tmp_path)
-
-
 def test_no_rescale_is_told(tmp_path: Path) -> None:
     def change(dataset: Any, z: int) -> None:
         del dataset.RescaleSlope, dataset.RescaleIntercept
@@ -219,5 +210,5 @@ def test_a_size_that_the_files_do_not_hold_takes_no_memory(tmp_path: Path) -> No
 def test_stored_bits_that_no_pixel_has(tmp_path: Path, bits: int) -> None:
     """A range of 65,535 bits is beyond a double's, which `widest` would compute with."""
     folder = write_series(tmp_path / "ct", HU, Look(slope=0.5, change=lambda dataset, z: setattr(dataset, "BitsStored", bits)))
-    with pytest.raises(InputError, match=r"is damaged or cut \(ValueError\)"):
+    with pytest.raises(InputError, match=rf"got 16 bits allocated, {bits} stored and high bit 11, expected the lowest bits"):
         DicomReader(folder)
