@@ -76,7 +76,7 @@ def stack(planes: Sequence[Plane]) -> Stack:
     grid = Grid((len(planes), *first.shape_yx), (spacing_mm, *first.spacing_yx_mm), origin, direction)  # type: ignore[arg-type]
     sorted_planes = tuple(planes[index] for index in order)
     if warnings:  # so that outputs on the planes lie where the labels do
-        cosines = tuple(float(value) for value in axes[:, :2].T.ravel())
+        cosines = tuple(round(float(value), 10) for value in axes[:, :2].T.ravel())  # 16 characters of a decimal string
         sorted_planes = tuple(replace(plane, cosines=cosines) for plane in sorted_planes)
     return Stack(sorted_planes, grid, warnings)
 

@@ -39,7 +39,8 @@ def test_near_right_angles_are_mended_with_a_warning(tmp_path: Path, every: int,
     direction = np.array(reader.grid.direction)
     np.testing.assert_allclose(direction.T @ direction, np.eye(3), atol=1e-12)
     np.testing.assert_allclose(direction[:, :2].T.ravel(), OBLIQUE, atol=8e-4)
-    assert {plane.cosines for plane in reader.planes} == {tuple(direction[:, :2].T.ravel())}
+    np.testing.assert_allclose([plane.cosines for plane in reader.planes], [direction[:, :2].T.ravel()] * len(HU), atol=1e-9)
+    assert max(len(str(cosine)) for cosine in reader.planes[0].cosines) <= 16
 
 
 def test_rounding_of_headers_is_read_without_a_word(tmp_path: Path) -> None:
