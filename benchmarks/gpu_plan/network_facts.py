@@ -13,6 +13,7 @@ from typing import Any
 
 from flare_trt.benchmarks.gpu_plan.cost import Cost
 from flare_trt.engine.base.errors import BundleError
+from flare_trt.engine.base.extras import install_command
 from flare_trt.engine.networks.session import Precision, one_channel_shape
 
 #: Operators that TensorRT runs in place.
@@ -65,7 +66,9 @@ def network_facts(onnx_file: Path) -> NetworkFacts:
     try:
         import onnx
     except ImportError as error:
-        raise BundleError(f"{onnx_file.name}: counting a network needs the package onnx ({error}); pip install onnx") from error
+        raise BundleError(
+            f"{onnx_file.name}: counting a network needs the package onnx ({error}); {install_command('onnx')}"
+        ) from error
     model = onnx.load(onnx_file)
     for tensor in model.graph.initializer:  # large weights say nothing about shapes, and the file has a limit of 2 GB
         if prod(tensor.dims) > 1024:

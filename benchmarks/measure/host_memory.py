@@ -6,10 +6,12 @@ import time
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
-
-import psutil
+from typing import TYPE_CHECKING
 
 from flare_trt.benchmarks.measure.gpu_memory import MB
+
+if TYPE_CHECKING:
+    import psutil
 
 #: Reading the PSS walks page tables under a lock of the measured process; it may take up to this share of the time.
 PSS_SHARE = 0.05
@@ -35,6 +37,8 @@ class HostMemory:
 
     def read(self, pids: AbstractSet[int]) -> HostReading:
         """What the machine and these processes use now; a process that has just ended counts as nothing."""
+        import psutil
+
         rss = sum(_rss(pid) for pid in pids)
         return HostReading(psutil.virtual_memory().used / MB, rss / MB, self._pss_mb(pids))
 
@@ -51,6 +55,8 @@ class HostMemory:
 
 def descendants() -> list[psutil.Process]:
     """All living descendants of this process; of a subreaper also the orphans among them."""
+    import psutil
+
     try:
         return [child for child in psutil.Process().children(recursive=True) if _alive(child)]
     except psutil.Error:
@@ -59,6 +65,8 @@ def descendants() -> list[psutil.Process]:
 
 def machine_cpu_s() -> float:
     """CPU seconds that all programs have used since the machine started, those of the kernel included."""
+    import psutil
+
     times = psutil.cpu_times()
     return float(sum(times) - times.idle - times.iowait - times.guest - times.guest_nice)  # guests are in user and nice too
 
@@ -69,6 +77,8 @@ def rss_mb_of(pid: int) -> float:
 
 
 def _alive(process: psutil.Process) -> bool:
+    import psutil
+
     try:
         return bool(process.status() != psutil.STATUS_ZOMBIE)
     except psutil.Error:
@@ -76,6 +86,8 @@ def _alive(process: psutil.Process) -> bool:
 
 
 def _rss(pid: int) -> int:
+    import psutil
+
     try:
         return int(psutil.Process(pid).memory_info().rss)
     except psutil.Error:

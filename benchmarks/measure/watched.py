@@ -10,10 +10,12 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import FrameType
-
-import psutil
+from typing import TYPE_CHECKING
 
 from flare_trt.benchmarks.measure.host_memory import descendants
+
+if TYPE_CHECKING:
+    import psutil
 
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36  # <linux/prctl.h>
 
@@ -81,6 +83,8 @@ def _ended_child() -> int | None:
 
 
 def _cpu_s(process: psutil.Process) -> float:
+    import psutil
+
     try:
         times = process.cpu_times()
     except psutil.Error:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from flare_trt.engine.base.errors import BundleError, DeviceError
+from flare_trt.engine.base.extras import install_command
 
 #: Backend name -> module with `open_session(onnx, options) -> Session` and `problem(device) -> str | None`.
 BACKENDS = {
@@ -58,7 +59,9 @@ def open_session(backend: str, onnx: Path, options: SessionOptions) -> Session:
     try:
         module = import_module(BACKENDS[backend])
     except ModuleNotFoundError as error:
-        raise DeviceError(f"backend {backend}: the package {error.name!r} is not installed; pip install it") from error
+        raise DeviceError(
+            f"backend {backend}: the package {error.name!r} is not installed; {install_command(error.name or backend)}"
+        ) from error
     session: Session = module.open_session(onnx, options)
     return session
 
@@ -68,7 +71,7 @@ def backend_problem(backend: str, device: str) -> str | None:
     try:
         problem: str | None = import_module(BACKENDS[backend]).problem(device)
     except ModuleNotFoundError as error:
-        return f"the package {error.name!r} is not installed; pip install it"
+        return f"the package {error.name!r} is not installed; {install_command(error.name or backend)}"
     return problem
 
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 from flare_trt.engine.apps.cli.commands import COMMANDS, build_parser
 from flare_trt.engine.base.errors import FlareError
+from flare_trt.engine.base.extras import EXTRAS, install_command
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -23,6 +24,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except FlareError as error:
         print(f"flare-trt: {error}", file=sys.stderr)
         return error.exit_code
+    except ModuleNotFoundError as error:
+        package = (error.name or "").split(".")[0]
+        if package not in EXTRAS:
+            raise
+        words = f"flare-trt: {chosen} needs the package {package}, which is not installed; {install_command(package, chosen or '')}"
+        print(words, file=sys.stderr)
+        return FlareError.exit_code
     except KeyboardInterrupt:
         print("flare-trt: interrupted", file=sys.stderr)
         return 130

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from flare_trt.engine.base.errors import BundleError
+from flare_trt.engine.base.extras import install_command
 
 #: Operators that compute in fp16, and those that keep fp32. Another one is refused: its meaning in fp16 is not known here.
 FP16_OPERATORS = frozenset(
@@ -27,7 +28,9 @@ def to_fp16(model: bytes, name: str) -> bytes:
     try:
         import onnx
     except ImportError as error:
-        raise BundleError(f"{name}: fp16 needs the package onnx ({error}); pip install onnx, or use --mode exact") from error
+        raise BundleError(
+            f"{name}: fp16 needs the package onnx ({error}); {install_command('onnx', 'tensorrt')}, or use --mode exact"
+        ) from error
 
     network = onnx.load_model_from_string(model)
     graph = network.graph
