@@ -45,7 +45,7 @@ def endure(bundle: Path, scans: Sequence[Path], folder: Path, count: int) -> End
             told: list[Outcome[Job, ScanReport]] = []
             mine = [scans[number % len(scans)] for number in range(count * part // _PARTS, count * (part + 1) // _PARTS)]
             for batch in (mine[at : at + len(scans)] for at in range(0, len(mine), len(scans))):
-                jobs = plan_jobs(sorted(set(batch)), Destination(*(folder / name for name in ("labels", "reports", "previews"))))
+                jobs = plan_jobs(sorted(set(batch)), Destination(folder / "labels", folder / "reports", folder / "previews"))
                 make_folders(jobs)
                 run_overlapped(jobs, scan_steps(segmenter, ct_reader(None), lambda _: None), told.append)
             failed += len(mine) - sum(outcome.written is not None for outcome in told)
