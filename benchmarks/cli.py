@@ -13,20 +13,20 @@ COMMANDS = {
     "peers": ("flare_trt.benchmarks.peers.peers_cli", "compare with nnU-Net and MONAI on one CT with the same weights"),
     "nnunet": ("flare_trt.benchmarks.peers.nnunet_cli", "compare mode=exact with nnU-Net alone, as ratios"),
     "scaling": (
-        "flare_trt.benchmarks.measure.scaling_cli",
+        "flare_trt.benchmarks.studies.scaling_cli",
         "time and memory against slices, classes, cores and region size",
     ),
     "floor": ("flare_trt.benchmarks.kernels.floor_cli", "how near a bundle's networks come to what this CPU can do"),
-    "budget": ("flare_trt.benchmarks.measure.budget_cli", "is --max-memory kept, for long scans and for many classes?"),
+    "budget": ("flare_trt.benchmarks.studies.budget_cli", "is --max-memory kept, for long scans and for many classes?"),
     "body": ("flare_trt.benchmarks.inputs.body_cli", "write a whole-body scan: a real torso between phantom legs and head"),
-    "cascade": ("flare_trt.benchmarks.measure.cascade_cli", "the paper's Table 6: nnU-Net, without coarse, cascade exact and fast"),
+    "cascade": ("flare_trt.benchmarks.studies.cascade_cli", "the paper's Table 6: nnU-Net, without coarse, cascade exact and fast"),
     "roofline": (
         "flare_trt.benchmarks.gpu_plan.roofline_cli",
         "the least time of the paper's scans on some GPUs, by plan",
     ),
-    "endurance": ("flare_trt.benchmarks.measure.endurance_cli", "many scans in one process: are memory, handles and threads flat?"),
-    "service": ("flare_trt.benchmarks.measure.service_load_cli", "a server under load: is every request answered or refused?"),
-    "tricks": ("flare_trt.benchmarks.measure.tricks_cli", "what each trick of mode=fast saves, and what it does to the labels"),
+    "endurance": ("flare_trt.benchmarks.studies.endurance_cli", "many scans in one process: are memory, handles and threads flat?"),
+    "service": ("flare_trt.benchmarks.studies.service_load_cli", "a server under load: is every request answered or refused?"),
+    "tricks": ("flare_trt.benchmarks.studies.tricks_cli", "what each trick of mode=fast saves, and what it does to the labels"),
     "report": ("flare_trt.benchmarks.report.report_cli", "write docs/benchmarks.md and its plots from the result files"),
 }
 

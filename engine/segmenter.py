@@ -17,21 +17,19 @@ from flare_trt.engine.base.grid import Grid
 from flare_trt.engine.base.memory_left import obtainable_bytes
 from flare_trt.engine.base.run_report import RunReport
 from flare_trt.engine.base.stopwatch import Stopwatch
+from flare_trt.engine.base.units import MB
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.model.bundle import Bundle, open_bundle
-from flare_trt.engine.model.options import RunOptions, raster_as_run, stage_as_run
+from flare_trt.engine.model.options import RunOptions
 from flare_trt.engine.model.spec import ModelSpec, StageSpec
 from flare_trt.engine.networks.device_choice import Placement, place
 from flare_trt.engine.networks.session import Session, open_session
 from flare_trt.engine.passes.box_pass import StageRun, plan_pass
-from flare_trt.engine.passes.pass_memory import MB
 from flare_trt.engine.passes.predict import Runner
 from flare_trt.engine.passes.scan_view import Frame, storage_warning
 from flare_trt.engine.roi.body_box import body_box
 from flare_trt.engine.roi.cascade import Segmented, segment_cascade, segment_whole
 from flare_trt.engine.scans.ct_checks import require_body_size
-from flare_trt.engine.scans.device_array import DeviceScan
-from flare_trt.engine.scans.disk_array import SpooledArray
 from flare_trt.engine.scans.from_array import ct_from_array
 from flare_trt.kernels import Kernels, limit_threads, load
 
@@ -84,10 +82,8 @@ class Segmenter:
             watch = Stopwatch()
             found = self._run(ct, watch, progress or _silent)
             with watch.stage("restore"):
-                if isinstance(ct.array, DeviceScan):
-                    labels = self._kernels.upload(found.labels)  # only makes it contiguous
-                else:
-                    labels = self._kernels.download(found.labels)
+                fetch = self._kernels.upload if ct.device == "cuda" else self._kernels.download  # `upload` makes it contiguous
+                labels = fetch(found.labels)
             report = self._report(watch, found, ct.grid)
             del found
             self._kernels.trim()
@@ -121,8 +117,7 @@ class Segmenter:
         """
         if self.options.max_memory_mb is None:
             return obtainable_bytes() if self.placement.device == "cpu" else None
-        elsewhere = isinstance(ct.array, SpooledArray) or (self.placement.device != "cpu" and not isinstance(ct.array, DeviceScan))
-        held = 0 if elsewhere else ct.array.nbytes
+        held = ct.array.nbytes if self.placement.device.startswith(ct.device) else 0
         return self.options.max_memory_mb * MB - self._network_bytes - held
 
     def _require_budget(self, ct: Volume) -> None:
@@ -130,7 +125,7 @@ class Segmenter:
         for name, stage in _stages(self.spec).items():
             if stage is not None:
                 plan_pass(
-                    self._stage_run(name, stage, Stopwatch(), _silent, ct), Frame.of(ct, stage_as_run(stage, self.options)), None
+                    self._stage_run(name, stage, Stopwatch(), _silent, ct), Frame.of(ct, self.options.stage_as_run(stage)), None
                 )
 
     def _run(self, ct: Volume, watch: Stopwatch, progress: StageProgress) -> Segmented:
@@ -144,8 +139,8 @@ class Segmenter:
             progress(name, done, total)
 
         runner = Runner(self._sessions[name], self._kernels, watch, report_tiles)
-        run = StageRun(stage_as_run(stage, self.options), runner, self._budget_bytes(ct), raster=raster_as_run(self.options))
-        return replace(run, search=body_box) if self.options.mode == "fast" else run
+        run = StageRun(self.options.stage_as_run(stage), runner, self._budget_bytes(ct), raster=self.options.settings.raster)
+        return replace(run, search=body_box) if self.options.settings.search == "body" else run
 
     def _report(self, watch: Stopwatch, found: Segmented, grid: Grid) -> RunReport:
         story = found.roi

@@ -7,7 +7,8 @@ twins that are held to it by one contract test. Nothing here knows about files, 
 if __name__ != "flare_trt.kernels":
     raise ImportError("import flare_trt.kernels, not kernels: run 'pip install -e .' in the checkout first")
 
-from flare_trt.kernels.contract import Box, Intensity, Kernels, Span
+from flare_trt.kernels.box import Box
+from flare_trt.kernels.contract import Intensity, Kernels, Span
 from flare_trt.kernels.devices import KERNEL_DEVICES, KernelsUnavailableError, cuda_problem, limit_threads, load, native_problem
 
 __all__ = [

@@ -15,28 +15,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from flare_trt.kernels.box import Box
+
 #: An array on the kernels' device: numpy.ndarray for reference and native, cupy.ndarray for cuda.
 Array = Any
-
-
-@dataclass(frozen=True)
-class Box:
-    """A half-open box of voxels: `start_zyx` is inside, `stop_zyx` is not."""
-
-    start_zyx: tuple[int, int, int]
-    stop_zyx: tuple[int, int, int]
-
-    @property
-    def shape_zyx(self) -> tuple[int, int, int]:
-        """Extent in voxels on each axis."""
-        z, y, x = (stop - start for start, stop in zip(self.start_zyx, self.stop_zyx, strict=True))
-        return z, y, x
-
-    @property
-    def slices(self) -> tuple[slice, slice, slice]:
-        """Index expression that cuts this box out of a (z, y, x) array."""
-        z, y, x = (slice(start, stop) for start, stop in zip(self.start_zyx, self.stop_zyx, strict=True))
-        return z, y, x
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from flare_trt.kernels.box import Box
 from flare_trt.kernels.checks import (
     IMAGE_DTYPES,
     require_array,
@@ -17,7 +18,7 @@ from flare_trt.kernels.checks import (
     require_tile,
     require_values,
 )
-from flare_trt.kernels.contract import Array, Box, Intensity, Kernels, Span, Taps
+from flare_trt.kernels.contract import Array, Intensity, Kernels, Span, Taps
 from flare_trt.kernels.host_memory import HostMemory
 
 
@@ -188,4 +189,4 @@ def _box_of(mask: NDArray[np.bool_]) -> Box | None:
         if not where.size:
             return None
         spans.append((int(where[0]), int(where[-1]) + 1))
-    return Box(tuple(s[0] for s in spans), tuple(s[1] for s in spans))  # type: ignore[arg-type]  # three axes, known
+    return Box.spanning(spans)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests.sources import ROOT, circles, imports, modules_within, parsed, python_files, room_of, shown, tracked
 
 #: Folder -> folders that it may import.
 ARROWS = {
@@ -24,6 +24,41 @@ ARROWS = {
     "export": {"kernels", "engine"},
     "benchmarks": {"kernels", "engine"},
     "training": {"kernels", "engine", "export", "benchmarks"},
+}
+#: What of engine/ a room may import beside itself; an app is a room of its own, and what lies in apps/ itself serves them all.
+_LIBRARY = {"base", "scans", "model", "networks", "passes", "roi", "results", "segmenter", "batch", "phantom"}
+ROOMS = {
+    "engine": {
+        "base": set(),
+        "scans": {"base"},
+        "model": {"base"},
+        "networks": {"base", "scans", "model"},
+        "passes": {"base", "scans", "model", "networks"},
+        "roi": {"base", "scans", "model", "networks", "passes"},
+        "results": {"base", "scans", "model"},
+        "segmenter": {"base", "scans", "model", "networks", "passes", "roi", "results"},
+        "batch": {"base", "scans", "model", "results", "segmenter"},
+        "phantom": {"base"},
+        "apps": _LIBRARY,
+        **{f"apps.{app}": {*_LIBRARY, "apps"} for app in ("serve", "cluster", "viewer", "cpp")},
+        "apps.cli": {*_LIBRARY, "apps", "apps.serve", "apps.cluster", "apps.viewer", "apps.cpp"},
+        "__init__": {"base", "scans", "model", "results", "segmenter"},
+        "__main__": {"apps.cli"},
+    },
+    "benchmarks": {
+        "base": set(),
+        "inputs": {"base"},
+        "score": {"base"},
+        "gpu_plan": {"base"},
+        "kernels": {"base", "inputs", "gpu_plan"},
+        "measure": {"base"},
+        "peers": {"base", "measure", "score"},
+        "studies": {"base", "inputs", "score", "gpu_plan", "kernels", "measure", "peers"},
+        "report": {"base", "gpu_plan", "kernels", "measure", "peers", "studies"},
+        "cli": set(),
+        "__init__": set(),
+        "__main__": {"cli"},
+    },
 }
 #: Libraries that load on first use, never with the package.
 LAZY = [
@@ -52,33 +87,6 @@ LIBRARIES = {*sys.stdlib_module_names, *LAZY, "numpy", "pytest", "isal", "monai"
 FILE_LINES, FUNCTION_LINES, TEST_LINES, PARAMETERS = 300, 40, 60, 6
 
 
-def tracked() -> list[Path]:
-    """Files of the checkout that git knows."""
-    names = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    return [ROOT / name for name in names.split("\0") if name and (ROOT / name).is_file()]
-
-
-def python_files(*folders: str) -> list[Path]:
-    return [path for path in tracked() if path.suffix == ".py" and path.relative_to(ROOT).parts[0] in folders]
-
-
-def imports(tree: ast.AST) -> Iterator[str]:
-    """Names of all modules that a file imports, inside functions too."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
-
-
-def parsed(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"), str(path))
-
-
-def shown(path: Path) -> str:
-    return path.relative_to(ROOT).as_posix()
-
-
 def in_subprocess(code: str, *, packaged: bool = True) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": "build/typing"} if packaged else {"PATH": os.environ.get("PATH", "")}
     return subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
@@ -93,6 +101,32 @@ def test_imports_run_one_way(folder: str) -> None:
             if parts[0] == "flare_trt" and parts[1] not in {folder, *ARROWS[folder]}:
                 wrong.append(f"{shown(path)} imports {name}")
     assert not wrong
+
+
+@pytest.mark.parametrize("folder", ROOMS)
+def test_rooms_import_what_their_table_allows(folder: str) -> None:
+    allowed, wrong = ROOMS[folder], []
+    for module, imported in modules_within(folder).items():
+        room = room_of(module)
+        wrong += [f"{module} imports {other}" for other in sorted(imported) if room_of(other) not in {room, *allowed[room]}]
+    assert wrong == []
+    assert {room_of(module) for module in modules_within(folder)} | {"apps"} == {*allowed, "apps"}
+
+
+@pytest.mark.parametrize("folder", ["kernels", "engine", "export", "benchmarks", "training"])
+def test_no_modules_and_no_rooms_import_each_other_in_a_circle(folder: str) -> None:
+    arrows = modules_within(folder)
+    assert circles(arrows) == []
+    rooms: dict[str, set[str]] = {}
+    for module, imported in arrows.items():
+        rooms.setdefault(room_of(module), set()).update({room_of(other) for other in imported} - {room_of(module)})
+    if folder in ROOMS:
+        assert circles(rooms) == []
+
+
+def test_circles_are_seen() -> None:
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": {"a"}}) == ["b", "c"]
+    assert circles({"a": {"b"}, "b": {"c"}, "c": set()}) == []
 
 
 def test_nobody_imports_a_bare_folder() -> None:

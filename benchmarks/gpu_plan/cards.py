@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from flare_trt.benchmarks.gpu_plan.ledger import Step
 from flare_trt.engine.base.errors import InputError
-from flare_trt.engine.networks.session import Precision
+from flare_trt.engine.model.modes import Precision
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ from typing import Any
 from flare_trt.benchmarks.gpu_plan.cost import Cost
 from flare_trt.engine.base.errors import BundleError
 from flare_trt.engine.base.extras import install_command
-from flare_trt.engine.networks.session import Precision, one_channel_shape
+from flare_trt.engine.model.modes import Precision
+from flare_trt.engine.networks.session import one_channel_shape
 
 #: Operators that TensorRT runs in place.
 _IN_PLACE = frozenset(["Identity", "LeakyRelu", "Relu"])

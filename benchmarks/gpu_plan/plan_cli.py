@@ -15,9 +15,10 @@ from flare_trt.engine.base.files import write_json
 from flare_trt.engine.base.grid import Grid
 from flare_trt.engine.base.organs import MAX_EXTENT_MM
 from flare_trt.engine.base.text_tables import aligned_table
+from flare_trt.engine.base.units import MB
 from flare_trt.engine.model.bundle import open_bundle
+from flare_trt.engine.model.modes import MODES
 from flare_trt.engine.model.options import RunOptions
-from flare_trt.engine.passes.pass_memory import MB
 from flare_trt.engine.scans.nifti import NiftiReader
 
 
@@ -29,7 +30,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--gpu", default="RTX 5000", metavar="NAME", help=f"part of a name of {cards} (default: %(default)s)")
     parser.add_argument("--shape", type=triple, metavar="Z,Y,X", help="voxels, in place of a CT")
     parser.add_argument("--spacing", type=triple, metavar="Z,Y,X", help="mm, in place of a CT")
-    parser.add_argument("--mode", choices=("exact", "fast"), default="exact", help="fp32 or fp16, and the bundle's own settings")
+    parser.add_argument("--mode", choices=tuple(MODES), default="exact", help="fp32 or fp16, and the bundle's own settings")
     parser.add_argument("--max-memory", type=memory_mb, metavar="SIZE", help="memory on the GPU beside CUDA's context, e.g. 3.5GB")
     parser.add_argument("--mirror", action="store_true", help="average over mirrored inputs")
     parser.add_argument(

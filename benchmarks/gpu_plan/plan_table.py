@@ -8,7 +8,7 @@ from typing import Any
 from flare_trt.benchmarks.gpu_plan.cards import Card
 from flare_trt.benchmarks.gpu_plan.ledger import Allocation
 from flare_trt.benchmarks.gpu_plan.scan_plan import ScanPlan
-from flare_trt.engine.passes.pass_memory import MB
+from flare_trt.engine.base.units import MB
 
 #: (operation, dtype, axes) of an allocation -> what it is; the operation's own name where it is not here.
 _NAMES = {

@@ -15,10 +15,10 @@ from flare_trt.benchmarks.gpu_plan.plan_table import area_mb_s, least_seconds, s
 from flare_trt.benchmarks.gpu_plan.scan_plan import PlannedModel, PlannedScan, plan_scan
 from flare_trt.engine.base.grid import Vector
 from flare_trt.engine.base.text_tables import markdown_table
-from flare_trt.engine.model.options import Mode, RunOptions
+from flare_trt.engine.base.units import MB, MIB
+from flare_trt.engine.model.modes import Mode
+from flare_trt.engine.model.options import RunOptions
 
-#: MB of the paper and of FLARE, 2^20 bytes.
-MIB = 1 << 20
 #: Extents of the organs that the fine stage sees, (head-foot, front-back, left-right), as in CTs of adults at hand.
 ORGANS_MM: Vector = (300.0, 200.0, 320.0)
 SPACING_MM: Vector = (2.5, 0.8, 0.8)
@@ -42,7 +42,7 @@ def _rows(model: PlannedModel, measured: Measured) -> Iterator[dict[str, Any]]:
             "paper": {"seconds": measured.seconds, "peak_mb": measured.peak_mb, "area_mb_s": measured.area_mb_s},
             "peak_mb": plan.peak_bytes / MIB,
             "floor_s": {card.name: least_seconds(plan, card) for card in CARDS},
-            "area_mb_s": {card.name: area_mb_s(plan, card) * 1e6 / MIB for card in CARDS},
+            "area_mb_s": {card.name: area_mb_s(plan, card) * MB / MIB for card in CARDS},
             "stages_s": stages,
         }
 

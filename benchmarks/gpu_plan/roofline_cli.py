@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from flare_trt.benchmarks.base.result_file import new_result, save_result
 from flare_trt.benchmarks.gpu_plan.roofline import ORGANS_MM, SPACING_MM, roofline_rows, roofline_stage_table, total_table
-from flare_trt.benchmarks.report.result_file import new_result, save_result
 from flare_trt.engine.model.spec import Check
 
 #: FLARE's tolerance, without what a driver's context takes (an assumption).

@@ -21,16 +21,16 @@ from flare_trt.benchmarks.gpu_plan.rehearsal import Rehearsal
 from flare_trt.engine.base.grid import Grid, Vector
 from flare_trt.engine.base.organs import MAX_EXTENT_MM
 from flare_trt.engine.base.stopwatch import Stopwatch
+from flare_trt.engine.base.units import MB
 from flare_trt.engine.base.volume import Volume
-from flare_trt.engine.model.options import RunOptions, raster_as_run, stage_as_run
+from flare_trt.engine.model.modes import Precision
+from flare_trt.engine.model.options import RunOptions
 from flare_trt.engine.model.spec import ModelSpec, StageSpec
-from flare_trt.engine.networks.session import Precision, require_tile
+from flare_trt.engine.networks.session import require_tile
 from flare_trt.engine.passes.box_pass import StageRun, plan_pass, segment_box
-from flare_trt.engine.passes.pass_memory import MB
 from flare_trt.engine.passes.predict import Runner
 from flare_trt.engine.passes.scan_view import Frame
 from flare_trt.engine.roi.cascade import coarse_labels
-from flare_trt.engine.roi.roi_box import grow, whole_scan
 from flare_trt.kernels import Box
 
 #: HU of the voxels of a planned scan: its values change nothing but which border is cropped.
@@ -64,7 +64,7 @@ class PlannedScan:
         z, y, x = (size // 2 for size in grid.shape_zyx)
         half = tuple(mm / 2 + margin_mm for mm in extent_mm)
         sides = (half[0], half[1], half[2])
-        return PlannedScan(grid, dtype, grow(Box((z, y, x), (z, y, x)), grid, sides, sides))
+        return PlannedScan(grid, dtype, grid.grown(Box((z, y, x), (z, y, x)), sides, sides))
 
     def volume(self) -> Volume:
         """A scan of this shape that takes no memory."""
@@ -91,7 +91,7 @@ class ScanPlan:
 
 def plan_scan(model: PlannedModel, scan: PlannedScan, options: RunOptions) -> ScanPlan:
     """Plan a run on a GPU with TensorRT. Raises BudgetError where `options.max_memory_mb` is too little."""
-    precision: Precision = "fp16" if options.mode == "fast" else "fp32"
+    precision = options.settings.precision_of("tensorrt")
     ledger, ct = Ledger(), scan.volume()
     kernels = Rehearsal(ledger)
     ledger.stage = "networks"
@@ -101,13 +101,13 @@ def plan_scan(model: PlannedModel, scan: PlannedScan, options: RunOptions) -> Sc
     runs = {}
     for name, stage in model.stages().items():
         runner = Runner(opened.sessions[name], kernels, LedgerWatch(ledger, name), _silent)
-        runs[name] = StageRun(stage_as_run(stage, options), runner, left, raster=raster_as_run(options))
+        runs[name] = StageRun(options.stage_as_run(stage), runner, left, raster=options.settings.raster)
         plan_pass(runs[name], Frame.of(ct, runs[name].stage))  # as Segmenter does: the whole scan has to fit
     if "coarse" in runs:
         ledger.stage = "coarse"
         coarse_labels(runs["coarse"], ct)
     ledger.stage = "fine"
-    found = segment_box(runs["fine"], ct, scan.roi if "coarse" in runs else whole_scan(scan.grid))
+    found = segment_box(runs["fine"], ct, scan.roi if "coarse" in runs else scan.grid.whole)
     ledger.stage = "fine restore"
     kernels.download(found.labels)
     del found

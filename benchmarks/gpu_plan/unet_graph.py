@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flare_trt.benchmarks.extra import require
+from flare_trt.benchmarks.base.extra import require
 
 
 @dataclass(frozen=True)

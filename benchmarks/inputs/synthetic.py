@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from flare_trt.benchmarks.extra import require
+from flare_trt.benchmarks.base.extra import require
 from flare_trt.engine.model.bundle_writer import write_bundle
 from flare_trt.engine.model.spec import SCHEMA, LabelSpec, ModelSpec, NetworkFile, Provenance, StageSpec
 from flare_trt.kernels import Intensity

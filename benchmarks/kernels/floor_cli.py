@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from flare_trt.benchmarks.base.result_file import new_result, save_result
 from flare_trt.benchmarks.gpu_plan.network_facts import network_facts
 from flare_trt.benchmarks.kernels.floor import Peak, measure_peak, network_seconds
-from flare_trt.benchmarks.report.result_file import new_result, save_result
 from flare_trt.engine.base.text_tables import markdown_table
 from flare_trt.engine.model.bundle import open_bundle
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from flare_trt.benchmarks.extra import require
+from flare_trt.benchmarks.base.extra import require
+from flare_trt.benchmarks.base.result_file import new_result, save_result
 from flare_trt.benchmarks.kernels import kernel_cases
 from flare_trt.benchmarks.kernels.kernel_cases import KernelCase
-from flare_trt.benchmarks.report.result_file import new_result, save_result
 from flare_trt.engine.base.text_tables import markdown_table
 from flare_trt.engine.model.spec import Check
 from flare_trt.kernels import limit_threads, load

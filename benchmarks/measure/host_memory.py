@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flare_trt.benchmarks.measure.gpu_memory import MB
+from flare_trt.engine.base.units import MIB
 
 if TYPE_CHECKING:
     import psutil
@@ -40,7 +40,7 @@ class HostMemory:
         import psutil
 
         rss = sum(_rss(pid) for pid in pids)
-        return HostReading(psutil.virtual_memory().used / MB, rss / MB, self._pss_mb(pids))
+        return HostReading(psutil.virtual_memory().used / MIB, rss / MIB, self._pss_mb(pids))
 
     def _pss_mb(self, pids: AbstractSet[int]) -> float | None:
         start = time.perf_counter()
@@ -50,7 +50,7 @@ class HostMemory:
         stop = time.perf_counter()
         self._pss_due_s = stop + (stop - start) / PSS_SHARE
         known = [share for share in shares if share is not None]
-        return sum(known) / MB if len(known) == len(shares) else None
+        return sum(known) / MIB if len(known) == len(shares) else None
 
 
 def descendants() -> list[psutil.Process]:

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from flare_trt.benchmarks.extra import require
+from flare_trt.benchmarks.base.extra import require
 from flare_trt.benchmarks.measure.areas import TOLERANCE_MB, Areas, Curve, areas
 from flare_trt.benchmarks.measure.stages import VARIABLE, Stage, read_stages
 from flare_trt.engine.base.errors import FlareError, InputError

@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from flare_trt.benchmarks.measure.measure import MeasureOptions, measure
+from flare_trt.benchmarks.measure.measure import Measurement, MeasureOptions, measure
 from flare_trt.benchmarks.measure.stages import VARIABLE, stage_seconds
-from flare_trt.benchmarks.report.tables import MEASURED_COLUMNS, measured_rows
 from flare_trt.engine.base.files import write_json
 from flare_trt.engine.base.text_tables import markdown_table
+
+#: The columns of the paper's Table 4, with whose memory it is said in the row.
+_COLUMNS = ("case", "size", "memory of", "running time (s)", "max (MB)", "area (MB s)", "above 4 GB (MB s)")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -39,10 +41,10 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.out:
         write_json(arguments.out, measurement.document())
     if arguments.plot:
-        from flare_trt.benchmarks.report.plots import draw_memory
+        from flare_trt.benchmarks.measure.memory_plot import draw_memory
 
         draw_memory(measurement, case, arguments.plot)
-    print(markdown_table(MEASURED_COLUMNS, measured_rows(case, shape, measurement)))
+    print(markdown_table(_COLUMNS, _rows(case, shape, measurement)))
     for name, seconds in stage_seconds(measurement.stages).items():
         print(f"  {name}: {seconds:.2f} s")
     print(f"exit code {measurement.exit_code}, {measurement.cpu_s:.2f} s of CPU, {len(measurement.samples['time_s'])} samples")
@@ -52,3 +54,21 @@ def run(arguments: argparse.Namespace) -> int:
     if measurement.left_running:
         print(f"left running: {measurement.left_running} process(es)")
     return measurement.exit_code
+
+
+def _rows(case: str, shape_zyx: tuple[int, int, int] | None, measurement: Measurement) -> list[tuple[object, ...]]:
+    """One row for each curve that was read."""
+    size = None if shape_zyx is None else " x ".join(map(str, shape_zyx[::-1]))
+    wall = f"{measurement.wall_s:.2f}"
+    return [
+        (
+            case,
+            size,
+            name if found.complete else f"{name} (incomplete)",
+            wall,
+            round(found.peak_mb),
+            round(found.true_mb_s),
+            round(found.above_tolerance_mb_s),
+        )
+        for name, found in measurement.memory.items()
+    ]

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol
 
-from flare_trt.benchmarks.measure.gpu_memory import GpuMemory
+from flare_trt.benchmarks.base.gpu_memory import GpuMemory
 from flare_trt.benchmarks.measure.host_memory import HostMemory, descendants, machine_cpu_s
 from flare_trt.benchmarks.measure.watched import Ending, Watched, join_family
 

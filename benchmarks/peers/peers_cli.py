@@ -7,10 +7,10 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from flare_trt.benchmarks.base.result_file import Result, new_result, save_result
 from flare_trt.benchmarks.peers.compare import compare
 from flare_trt.benchmarks.peers.peers_report import peer_checks, peer_rows, peer_table, stage_table
 from flare_trt.benchmarks.peers.roster import NOT_COMPARED, PEERS, Peer, Task
-from flare_trt.benchmarks.report.result_file import Result, new_result, save_result
 from flare_trt.engine.scans.nifti import NiftiReader, read_labels
 
 

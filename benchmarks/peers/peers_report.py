@@ -7,9 +7,9 @@ from dataclasses import asdict
 from statistics import median
 from typing import Any
 
+from flare_trt.benchmarks.base.tables import percent
 from flare_trt.benchmarks.peers.compare import Agreement, Compared, Labels, Run, agreement, mean_dice
 from flare_trt.benchmarks.peers.roster import EXACT, NNUNET
-from flare_trt.benchmarks.report.tables import percent
 from flare_trt.engine.base.text_tables import markdown_table
 from flare_trt.engine.model.spec import Check
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from flare_trt.benchmarks.report.result_file import Result, load_result
+from flare_trt.benchmarks.base.result_file import Result, load_result
 from flare_trt.benchmarks.report.sections import SECTIONS
 from flare_trt.engine.base.errors import InputError
 from flare_trt.engine.base.files import write_text

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from flare_trt.benchmarks.measure.scaling import exponent, work_seconds
-from flare_trt.benchmarks.report.plots import new_figure, save_figure
+from flare_trt.benchmarks.base.figures import new_figure, save_figure
+from flare_trt.benchmarks.studies.scaling import exponent, work_seconds
 
 #: Points that a curve in a document has at most.
 _POINTS = 300

@@ -6,18 +6,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from flare_trt.benchmarks.base.result_file import Result
 from flare_trt.benchmarks.gpu_plan.gpu_tables import gpu_tables
 from flare_trt.benchmarks.gpu_plan.roofline import roofline_stage_table, total_table
 from flare_trt.benchmarks.kernels.floor_cli import floor_table
 from flare_trt.benchmarks.kernels.kernels_cli import kernel_table
-from flare_trt.benchmarks.measure.budget_cli import budget_table
-from flare_trt.benchmarks.measure.cascade_cli import cascade_table
-from flare_trt.benchmarks.measure.scaling_cli import exponent_line, series_table
-from flare_trt.benchmarks.measure.tricks_cli import tricks_table
 from flare_trt.benchmarks.peers.peers_report import peer_table, ratio_lines, stage_table
 from flare_trt.benchmarks.peers.roster import EXACT, NNUNET, NOT_COMPARED
-from flare_trt.benchmarks.report.result_file import Result
 from flare_trt.benchmarks.report.result_plots import draw_comparison, draw_scaling
+from flare_trt.benchmarks.studies.budget_cli import budget_table
+from flare_trt.benchmarks.studies.cascade_cli import cascade_table
+from flare_trt.benchmarks.studies.scaling_cli import exponent_line, series_table
+from flare_trt.benchmarks.studies.tricks_cli import tricks_table
 from flare_trt.engine.base.text_tables import markdown_table
 
 

@@ -7,8 +7,8 @@ import warnings
 from dataclasses import asdict
 from pathlib import Path
 
-from flare_trt.benchmarks.extra import require
-from flare_trt.benchmarks.report.result_file import new_result, save_result
+from flare_trt.benchmarks.base.extra import require
+from flare_trt.benchmarks.base.result_file import new_result, save_result
 from flare_trt.benchmarks.score.metrics_speed import compare_speed
 from flare_trt.engine.model.spec import Check
 from flare_trt.engine.scans.nifti import read_labels

@@ -24,6 +24,9 @@ T = TypeVar("T")
 MOST_SKEW = 1e-3
 #: Letter of the world direction towards which an axis runs, by (LPS axis, sign).
 _LETTERS = {(0, 1): "L", (0, -1): "R", (1, 1): "P", (1, -1): "A", (2, 1): "S", (2, -1): "I"}
+OPPOSITE = dict(zip("SIPALR", "ISAPRL", strict=True))
+#: Where a world direction lies in triples (head-foot, front-back, left-right).
+WORLD_AXIS = {"S": 0, "I": 0, "P": 1, "A": 1, "L": 2, "R": 2}
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,38 @@ class Grid:
         """Shape, voxel and orientation in words."""
         spacing = " x ".join(f"{mm:g}" for mm in self.spacing_mm)
         return f"{' x '.join(map(str, self.shape_zyx))} voxels of {spacing} mm, {self.orientation}"
+
+    @property
+    def extent_mm(self) -> Vector:
+        """What the voxels cover along each array axis (z, y, x)."""
+        z, y, x = (size * mm for size, mm in zip(self.shape_zyx, self.spacing_mm, strict=True))
+        return z, y, x
+
+    @property
+    def whole(self) -> Box:
+        """The box of all voxels."""
+        return Box.whole(self.shape_zyx)
+
+    def axis_along(self, letter: str) -> int:
+        """The array axis that runs in this world direction (S, P, L, ...) or against it."""
+        return next(axis for axis, have in enumerate(self.orientation) if letter in (have, OPPOSITE[have]))
+
+    def edges_touched(self, box: Box) -> tuple[str, ...]:
+        """World directions in which a box of voxels reaches the grid's edge."""
+        touched = []
+        for letter, (start, stop), size in zip(self.orientation, box.ranges, self.shape_zyx, strict=True):
+            touched += [OPPOSITE[letter]] if start <= 0 else []
+            touched += [letter] if stop >= size else []
+        return tuple(touched)
+
+    def grown(self, box: Box, low_mm: Vector, high_mm: Vector) -> Box:
+        """A box with margins added towards (inferior, anterior, right) and (superior, posterior, left), cut to the grid."""
+        ranges = []
+        for letter, mm, (start, stop) in zip(self.orientation, self.spacing_mm, box.ranges, strict=True):
+            before, after = (low_mm, high_mm) if letter in "SPL" else (high_mm, low_mm)
+            world = WORLD_AXIS[letter]
+            ranges.append((int(np.floor(start - before[world] / mm)), int(np.ceil(stop + after[world] / mm))))
+        return Box.spanning(ranges).clipped(self.shape_zyx)
 
     def cropped(self, box: Box) -> Grid:
         """The grid of `array[box.slices]`."""
@@ -131,20 +166,19 @@ class Reorientation:
 
     def undo_box(self, box: Box, source_shape: Shape) -> Box:
         """A box of the result, as a box of the source of this shape."""
-        start, stop = [0, 0, 0], [0, 0, 0]
-        for axis, flip, low, high in zip(self.axes, self.flips, box.start_zyx, box.stop_zyx, strict=True):
+        ranges = [(0, 0)] * 3
+        for axis, flip, (low, high) in zip(self.axes, self.flips, box.ranges, strict=True):
             size = source_shape[axis]
-            start[axis], stop[axis] = (size - high, size - low) if flip else (low, high)
-        return Box((start[0], start[1], start[2]), (stop[0], stop[1], stop[2]))
+            ranges[axis] = (size - high, size - low) if flip else (low, high)
+        return Box.spanning(ranges)
 
     def apply_box(self, box: Box, source_shape: Shape) -> Box:
         """A box of the source of this shape, as a box of the result."""
-        start, stop = [], []
+        ranges = []
         for axis, flip in zip(self.axes, self.flips, strict=True):
-            low, high, size = box.start_zyx[axis], box.stop_zyx[axis], source_shape[axis]
-            start.append(size - high if flip else low)
-            stop.append(size - low if flip else high)
-        return Box((start[0], start[1], start[2]), (stop[0], stop[1], stop[2]))
+            (low, high), size = box.ranges[axis], source_shape[axis]
+            ranges.append((size - high, size - low) if flip else (low, high))
+        return Box.spanning(ranges)
 
     def grid(self, source: Grid) -> Grid:
         """The grid of `apply(array)`."""

@@ -4,24 +4,60 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from flare_trt.engine.base.errors import InputError
-from flare_trt.engine.base.grid import Grid
-from flare_trt.engine.scans.device_array import DeviceScan
-from flare_trt.engine.scans.disk_array import SpooledArray
+from flare_trt.engine.base.grid import Grid, Shape
 from flare_trt.kernels import Box
+
+Slices = tuple[slice, slice, slice]
+
+
+class ScanArray(Protocol):
+    """Voxels (z, y, x) in memory (numpy.ndarray), on a GPU (cupy.ndarray) or on disk (scans.disk_array.DiskArray).
+
+    Three slices cut out an array of the memory where the voxels lie, or of the host's for those on disk.
+    """
+
+    @property
+    def shape(self) -> Shape: ...
+
+    @property
+    def ndim(self) -> int: ...
+
+    @property
+    def dtype(self) -> np.dtype[Any]: ...
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that the voxels take; none for those on disk."""
+        ...
+
+    def __getitem__(self, cut: Slices) -> Any: ...
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The smallest and the largest voxel of a scan, and the box of those that are not 0 (the whole scan where all are)."""
+
+    value_range: tuple[float, float]
+    nonzero_box: Box
 
 
 @dataclass(frozen=True)
 class Volume:
-    """`array` is (z, y, x): int16 or float32 HU for a CT, in memory, a `SpooledArray` or a `DeviceScan`; uint8 for labels."""
+    """`array` is a ScanArray of int16 or float32 HU for a CT, of uint8 for labels; `device` is whose memory gives its voxels.
+
+    `measured` is what was seen of a scan when it was read, where a second look at all voxels would cost much.
+    """
 
     array: Any
     grid: Grid
+    measured: Measured | None = None
+    device: Literal["cpu", "cuda"] = "cpu"
 
     def __post_init__(self) -> None:
         if self.array.ndim != 3:
@@ -32,15 +68,18 @@ class Volume:
     @cached_property
     def value_range(self) -> tuple[float, float]:
         """Smallest and largest voxel."""
-        if isinstance(self.array, (SpooledArray, DeviceScan)):
-            return self.array.value_range
-        return float(self.array.min()), float(self.array.max())
+        return self.measured.value_range if self.measured else (float(self.array.min()), float(self.array.max()))
 
     @cached_property
     def nonzero_box(self) -> Box:
         """Box of the voxels that are not 0; the whole array where all are."""
-        is_measured = isinstance(self.array, (SpooledArray, DeviceScan))
-        return self.array.nonzero_box if is_measured else nonzero_box(self.array)
+        return self.measured.nonzero_box if self.measured else nonzero_box(self.array)
+
+    def on_host(self, cut: Slices) -> NDArray[Any]:
+        """The voxels of a cut as a NumPy array."""
+        part: Any = self.array[cut]
+        host: NDArray[Any] = part if self.device == "cpu" else part.get()
+        return host
 
 
 def ct_volume(array: NDArray[Any], grid: Grid) -> Volume:
@@ -63,13 +102,13 @@ def nonzero_box(array: NDArray[Any]) -> Box:
 
     nnU-Net fills holes first (nnunetv2/preprocessing/cropping/cropping.py); that never moves a box.
     """
-    start, stop = [0, 0, 0], list(array.shape)
+    z, y, x = array.shape
+    box = Box.whole((z, y, x))
     for axis in range(3):
-        rest = array[tuple(slice(a, b) for a, b in zip(start, stop, strict=True))]
-        planes = np.moveaxis(rest, axis, 0)
+        planes = np.moveaxis(array[box.slices], axis, 0)
         first = next((i for i in range(len(planes)) if planes[i].any()), None)
         if first is None:
-            return Box((0, 0, 0), (array.shape[0], array.shape[1], array.shape[2]))
+            return Box.whole((z, y, x))
         last = next(i for i in range(len(planes), 0, -1) if planes[i - 1].any())
-        start[axis], stop[axis] = start[axis] + first, start[axis] + last
-    return Box((start[0], start[1], start[2]), (stop[0], stop[1], stop[2]))
+        box = box.along(axis, first, last)
+    return box

@@ -12,18 +12,11 @@ from pathlib import Path
 from flare_trt.engine.base.errors import InputError, OutputError
 from flare_trt.engine.base.files import require_place
 from flare_trt.engine.batch.names import ScanNames, is_pattern, needs_uids, with_uids
+from flare_trt.engine.results.label_files import DICOM_ENDING, LABEL_ENDINGS, fits_scan, require_writable
 from flare_trt.engine.scans.dicom.choice import ONLY_SERIES, SeriesChoice
 from flare_trt.engine.scans.dicom.dicomdir import described_folder, is_dicomdir
 from flare_trt.engine.scans.nifti import ENDINGS
-from flare_trt.engine.scans.scan_files import (
-    DICOM_ENDING,
-    LABEL_ENDINGS,
-    fits_scan,
-    is_dicom,
-    open_scan,
-    require_scan,
-    require_writable,
-)
+from flare_trt.engine.scans.open_scan import is_dicom, open_scan, require_scan
 from flare_trt.engine.scans.scan_reader import SlabReader
 
 #: What a report may be: for programs, or a page to read. A folder gets the first.
@@ -32,7 +25,7 @@ REPORT_ENDINGS = (".json", ".html")
 
 @dataclass(frozen=True)
 class Job:
-    """One scan to segment. `report`, `preview` and `rtstruct` None are not wanted; `choice` as in scan_files.open_scan.
+    """One scan to segment. `report`, `preview` and `rtstruct` None are not wanted; `choice` as in open_scan.open_scan.
 
     `source` is its reader where planning has looked into it: the headers of a series are read once.
     """

@@ -10,7 +10,7 @@ from pathlib import Path
 from flare_trt.engine.base.errors import InputError, OutputError
 from flare_trt.engine.base.files import case_name
 from flare_trt.engine.scans.dicom.choice import SeriesChoice
-from flare_trt.engine.scans.scan_files import is_dicom
+from flare_trt.engine.scans.open_scan import is_dicom
 
 _UID_FIELDS = ("{study}", "{series}")
 _FIELDS = ("{case}", "{parent}", *_UID_FIELDS)

@@ -14,20 +14,21 @@ from flare_trt.engine.base.errors import OutputError, without_frames
 from flare_trt.engine.base.files import atomic_file, require_place
 from flare_trt.engine.base.organs import is_tumour
 from flare_trt.engine.base.stopwatch import Stopwatch
+from flare_trt.engine.base.units import MB
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.batch.case_numbers import uids
 from flare_trt.engine.batch.jobs import Job
 from flare_trt.engine.batch.overlap import SCAN_ERRORS, ScanError, Steps
 from flare_trt.engine.model.spec import ModelSpec
-from flare_trt.engine.passes.pass_memory import MB
 from flare_trt.engine.results.contrast_phase import contrast_phase
+from flare_trt.engine.results.label_files import require_makeable, write_contours, write_label_file
 from flare_trt.engine.results.lesions import measure_tumour
 from flare_trt.engine.results.measures import measure_organs
 from flare_trt.engine.results.memory_curve import MemoryRecorder
 from flare_trt.engine.results.preview import Pictures, pictures, side_by_side
-from flare_trt.engine.results.scan_report import ScanReport, is_page, write_report
+from flare_trt.engine.results.report_files import write_report
+from flare_trt.engine.results.scan_report import ScanReport, is_page
 from flare_trt.engine.scans.ct_checks import ct_warnings
-from flare_trt.engine.scans.scan_files import require_makeable, write_contours, write_label_file
 from flare_trt.engine.scans.scan_reader import SlabReader, spooled_ct, whole_ct
 from flare_trt.engine.segmenter import Segmentation, StageProgress
 

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
 
 from flare_trt.engine.base.errors import InputError
+from flare_trt.engine.model.modes import MODES, Mode, ModeSettings
 from flare_trt.engine.model.spec import StageSpec
-from flare_trt.engine.passes.pass_plan import Raster
-
-Mode = Literal["exact", "fast"]
 
 
 @dataclass(frozen=True)
@@ -30,19 +27,15 @@ class RunOptions:
     threads: int = 0
 
     def __post_init__(self) -> None:
-        if self.mode not in get_args(Mode):
-            raise InputError(f"mode: got {self.mode!r}, expected 'exact' or 'fast'")
+        if self.mode not in MODES:
+            raise InputError(f"mode: got {self.mode!r}, expected {' or '.join(map(repr, MODES))}")
 
+    @property
+    def settings(self) -> ModeSettings:
+        """What the mode does."""
+        return MODES[self.mode]
 
-def stage_as_run(stage: StageSpec, options: RunOptions) -> StageSpec:
-    """The stage with what the options change: fast settings in, mirroring out unless it was asked for."""
-    changes: dict[str, object] = {} if options.mirror else {"mirror_axes": ()}
-    if options.mode == "fast":
-        wanted = {"tile_step": stage.fast.tile_step, "image_order": stage.fast.image_order, "spacing_mm": stage.fast.spacing_mm}
-        changes.update({name: value for name, value in wanted.items() if value is not None})
-    return replace(stage, **changes)  # type: ignore[arg-type]  # names are fields of StageSpec
-
-
-def raster_as_run(options: RunOptions) -> Raster:
-    """The tiles that a region of interest is covered with: in mode=exact the whole scan's, in mode=fast the fewest."""
-    return "box" if options.mode == "fast" else "scan"
+    def stage_as_run(self, stage: StageSpec) -> StageSpec:
+        """The stage with what the options change: the bundle's fast settings, and no mirroring unless it was asked for."""
+        spacing_mm = stage.fast.spacing_mm if self.settings.uses_fast_spec else None
+        return replace(stage, spacing_mm=spacing_mm or stage.spacing_mm, mirror_axes=stage.mirror_axes if self.mirror else ())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from flare_trt.engine.base.errors import BundleError
 from flare_trt.engine.base.organs import STRUCTURES
@@ -41,10 +41,14 @@ class NetworkFile:
 
 @dataclass(frozen=True)
 class FastSpec:
-    """What mode=fast changes in a stage; None leaves the exact value."""
+    """What a mode that takes a bundle's fast settings changes in a stage; None leaves the exact value.
 
-    tile_step: float | None = None
-    image_order: int | None = None
+    Bundles written before November 2026 may also name a tile step and an image order: both lost labels and saved no time
+    (benchmarks/LOG.md, "Tricks on the same scan"), so they are read past.
+    """
+
+    RETIRED: ClassVar[frozenset[str]] = frozenset({"tile_step", "image_order"})
+
     spacing_mm: tuple[float, float, float] | None = None
 
 

@@ -1,4 +1,7 @@
-"""JSON <-> frozen dataclasses, strictly: an unknown key, a missing key or a wrong type is an error that names the field."""
+"""JSON <-> frozen dataclasses, strictly: an unknown key, a missing key or a wrong type is an error that names the field.
+
+Keys that a class names as RETIRED are read past: older documents have them, and they mean nothing any more.
+"""
 
 from __future__ import annotations
 
@@ -60,6 +63,7 @@ def _convert_object(data: Any, cls: Any, where: str) -> Any:
     if not isinstance(data, dict):
         raise BundleError(f"{where}: got {_kind(data)}, expected an object")
     hints, known = get_type_hints(cls), {field.name: field for field in fields(cls)}
+    data = {key: value for key, value in data.items() if key not in getattr(cls, "RETIRED", ())}
     for key in data:
         if key not in known:
             near = difflib.get_close_matches(key, known, n=1)

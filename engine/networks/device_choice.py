@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from flare_trt.engine.base.errors import DeviceError
 from flare_trt.engine.model.options import RunOptions
-from flare_trt.engine.networks.session import BACKENDS, Precision, SessionOptions, backend_problem
+from flare_trt.engine.networks.session import BACKENDS, SessionOptions, backend_problem
 from flare_trt.engine.networks.silent_import import load_openvino
 from flare_trt.kernels import cuda_problem, native_problem
 
@@ -64,7 +64,7 @@ def _gpu_backend_problem(named: str | None, device: str) -> str | None:
 def _place_on_gpu(options: RunOptions, device: str, reason: str) -> Placement:
     usable = [name for name in GPU_BACKENDS if backend_problem(name, device) is None]
     backend = options.backend or usable[0]
-    precision: Precision = "fp16" if options.mode == "fast" and backend == "tensorrt" else "fp32"
+    precision = options.settings.precision_of(backend)
     return Placement(device, "cuda", backend, SessionOptions(device, precision, options.threads), reason)
 
 
@@ -72,7 +72,9 @@ def _place_on_cpu(options: RunOptions, reason: str) -> Placement:
     backend = options.backend or CPU_BACKEND
     if backend in GPU_ONLY:
         raise DeviceError(f"backend {backend}: needs an NVIDIA GPU; use openvino or onnxruntime")
-    precision: Precision = "bf16" if options.mode == "fast" and backend == "openvino" and _cpu_has_bf16() else "fp32"
+    precision = options.settings.precision_of(backend)
+    if precision == "bf16" and not _cpu_has_bf16():
+        precision = "fp32"
     problem = native_problem()
     kernels = "reference" if problem else "native"
     warning = f"{problem}; the slow reference kernels run" if problem else None

@@ -14,7 +14,8 @@ import numpy as np
 
 from flare_trt.engine.base.errors import BundleError, DeviceError
 from flare_trt.engine.base.grid import Shape
-from flare_trt.engine.networks.session import Precision, Session, SessionOptions, one_channel_shape, require_tile
+from flare_trt.engine.model.modes import Precision
+from flare_trt.engine.networks.session import Session, SessionOptions, one_channel_shape, require_tile
 
 #: Protobuf tags of ModelProto.doc_string (field 6) and ModelProto.graph (field 7), both length-delimited.
 _DOC_STRING, _GRAPH = b"\x32", b"\x3a"

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 from flare_trt.engine.base.errors import BundleError, DeviceError
 from flare_trt.engine.base.extras import install_command
+from flare_trt.engine.model.modes import Precision
 
 #: Backend name -> module with `open_session(onnx, options) -> Session` and `problem(device) -> str | None`.
 BACKENDS = {
@@ -19,8 +20,6 @@ BACKENDS = {
     "tensorrt": "flare_trt.engine.networks.tensorrt_.backend",
     "fake": "flare_trt.engine.networks.fake",
 }
-
-Precision = Literal["fp32", "bf16", "fp16"]
 
 
 @dataclass(frozen=True)

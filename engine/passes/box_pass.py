@@ -12,16 +12,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from flare_trt.engine.base.boxes import along, common, hull, range_of
 from flare_trt.engine.base.volume import Volume
+from flare_trt.engine.model.modes import Raster
 from flare_trt.engine.model.spec import StageSpec
 from flare_trt.engine.passes.input_planes import ImageSource
 from flare_trt.engine.passes.logits_ring import Ring
 from flare_trt.engine.passes.pass_memory import Footprint, choose_layout, stage_memory
-from flare_trt.engine.passes.pass_plan import Raster, StagePlan, plan_stage, rim, ring_planes
+from flare_trt.engine.passes.pass_plan import StagePlan, plan_stage, rim, ring_planes
 from flare_trt.engine.passes.predict import LabelSink, Pass, Resumed, Runner, predict_open
-from flare_trt.engine.passes.scan_view import Frame, shifted
-from flare_trt.engine.roi.roi_box import whole_scan
+from flare_trt.engine.passes.scan_view import Frame
 from flare_trt.kernels import Box
 from flare_trt.kernels.contract import Array
 
@@ -37,7 +36,7 @@ class StageRun:
     stage: StageSpec
     runner: Runner
     budget_bytes: int | None = None
-    search: Callable[[Volume], Box] = lambda ct: whole_scan(ct.grid)
+    search: Callable[[Volume], Box] = lambda ct: ct.grid.whole
     raster: Raster = "scan"
 
 
@@ -98,7 +97,7 @@ def grow_box(run: StageRun, ct: Volume, known: BoxLabels, box: Box) -> BoxLabels
 def plan_pass(run: StageRun, frame: Frame, roi: Box | None = None) -> Pass:
     """Sizes and layout of a pass over the frame or its box `roi`, with the labels that it settles beside it. Raises BudgetError."""
     plan = plan_stage(run.stage, frame, roi, run.raster)
-    return _laid_out(run, frame, replace(plan, target=hull(plan.target, plan.settled)))
+    return _laid_out(run, frame, replace(plan, target=plan.target.hull(plan.settled)))
 
 
 def _laid_out(run: StageRun, frame: Frame, plan: StagePlan) -> Pass:
@@ -125,13 +124,12 @@ def _missing(known: BoxLabels, roi: Box) -> list[_Slab]:
     """Slabs of the frame that make what is held a box that holds `roi`, each from the settled labels on; upwards first."""
     slabs, held = [], known.held
     for axis in range(3):
-        low, high = held.start_zyx[axis], held.stop_zyx[axis]
-        first, last = roi.start_zyx[axis], roi.stop_zyx[axis]
+        (low, high), (first, last) = held.ranges[axis], roi.ranges[axis]
         if last > high:
-            slabs.append(_Slab(along(held, axis, known.settled.stop_zyx[axis], last), axis, True))
+            slabs.append(_Slab(held.along(axis, known.settled.stop_zyx[axis], last), axis, True))
         if first < low:
-            slabs.append(_Slab(along(held, axis, first, known.settled.start_zyx[axis]), axis, False))
-        held = along(held, axis, min(first, low), max(last, high))
+            slabs.append(_Slab(held.along(axis, first, known.settled.start_zyx[axis]), axis, False))
+        held = held.along(axis, min(first, low), max(last, high))
     return slabs
 
 
@@ -145,9 +143,9 @@ def _slab_pass(run: StageRun, frame: Frame, known: BoxLabels, slab: _Slab) -> Pa
         return resumed
     axis, size = slab.axis, frame.shape_zyx[slab.axis]
     back = math.ceil(rim(run.stage.patch_zyx[axis]) * run.stage.spacing_mm[axis] / frame.spacing_mm[axis]) + 2
-    low, high = range_of(slab.box, axis)
+    low, high = slab.box.ranges[axis]
     low, high = (max(0, low - back), high) if slab.is_above else (low, min(size, high + back))
-    return plan_pass(run, frame, along(slab.box, axis, low, high))
+    return plan_pass(run, frame, slab.box.along(axis, low, high))
 
 
 def _resumed_pass(run: StageRun, frame: Frame, known: BoxLabels, slab: _Slab) -> Pass | None:
@@ -155,9 +153,9 @@ def _resumed_pass(run: StageRun, frame: Frame, known: BoxLabels, slab: _Slab) ->
     if known.open_pass is None or known.open_pass.ring.is_free or slab.axis != 0 or not slab.is_above:
         return None
     ring, before = known.open_pass.ring, known.open_pass.plan
-    plan = plan_stage(run.stage, frame, hull(known.open_pass.box, slab.box))
+    plan = plan_stage(run.stage, frame, known.open_pass.box.hull(slab.box))
     rows, top = len(before.starts_zyx[0]), max(slab.box.stop_zyx[0], plan.settled.stop_zyx[0])
-    plan = replace(plan, target=along(hull(plan.target, plan.settled), 0, slab.box.start_zyx[0], top))
+    plan = replace(plan, target=plan.target.hull(plan.settled).along(0, slab.box.start_zyx[0], top))
     work = _laid_out(run, frame, plan)
     tiles_before = (plan.starts_zyx[0][:rows], *plan.starts_zyx[1:])
     fits = tiles_before == before.starts_zyx and plan.window.start_zyx == before.window.start_zyx
@@ -173,16 +171,16 @@ def _with_slab(run: StageRun, known: BoxLabels, slab: _Slab, work: Pass) -> BoxL
     axis, frame, target, settled = slab.axis, work.source.frame, work.plan.target, work.plan.settled
     found, ring = predict_open(work, run.runner, LabelSink.source(work.plan))
     if slab.is_above:
-        new = along(target, axis, slab.box.start_zyx[axis], target.stop_zyx[axis])
+        new = target.along(axis, slab.box.start_zyx[axis], target.stop_zyx[axis])
         span = known.settled.start_zyx[axis], settled.stop_zyx[axis]
     else:
-        new = along(target, axis, target.start_zyx[axis], slab.box.stop_zyx[axis])
+        new = target.along(axis, target.start_zyx[axis], slab.box.stop_zyx[axis])
         span = settled.start_zyx[axis], known.settled.stop_zyx[axis]
     with run.runner.watch.stage("restore"):
-        known.labels[frame.to_source(new).slices] = frame.turn.undo(found[shifted(new, target.start_zyx, -1).slices])
-    held = along(common(known.held, target), axis, *range_of(hull(known.held, new), axis))
-    settled = along(common(known.settled, settled), axis, *span)
-    covered = hull(known.open_pass.box, target) if known.open_pass and work.resumed else target
+        known.labels[frame.to_source(new).slices] = frame.turn.undo(found[new.shifted(target.start_zyx, -1).slices])
+    held = known.held.common(target).along(axis, *known.held.hull(new).ranges[axis])
+    settled = known.settled.common(settled).along(axis, *span)
+    covered = known.open_pass.box.hull(target) if known.open_pass and work.resumed else target
     return BoxLabels(known.labels, held, settled, known.tiles + _tiles(run, work), _left_open(ring, work, covered))
 
 

@@ -8,21 +8,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
 from flare_trt.engine.base.grid import Shape
+from flare_trt.engine.model.modes import Raster
 from flare_trt.engine.model.spec import StageSpec
 from flare_trt.engine.passes.geometry import separate_axis, target_shape
 from flare_trt.engine.passes.scan_view import Frame
 from flare_trt.engine.passes.tiles import tile_starts
 from flare_trt.kernels import Box, Span
 from flare_trt.kernels.contract import Taps
-
-#: Which tiles a box is covered with: those of the whole scan's raster that reach it, so that its labels are the whole scan's, or
-#: the fewest, spread over the box alone.
-Raster = Literal["scan", "box"]
 
 
 @dataclass(frozen=True)
@@ -102,7 +98,7 @@ def plan_stage(stage: StageSpec, frame: Frame, roi: Box | None = None, raster: R
     network = target_shape(source, frame.spacing_mm, stage.spacing_mm)
     image_axis = separate_axis(frame.spacing_mm, stage.spacing_mm, stage.separate_z)
     logits_axis = separate_axis(stage.spacing_mm, frame.spacing_mm, stage.separate_z)
-    target = roi or Box((0, 0, 0), source)
+    target = roi or Box.whole(source)
     lines = [_tiled(_needed(target, source, network, axis), network, stage, axis, raster) for axis in range(3)]
     (z0, z1, z), (y0, y1, y), (x0, x1, x) = lines
     settled = target if raster == "box" else _settled(Box((z0, y0, x0), (z1, y1, x1)), target, source, network, stage)
@@ -189,9 +185,9 @@ def _open_from(low: int, high: int, size: int, stage: StageSpec) -> int:
 
 def _settled(window: Box, target: Box, source: Shape, network: Shape, stage: StageSpec) -> Box:
     """Source voxels that read samples of the window which no tile beyond it reaches; an empty range lies at the target's start."""
-    start, stop = list(target.start_zyx), list(target.start_zyx)
+    settled = [(start, start) for start in target.start_zyx]
     for axis in range(3):
-        low, high, size, patch = window.start_zyx[axis], window.stop_zyx[axis], network[axis], stage.patch_zyx[axis]
+        (low, high), size, patch = window.ranges[axis], network[axis], stage.patch_zyx[axis]
         if size > patch:
             others = [tile for tile in tile_starts(size, patch, stage.tile_step) if tile < low or tile + patch > high]
             low, high = (
@@ -201,5 +197,5 @@ def _settled(window: Box, target: Box, source: Shape, network: Shape, stage: Sta
         lower = np.floor((np.arange(source[axis]) + 0.5) * (size / source[axis]) - 0.5)
         inside = np.flatnonzero(((lower >= low) | (low == 0)) & ((lower + 2 <= high) | (high == size)))
         if len(inside):
-            start[axis], stop[axis] = int(inside[0]), int(inside[-1]) + 1
-    return Box((start[0], start[1], start[2]), (stop[0], stop[1], stop[2]))
+            settled[axis] = int(inside[0]), int(inside[-1]) + 1
+    return Box.spanning(settled)

@@ -35,7 +35,7 @@ class Frame:
         else:
             turn = Reorientation.to(ct.grid, stage.orientation)
         turn = turn.transposed(stage.transpose_forward)
-        kept = ct.nonzero_box if stage.crop_nonzero else Box((0, 0, 0), ct.grid.shape_zyx)
+        kept = ct.nonzero_box if stage.crop_nonzero else ct.grid.whole
         return Frame(ct, turn, turn.apply_box(kept, ct.grid.shape_zyx))
 
     @property
@@ -54,14 +54,11 @@ class Frame:
 
     def to_source(self, box: Box) -> Box:
         """A box of the frame as a box of the scan."""
-        return self.turn.undo_box(shifted(box, self.crop.start_zyx), self.ct.grid.shape_zyx)
+        return self.turn.undo_box(box.shifted(self.crop.start_zyx), self.ct.grid.shape_zyx)
 
     def from_source(self, box: Box) -> Box:
         """A box of the scan as a box of the frame, cut to it; may come out empty."""
-        turned = shifted(self.turn.apply_box(box, self.ct.grid.shape_zyx), self.crop.start_zyx, -1)
-        start = [min(max(0, low), size) for low, size in zip(turned.start_zyx, self.shape_zyx, strict=True)]
-        stop = [max(first, min(high, size)) for first, high, size in zip(start, turned.stop_zyx, self.shape_zyx, strict=True)]
-        return Box((start[0], start[1], start[2]), (stop[0], stop[1], stop[2]))
+        return self.turn.apply_box(box, self.ct.grid.shape_zyx).shifted(self.crop.start_zyx, -1).clipped(self.shape_zyx)
 
     def labels_on_scan(self, labels: Array, target: Box, kernels: Kernels) -> Array:
         """Labels of the box `target` of the frame as labels of the scan, 0 elsewhere, on the kernels' device.
@@ -85,10 +82,3 @@ def storage_warning(grid: Grid, stage: StageSpec) -> str | None:
         "scans as they are stored: unless its training data lay so too, sides may be swapped; turn the scan, or export the model "
         "with --orientation"
     )
-
-
-def shifted(box: Box, by: Shape, sign: int = 1) -> Box:
-    """The box, moved by `sign * by` voxels."""
-    z, y, x = (sign * step for step in by)
-    (az, ay, ax), (bz, by_, bx) = box.start_zyx, box.stop_zyx
-    return Box((az + z, ay + y, ax + x), (bz + z, by_ + y, bx + x))

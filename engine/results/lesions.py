@@ -14,9 +14,7 @@ from numpy.typing import NDArray
 
 from flare_trt.engine.base.grid import Grid, Shape
 from flare_trt.engine.base.volume import Volume
-from flare_trt.engine.passes.scan_view import shifted
 from flare_trt.engine.results.measures import OrganMeasure
-from flare_trt.engine.roi.roi_box import edges_touched
 from flare_trt.kernels import Box
 
 #: A piece under this volume, that of a ball 4 mm across, is counted as a speck and not measured.
@@ -59,11 +57,6 @@ def measure_tumour(labels: Volume, tumour: OrganMeasure) -> TumourMeasure:
     return TumourMeasure(tumour.value, tumour.name, lesions, len(found) - len(lesions))
 
 
-def axial_axis(grid: Grid) -> int:
-    """The array axis that runs head to foot."""
-    return next(axis for axis, letter in enumerate(grid.orientation) if letter in "SI")
-
-
 def longest_and_perpendicular(points: NDArray[np.float64]) -> tuple[float, float]:
     """The longest distance between points (n, 2) in a plane, and their hull's longest chord at right angles to it.
 
@@ -100,12 +93,11 @@ def _pieces(labels: Volume, tumour: OrganMeasure) -> Iterator[tuple[NDArray[np.b
     around = Box(tumour.start_zyx, tumour.stop_zyx)
     numbers, _ = ndimage.label(labels.array[around.slices] == tumour.value, structure=np.ones((3, 3, 3)))
     for number, cut in enumerate(ndimage.find_objects(numbers), start=1):
-        inside = Box((cut[0].start, cut[1].start, cut[2].start), (cut[0].stop, cut[1].stop, cut[2].stop))
-        yield numbers[cut] == number, shifted(inside, around.start_zyx)
+        yield numbers[cut] == number, Box.cut_by(cut).shifted(around.start_zyx)
 
 
 def _measure(piece: NDArray[np.bool_], box: Box, grid: Grid) -> Lesion:
-    axis = axial_axis(grid)
+    axis = grid.axis_along("S")
     slices = np.moveaxis(piece, axis, 0)
     through_mm = grid.spacing_mm[axis]
     pixel_mm = [mm for at, mm in enumerate(grid.spacing_mm) if at != axis]
@@ -120,7 +112,7 @@ def _measure(piece: NDArray[np.bool_], box: Box, grid: Grid) -> Lesion:
         slice_index=box.start_zyx[axis] + widest,
         start_zyx=box.start_zyx,
         stop_zyx=box.stop_zyx,
-        touches_edge=edges_touched(box, grid),
+        touches_edge=grid.edges_touched(box),
     )
 
 

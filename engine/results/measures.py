@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from flare_trt.engine.base.errors import InputError
 from flare_trt.engine.base.grid import Grid, Shape, Vector
 from flare_trt.engine.base.volume import Volume
-from flare_trt.engine.roi.roi_box import edges_touched
 from flare_trt.kernels import Box
 
 
@@ -55,11 +54,12 @@ def measure_organs(ct: Volume, labels: Volume, names: Mapping[int, str]) -> tupl
 
 def _measure(ct: Volume, labels: Volume, label: tuple[int, str], where: tuple[slice, slice, slice]) -> OrganMeasure:
     value, name = label
-    box = Box(tuple(s.start for s in where), tuple(s.stop for s in where))
+    box = Box.cut_by(where)
+    grid = ct.grid.cropped(box)
     hu = ct.array[box.slices][labels.array[box.slices] == value].astype(np.float64)
     p10_hu, median_hu, p90_hu = (round(float(value), 2) for value in np.percentile(hu, (10, 50, 90)))
-    low_lps_mm, high_lps_mm = _world_box(box, ct.grid)
-    z_mm, y_mm, x_mm = (size * mm for size, mm in zip(box.shape_zyx, ct.grid.spacing_mm, strict=True))
+    low_lps_mm, high_lps_mm = _world_box(grid)
+    z_mm, y_mm, x_mm = grid.extent_mm
     return OrganMeasure(
         value=value,
         name=name,
@@ -75,16 +75,15 @@ def _measure(ct: Volume, labels: Volume, label: tuple[int, str], where: tuple[sl
         extent_mm=(round(z_mm, 2), round(y_mm, 2), round(x_mm, 2)),
         low_lps_mm=low_lps_mm,
         high_lps_mm=high_lps_mm,
-        touches_edge=edges_touched(box, ct.grid),
+        touches_edge=ct.grid.edges_touched(box),
     )
 
 
-def _world_box(box: Box, grid: Grid) -> tuple[Vector, Vector]:
-    """Lowest and highest LPS coordinates of the box's outer corners, mm."""
-    sizes_mm = np.array([size * mm for size, mm in zip(box.shape_zyx, grid.spacing_mm, strict=True)][::-1])
+def _world_box(grid: Grid) -> tuple[Vector, Vector]:
+    """Lowest and highest LPS coordinates of the outer corners of a grid, mm."""
     direction = np.asarray(grid.direction)
-    first = np.asarray(grid.cropped(box).origin_mm) - direction @ (np.array(grid.spacing_mm[::-1]) / 2)
-    edges = direction * sizes_mm  # column j runs along the box's index axis j
+    first = np.asarray(grid.origin_mm) - direction @ (np.array(grid.spacing_mm[::-1]) / 2)
+    edges = direction * np.array(grid.extent_mm[::-1])  # column j runs along the box's index axis j
     low = first + np.minimum(edges, 0).sum(axis=1)
     high = first + np.maximum(edges, 0).sum(axis=1)
     return _vector(low), _vector(high)

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from flare_trt.engine.passes.pass_memory import MB
+from flare_trt.engine.base.units import MB
 from flare_trt.kernels.host_memory import resident_bytes
 
 #: The first readings are so far apart; each time there are MOST_SAMPLES, every two become one and the gap doubles.

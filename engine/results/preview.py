@@ -74,9 +74,7 @@ def cuts(ct: Volume, labels: Volume) -> tuple[Cut, Cut, Cut]:
     centre = _centre(turn.apply(labels.array))
 
     def cut(axis: int) -> Cut:
-        start, stop = [0, 0, 0], list(shape)
-        start[axis], stop[axis] = centre[axis], centre[axis] + 1
-        plane = turn.undo_box(Box((start[0], start[1], start[2]), (stop[0], stop[1], stop[2])), ct.grid.shape_zyx)
+        plane = turn.undo_box(Box.whole(shape).along(axis, centre[axis], centre[axis] + 1), ct.grid.shape_zyx)
         hu, shown = (np.squeeze(turn.apply(volume.array[plane.slices]), axis) for volume in (ct, labels))
         rows_mm, columns_mm = (mm for at, mm in enumerate(spacing_mm) if at != axis)
         return Cut(hu, shown, (rows_mm, columns_mm))

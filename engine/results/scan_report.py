@@ -9,15 +9,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from flare_trt.engine.base.files import atomic_file, write_json
 from flare_trt.engine.base.grid import Shape, Vector
 from flare_trt.engine.base.run_report import RunReport
-from flare_trt.engine.model.spec import LabelSpec
 from flare_trt.engine.results.contrast_phase import NO_PHASE, ContrastPhase
 from flare_trt.engine.results.lesions import TumourMeasure
 from flare_trt.engine.results.measures import OrganMeasure
 from flare_trt.engine.results.memory_curve import MemoryCurve
-from flare_trt.engine.results.preview import Pictures
 
 
 @dataclass(frozen=True)
@@ -47,15 +44,3 @@ class ScanReport:
 def is_page(path: Path | None) -> bool:
     """Whether a report is to be a page, which needs pictures."""
     return path is not None and path.suffix == ".html"
-
-
-def write_report(path: Path, report: ScanReport, colours: tuple[LabelSpec, ...], pictures: Pictures | None) -> tuple[str, ...]:
-    """Write the report: JSON, or one self-contained HTML file by its ending. Raises OutputError."""
-    if pictures is None or not is_page(path):
-        write_json(path, report.as_json())
-        return ()
-    from flare_trt.engine.results.html.page import report_page
-
-    with atomic_file(path) as file:
-        file.write(report_page(report, colours, pictures).encode())
-    return ()

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
 from flare_trt.engine.base.volume import Volume
-from flare_trt.engine.scans.device_array import on_host
 from flare_trt.kernels import Box
 
 #: Air and the padding of a round field of view lie below this; skin, fat and most of the table's shell above.
@@ -26,22 +22,16 @@ def body_box(ct: Volume) -> Box:
     from scipy import ndimage
 
     steps = [max(1, int(_STEP_MM / mm)) for mm in ct.grid.spacing_mm]
-    dense = _sampled(ct, steps) > BODY_HU
+    z, y, x = (slice(None, None, step) for step in steps)
+    dense = ct.on_host((z, y, x)) > BODY_HU
     pieces, count = ndimage.label(dense)
     if count == 0:
-        return Box((0, 0, 0), ct.grid.shape_zyx)
+        return ct.grid.whole
     sizes = np.bincount(pieces.ravel())[1:]
     cuts = [cut for cut, size in zip(ndimage.find_objects(pieces), sizes, strict=True) if size >= _SHARE * sizes.max()]
-    start, stop = [], []
-    for axis, (step, mm, size) in enumerate(zip(steps, ct.grid.spacing_mm, ct.grid.shape_zyx, strict=True)):
+    first, *others = (Box.cut_by(cut) for cut in cuts)
+    ranges = []
+    for (low, high), step, mm in zip(first.hull(*others).ranges, steps, ct.grid.spacing_mm, strict=True):
         margin = step + int(np.ceil(_MARGIN_MM / mm))
-        start.append(max(0, min(cut[axis].start for cut in cuts) * step - margin))
-        stop.append(min(size, max(cut[axis].stop for cut in cuts) * step + margin))
-    return Box((start[0], start[1], start[2]), (stop[0], stop[1], stop[2]))
-
-
-def _sampled(ct: Volume, steps: list[int]) -> NDArray[Any]:
-    """Every steps[i]-th voxel of each axis, read plane by plane."""
-    depth, height, width = ct.grid.shape_zyx
-    planes = (ct.array[z : z + 1, 0:height, 0:width][0, :: steps[1], :: steps[2]] for z in range(0, depth, steps[0]))
-    return np.stack([on_host(plane) for plane in planes])
+        ranges.append((low * step - margin, high * step + margin))
+    return Box.spanning(ranges).clipped(ct.grid.shape_zyx)

@@ -6,7 +6,6 @@ box was probably cut, so the box grows on that side, and is given up for the who
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,10 +18,10 @@ from flare_trt.engine.model.spec import ModelSpec
 from flare_trt.engine.passes.box_pass import BoxLabels, StageRun, grow_box, plan_pass, segment_box
 from flare_trt.engine.passes.pass_plan import StagePlan
 from flare_trt.engine.passes.predict import LabelSink, predict
-from flare_trt.engine.passes.scan_view import Frame, shifted
+from flare_trt.engine.passes.scan_view import Frame
 from flare_trt.engine.roi.coarse_pieces import Piece, find_pieces, keep_abdomen
 from flare_trt.engine.roi.cut_organs import cut_organs
-from flare_trt.engine.roi.roi_box import Located, extended, locate, retold, whole_scan
+from flare_trt.engine.roi.roi_box import Located, extended, locate, retold
 from flare_trt.kernels import Box
 from flare_trt.kernels.contract import Array
 
@@ -126,7 +125,7 @@ def _follow(run: StageRun, ct: Volume, known: BoxLabels, box: Box, sides: set[st
 
 def _give_way(run: StageRun, ct: Volume, known: BoxLabels) -> tuple[BoxLabels, Box]:
     """Labels of the whole scan: with its own raster only those that are not known."""
-    box = whole_scan(ct.grid)
+    box = ct.grid.whole
     if run.raster == "scan":
         return grow_box(run, ct, known, box), box
     found = segment_box(run, ct, box)
@@ -146,14 +145,9 @@ def _source_pieces(coarse: CoarseLabels, names: dict[int, str]) -> list[Piece]:
     scale = [source / network for source, network in zip(plan.source_shape, plan.network_shape, strict=True)]
     z, y, x = (mm * s for mm, s in zip(frame.spacing_mm, scale, strict=True))
     pieces = find_pieces(coarse.labels, coarse.components, names, (z, y, x))
-    moved = [(piece, shifted(piece.box, plan.window.start_zyx)) for piece in pieces]
+    moved = [(piece, piece.box.shifted(plan.window.start_zyx)) for piece in pieces]
     return [replace(piece, box=frame.to_source(_scaled(box, scale))) for piece, box in moved]
 
 
 def _scaled(box: Box, scale: list[float]) -> Box:
-    rounding: tuple[Callable[[float], float], Callable[[float], float]] = (np.floor, np.ceil)
-    start, stop = (
-        [int(r(v * s)) for v, s in zip(side, scale, strict=True)]
-        for r, side in zip(rounding, (box.start_zyx, box.stop_zyx), strict=True)
-    )
-    return Box((start[0], start[1], start[2]), (stop[0], stop[1], stop[2]))
+    return Box.spanning((int(np.floor(low * s)), int(np.ceil(high * s))) for (low, high), s in zip(box.ranges, scale, strict=True))

@@ -74,10 +74,8 @@ def find_pieces(labels: NDArray[np.uint8], components: NDArray[np.int32], names:
     for number, cut in enumerate(ndimage.find_objects(components), start=1):
         if cut is None:
             continue
-        z, y, x = cut
-        label = int(label_of[number])
-        box = Box((z.start, y.start, x.start), (z.stop, y.stop, x.stop))
-        found.append(Piece(label, names.get(label, str(label)), int(sizes[number]), float(sizes[number]) * voxel_ml, box))
+        label, voxels = int(label_of[number]), int(sizes[number])
+        found.append(Piece(label, names.get(label, str(label)), voxels, voxels * voxel_ml, Box.cut_by(cut)))
     return sorted(found, key=lambda piece: -piece.voxels)
 
 

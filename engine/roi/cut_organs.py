@@ -6,8 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from flare_trt.engine.base.grid import Grid
-from flare_trt.engine.roi.roi_box import OPPOSITE
+from flare_trt.engine.base.grid import OPPOSITE, Grid
 from flare_trt.kernels import Box, Kernels
 from flare_trt.kernels.contract import Array
 

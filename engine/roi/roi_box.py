@@ -11,8 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from flare_trt.engine.base.boxes import hull
-from flare_trt.engine.base.grid import Grid, Shape, Vector
+from flare_trt.engine.base.grid import WORLD_AXIS, Grid
 from flare_trt.engine.base.organs import CORE_ORGANS, MAX_EXTENT_MM, REACH_MM, canonical
 from flare_trt.engine.base.run_report import RoiStory
 from flare_trt.engine.model.spec import RoiSpec
@@ -26,10 +25,6 @@ OVERLAP_MM = 20.0
 
 #: Share of an organ's least volume that a scan shows of it where the scan's edge cuts it.
 CUT_SHARE = 0.25
-
-#: Where a world direction lies in MAX_EXTENT_MM and RoiSpec's margins: head-foot, front-back, left-right.
-OPPOSITE = dict(zip("SIPALR", "ISAPRL", strict=True))
-_WORLD_AXIS = {"S": 0, "I": 0, "P": 1, "A": 1, "L": 2, "R": 2}
 
 
 @dataclass(frozen=True)
@@ -45,29 +40,23 @@ def locate(found: Sorted, expected: Collection[str], scan: Grid, roi: RoiSpec) -
     pieces, names = found.kept, {canonical(name) for name in expected}
     if not _shows_abdomen(pieces, names, scan):
         return Located(None, _story("empty", None, scan, (_seen_instead(pieces),), (), found))
-    tight = hull(*(piece.box for piece in pieces))
-    box = grow(tight, scan, roi.margin_low_mm, roi.margin_high_mm)
+    tight = _hull(pieces)
+    box = scan.grown(tight, roi.margin_low_mm, roi.margin_high_mm)
     missing = tuple(name for name in map(canonical, expected) if name not in {canonical(p.name) for p in pieces})
     doubts = _missing_core(missing) + _odd_volumes(pieces, scan)
     alarms = _odd_extents(tight, scan) + _upside_down(pieces, scan)
     if alarms:
-        whole = whole_scan(scan)
-        return Located(whole, _story("whole", whole, scan, alarms + doubts + _mirrored(pieces, scan), missing, found))
+        return Located(scan.whole, _story("whole", scan.whole, scan, alarms + doubts + _mirrored(pieces, scan), missing, found))
     if doubts:
         box = enlarged(box, scan)
     decision = "enlarged" if doubts else "roi"
     return Located(box, _story(decision, box, scan, doubts + _mirrored(pieces, scan), missing, found))
 
 
-def whole_scan(scan: Grid) -> Box:
-    """The box of all voxels."""
-    return Box((0, 0, 0), scan.shape_zyx)
-
-
 def enlarged(box: Box, scan: Grid) -> Box:
     """The box, ENLARGE_MM larger on every side, cut to the scan."""
     sides = (ENLARGE_MM, ENLARGE_MM, ENLARGE_MM)
-    return grow(box, scan, sides, sides)
+    return scan.grown(box, sides, sides)
 
 
 def extended(box: Box, scan: Grid, side: str) -> tuple[Box, Box]:
@@ -75,48 +64,27 @@ def extended(box: Box, scan: Grid, side: str) -> tuple[Box, Box]:
 
     The slab reaches OVERLAP_MM back into the box, where the network saw too little beyond the face.
     """
-    axis = next(i for i, letter in enumerate(scan.orientation) if side in (letter, OPPOSITE[letter]))
-    mm, size = scan.spacing_mm[axis], scan.shape_zyx[axis]
+    axis = scan.axis_along(side)
+    mm, size, (start, stop) = scan.spacing_mm[axis], scan.shape_zyx[axis], box.ranges[axis]
     more, back = int(np.ceil(ENLARGE_MM / mm)), int(np.ceil(OVERLAP_MM / mm))
-    start, stop = list(box.start_zyx), list(box.stop_zyx)
-    slab_start, slab_stop = list(box.start_zyx), list(box.stop_zyx)
     if scan.orientation[axis] == side:
-        slab_start[axis] = max(start[axis], stop[axis] - back)
-        stop[axis] = slab_stop[axis] = min(size, stop[axis] + more)
-    else:
-        slab_stop[axis] = min(stop[axis], start[axis] + back)
-        start[axis] = slab_start[axis] = max(0, start[axis] - more)
-    return Box(_triple(slab_start), _triple(slab_stop)), Box(_triple(start), _triple(stop))
-
-
-def grow(box: Box, scan: Grid, low_mm: Vector, high_mm: Vector) -> Box:
-    """Add margins, given towards (inferior, anterior, right) and (superior, posterior, left), and cut to the scan."""
-    start, stop = [], []
-    for axis, letter in enumerate(scan.orientation):
-        world, mm, size = _WORLD_AXIS[letter], scan.spacing_mm[axis], scan.shape_zyx[axis]
-        before, after = (low_mm, high_mm) if letter in "SPL" else (high_mm, low_mm)
-        start.append(max(0, int(np.floor(box.start_zyx[axis] - before[world] / mm))))
-        stop.append(min(size, int(np.ceil(box.stop_zyx[axis] + after[world] / mm))))
-    return Box((start[0], start[1], start[2]), (stop[0], stop[1], stop[2]))
-
-
-def edges_touched(box: Box, scan: Grid) -> tuple[str, ...]:
-    """World directions in which a box reaches the scan's edge."""
-    touched = []
-    for axis, letter in enumerate(scan.orientation):
-        if box.start_zyx[axis] <= 0:
-            touched.append(OPPOSITE[letter])
-        if box.stop_zyx[axis] >= scan.shape_zyx[axis]:
-            touched.append(letter)
-    return tuple(touched)
+        end = min(size, stop + more)
+        return box.along(axis, max(start, stop - back), end), box.along(axis, start, end)
+    end = max(0, start - more)
+    return box.along(axis, end, min(stop, start + back)), box.along(axis, end, stop)
 
 
 def retold(story: RoiStory, decision: str, box: Box, scan: Grid) -> RoiStory:
     """The story after the box was changed."""
     share = float(np.prod(box.shape_zyx) / np.prod(scan.shape_zyx))
-    touched = edges_touched(box, scan)
-    told = replace(story, decision=decision, share_of_scan=round(share, 4), touches_edge=touched)
-    return replace(told, start_zyx=box.start_zyx, stop_zyx=box.stop_zyx)
+    return replace(
+        story,
+        decision=decision,
+        start_zyx=box.start_zyx,
+        stop_zyx=box.stop_zyx,
+        share_of_scan=round(share, 4),
+        touches_edge=scan.edges_touched(box),
+    )
 
 
 def _story(
@@ -139,7 +107,7 @@ def _shows_abdomen(pieces: Sequence[Piece], expected: Collection[str], scan: Gri
     known = {name: limits for name, limits in CORE_ORGANS.items() if name in expected}
     for name, limits in known.items():
         mine = [piece for piece in pieces if canonical(piece.name) == name]
-        cut = name not in REACH_MM and any(edges_touched(piece.box, scan) for piece in mine)
+        cut = name not in REACH_MM and any(scan.edges_touched(piece.box) for piece in mine)
         if mine and sum(piece.volume_ml for piece in mine) >= limits.low_ml * (CUT_SHARE if cut else 1):
             return True
     return bool(pieces) and not known
@@ -148,6 +116,10 @@ def _shows_abdomen(pieces: Sequence[Piece], expected: Collection[str], scan: Gri
 def _seen_instead(pieces: Sequence[Piece]) -> str:
     seen = ", ".join(f"{piece.volume_ml:.1f} ml of {piece.name}" for piece in pieces)
     return f"no abdomen found: the coarse network sees {seen or 'no abdominal organ'}" + (", too little of each" if seen else "")
+
+
+def _hull(pieces: Sequence[Piece]) -> Box:
+    return pieces[0].box.hull(*(piece.box for piece in pieces[1:]))
 
 
 def _missing_core(missing: Iterable[str]) -> tuple[str, ...]:
@@ -160,7 +132,7 @@ def _odd_volumes(pieces: Sequence[Piece], scan: Grid) -> tuple[str, ...]:
     for name, limits in CORE_ORGANS.items():
         mine = [piece for piece in pieces if canonical(piece.name) == name]
         volume = sum(piece.volume_ml for piece in mine)
-        cut = mine and bool(edges_touched(hull(*(piece.box for piece in mine)), scan))
+        cut = mine and bool(scan.edges_touched(_hull(mine)))
         if mine and (volume > limits.high_ml or (volume < limits.low_ml and not cut)):
             findings.append(f"{name} has {volume:.0f} ml, expected {limits.low_ml:g} to {limits.high_ml:g} ml")
     return tuple(findings)
@@ -169,7 +141,7 @@ def _odd_volumes(pieces: Sequence[Piece], scan: Grid) -> tuple[str, ...]:
 def _odd_extents(box: Box, scan: Grid) -> tuple[str, ...]:
     findings = []
     for axis, letter in enumerate(scan.orientation):
-        extent, limit = box.shape_zyx[axis] * scan.spacing_mm[axis], MAX_EXTENT_MM[_WORLD_AXIS[letter]]
+        extent, limit = box.shape_zyx[axis] * scan.spacing_mm[axis], MAX_EXTENT_MM[WORLD_AXIS[letter]]
         if extent > limit:
             findings.append(f"the organs span {extent:.0f} mm along {letter}, expected at most {limit:g} mm")
     return tuple(findings)
@@ -193,15 +165,10 @@ def _mirrored(pieces: Sequence[Piece], scan: Grid) -> tuple[str, ...]:
 
 def _centre_along(letter: str, names: Sequence[str], pieces: Sequence[Piece], scan: Grid) -> float | None:
     """Volume-weighted centre of organs along a world direction in mm (from an arbitrary origin), or None if unseen."""
-    axis = next(i for i, have in enumerate(scan.orientation) if _WORLD_AXIS[have] == _WORLD_AXIS[letter])
+    axis = scan.axis_along(letter)
     sign = 1 if scan.orientation[axis] == letter else -1
     mine = [piece for piece in pieces if canonical(piece.name) in names]
     if not mine:
         return None
     centres = [(p.box.start_zyx[axis] + p.box.stop_zyx[axis]) / 2 * scan.spacing_mm[axis] for p in mine]
     return sign * float(np.average(centres, weights=[p.volume_ml for p in mine]))
-
-
-def _triple(values: Sequence[int]) -> Shape:
-    z, y, x = values
-    return z, y, x

@@ -43,7 +43,7 @@ def require_body_size(grid: Grid) -> None:
 
     Raises InputError.
     """
-    extent = [size * mm for size, mm in zip(grid.shape_zyx, grid.spacing_mm, strict=True)]
+    extent = grid.extent_mm
     longest, second, _ = sorted(extent, reverse=True)
     if longest > _MOST_EXTENT_MM[0] or second > _MOST_EXTENT_MM[1]:
         covered = " x ".join(f"{mm / 1000:.3g}" for mm in extent)
@@ -57,7 +57,8 @@ def require_body_size(grid: Grid) -> None:
 
 def _value_warnings(ct: Volume) -> tuple[str, ...]:
     lowest, highest = ct.value_range
-    sample = np.stack([ct.array[z : z + 1, :, :][0, ::_STRIDE, ::_STRIDE] for z in range(0, ct.grid.shape_zyx[0], _STRIDE)])
+    every = slice(None, None, _STRIDE)
+    sample = ct.on_host((every, every, every))
     low, high = _TISSUE_HU
     held = f"values run from {lowest:g} to {highest:g}"
     if lowest >= 0 and highest <= 255:
@@ -89,7 +90,7 @@ def _grid_warnings(grid: Grid) -> tuple[str, ...]:
     spacing = " x ".join(f"{mm:g}" for mm in grid.spacing_mm)
     if min(grid.spacing_mm) < low or max(grid.spacing_mm) > high:
         found.append(f"the voxel is {spacing} mm (z, y, x), a body CT's is {low:g} to {high:g} mm; check the header's unit")
-    extent = [size * mm for size, mm in zip(grid.shape_zyx, grid.spacing_mm, strict=True)]
+    extent = grid.extent_mm
     if min(extent) < _LEAST_EXTENT_MM:
         covered = " x ".join(f"{mm:.0f}" for mm in extent)
         found.append(f"the scan covers {covered} mm (z, y, x), less than an organ; expect little of it")

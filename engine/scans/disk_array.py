@@ -15,16 +15,18 @@ from numpy.typing import NDArray
 
 from flare_trt.engine.base.errors import InputError
 from flare_trt.engine.base.grid import Shape
+from flare_trt.engine.base.volume import Measured, Slices
 from flare_trt.kernels import Box
 
 
-class SpooledArray:
-    """A (z, y, x) array that is indexed with three step-1 slices and answers with a NumPy array.
+class DiskArray:
+    """A ScanArray (base/volume.py) that answers three slices with a NumPy array. The file vanishes with the object.
 
-    Its range and the box of its non-zero voxels were measured while it was written. The file vanishes with the object.
+    `measured` is what was seen of the voxels while they were written.
     """
 
     ndim = 3
+    nbytes = 0
 
     def __init__(self, shape: Shape, dtype: np.dtype[Any], slabs: Iterable[tuple[int, NDArray[Any]]]) -> None:
         self.shape, self.dtype = shape, np.dtype(dtype)
@@ -45,18 +47,17 @@ class SpooledArray:
         self._file.flush()
         if low == high:
             raise InputError(f"CT: every voxel is {low:g}, so there is nothing to segment; check the conversion")
-        self.value_range = (low, high)
-        self.nonzero_box = _box(seen)
+        self.measured = Measured((low, high), _box(seen))
 
-    def __getitem__(self, cut: tuple[slice, slice, slice]) -> NDArray[Any]:
-        """The voxels of a box. Planes are read one by one where the box is narrower than the scan."""
-        (z0, z1), (y0, y1), (x0, x1) = (c.indices(size)[:2] for c, size in zip(cut, self.shape, strict=True))
-        depth, height = max(0, z1 - z0), max(0, y1 - y0)
-        block = np.empty((depth, height, self.shape[2]), self.dtype)
-        for index in range(depth):
-            first = ((z0 + index) * self.shape[1] + y0) * self.shape[2] * self.dtype.itemsize
-            self._read(block[index], first)
-        return block[:, :, x0:x1]
+    def __getitem__(self, cut: Slices) -> NDArray[Any]:
+        """The voxels of a cut, read plane by plane."""
+        depths, rows, columns = (range(*c.indices(size)) for c, size in zip(cut, self.shape, strict=True))
+        block = np.empty((len(depths), len(rows), len(columns)), self.dtype)
+        plane = np.empty((max(0, rows.stop - rows.start), self.shape[2]), self.dtype)
+        for index, z in enumerate(depths):
+            self._read(plane, (z * self.shape[1] + rows.start) * self.shape[2] * self.dtype.itemsize)
+            block[index] = plane[:: rows.step, columns.start : columns.stop : columns.step]
+        return block
 
     def _read(self, rows: NDArray[Any], offset: int) -> None:
         view = rows.data.cast("B")
@@ -68,7 +69,7 @@ class SpooledArray:
 
 
 def _box(seen: list[NDArray[np.bool_]]) -> Box:
+    """The box of the planes of each axis that hold a voxel other than 0; the whole array where none does."""
     if not seen[0].any():
-        return Box((0, 0, 0), (len(seen[0]), len(seen[1]), len(seen[2])))
-    (z0, z1), (y0, y1), (x0, x1) = ((int(np.argmax(s)), len(s) - int(np.argmax(s[::-1]))) for s in seen)
-    return Box((z0, y0, x0), (z1, y1, x1))
+        return Box.spanning((0, len(planes)) for planes in seen)
+    return Box.spanning((int(np.argmax(planes)), len(planes) - int(np.argmax(planes[::-1]))) for planes in seen)

@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 
 from flare_trt.engine.base.errors import InputError
 from flare_trt.engine.base.grid import Grid
-from flare_trt.engine.base.volume import Volume, ct_volume
-from flare_trt.engine.scans.device_array import DeviceScan
-from flare_trt.kernels import Kernels
+from flare_trt.engine.base.volume import Measured, Volume, ct_volume
+from flare_trt.kernels import Box, Kernels
 
 #: DLPack's device types of memory that the GPU reads (dlpack.h: kDLCUDA, kDLCUDAManaged).
 _DLPACK_CUDA = (2, 13)
@@ -28,7 +27,7 @@ def ct_from_array(array: Any, grid: Grid, kernels: Kernels) -> Volume:
     if kernels.name != "cuda":
         raise InputError("CT: got an array on a GPU, but this model runs on the CPU; open it with device cuda:N, or copy the array")
     with kernels.active():
-        return Volume(_device_scan(_cupy_array(array), kernels), grid)
+        return _device_ct(_cupy_array(array), grid, kernels)
 
 
 def _is_on_gpu(array: Any) -> bool:
@@ -56,7 +55,8 @@ def _cupy_array(array: Any) -> Any:
         raise InputError(f"CT: CuPy cannot use this {type(array).__name__} ({error}); hand over int16 or float32 HU") from error
 
 
-def _device_scan(array: Any, kernels: Kernels) -> DeviceScan:
+def _device_ct(array: Any, grid: Grid, kernels: Kernels) -> Volume:
+    """The caller's own array, never copied: only the slab in use is read."""
     ordinal = getattr(kernels, "ordinal", 0)
     if array.device.id != ordinal:
         raise InputError(f"CT: got an array on cuda:{array.device.id}, expected it on cuda:{ordinal}, where the model runs")
@@ -68,10 +68,11 @@ def _device_scan(array: Any, kernels: Kernels) -> DeviceScan:
         raise InputError(
             f"CT: got strides {tuple(array.strides)} on the GPU, expected a C-contiguous array; e.g. cupy.ascontiguousarray(ct)"
         )
-    scan = DeviceScan(array, kernels)
-    lowest, highest = scan.value_range
+    lowest, highest = kernels.value_range(array)
     if not np.isfinite([lowest, highest]).all():
         raise InputError("CT: got NaN or infinite voxels, expected HU; replace them (air is -1000) and try again")
     if lowest == highest:
         raise InputError(f"CT: every voxel is {lowest:g}, so there is nothing to segment; check the conversion")
-    return scan
+    z, y, x = array.shape
+    nonzero_box = kernels.box_nonzero(array) or Box.whole((z, y, x))
+    return Volume(array, grid, Measured((lowest, highest), nonzero_box), "cuda")

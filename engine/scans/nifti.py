@@ -135,7 +135,7 @@ def read_ct(path: Path | str) -> Volume:
 
 
 def spool_ct(path: Path | str) -> Volume:
-    """Read a CT into a temporary file instead of memory (see spool.SpooledArray). Raises InputError."""
+    """Read a CT into a temporary file instead of memory. Raises InputError."""
     return spooled_ct(NiftiReader(path))
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from flare_trt.engine.base.errors import InputError
 from flare_trt.engine.base.grid import Grid
 from flare_trt.engine.base.volume import Volume, ct_volume
-from flare_trt.engine.scans.disk_array import SpooledArray
+from flare_trt.engine.scans.disk_array import DiskArray
 
 
 class SlabReader(Protocol):
@@ -56,5 +56,6 @@ def whole_ct(reader: SlabReader) -> Volume:
 
 
 def spooled_ct(reader: SlabReader) -> Volume:
-    """The scan in a temporary file instead of memory (see spool.SpooledArray). Raises InputError."""
-    return Volume(SpooledArray(reader.grid.shape_zyx, reader.widest, reader.slabs()), reader.grid)
+    """The scan in a temporary file instead of memory. Raises InputError."""
+    array = DiskArray(reader.grid.shape_zyx, reader.widest, reader.slabs())
+    return Volume(array, reader.grid, array.measured)

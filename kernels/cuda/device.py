@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from flare_trt.kernels.box import Box
 from flare_trt.kernels.checks import (
     IMAGE_DTYPES,
     require_array,
@@ -17,7 +18,7 @@ from flare_trt.kernels.checks import (
     require_tile,
     require_values,
 )
-from flare_trt.kernels.contract import Array, Box, Intensity, Span, Taps
+from flare_trt.kernels.contract import Array, Intensity, Span, Taps
 from flare_trt.kernels.cuda import reduce
 from flare_trt.kernels.cuda.components import label_components
 from flare_trt.kernels.cuda.gpu import Gpu

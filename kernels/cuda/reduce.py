@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from flare_trt.kernels.contract import Array, Box
+from flare_trt.kernels.box import Box
+from flare_trt.kernels.contract import Array
 from flare_trt.kernels.cuda.gpu import Gpu
 from flare_trt.kernels.cuda.launch import Launch
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from flare_trt.kernels.box import Box
 from flare_trt.kernels.checks import (
     IMAGE_DTYPES,
     require_array,
@@ -19,7 +20,7 @@ from flare_trt.kernels.checks import (
     require_tile,
     require_values,
 )
-from flare_trt.kernels.contract import Array, Box, Intensity, Kernels, Span, Taps
+from flare_trt.kernels.contract import Array, Intensity, Kernels, Span, Taps
 from flare_trt.kernels.devices import KernelsUnavailableError, native_problem
 from flare_trt.kernels.host_memory import HostMemory
 

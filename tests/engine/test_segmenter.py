@@ -7,12 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flare_trt.engine.base.errors import BudgetError, DeviceError, InputError
+from flare_trt.engine.base.errors import BudgetError, DeviceError
 from flare_trt.engine.base.grid import Grid, Reorientation
 from flare_trt.engine.base.volume import Volume
-from flare_trt.engine.model.options import RunOptions, raster_as_run, stage_as_run
-from flare_trt.engine.model.spec import FastSpec
-from flare_trt.engine.scans.disk_array import SpooledArray
+from flare_trt.engine.model.options import RunOptions
+from flare_trt.engine.scans.disk_array import DiskArray
 from flare_trt.engine.segmenter import Segmenter
 from tests.engine.fake_bundle import fake_bundle, fake_spec
 
@@ -50,7 +49,8 @@ def test_every_way_of_storing_a_scan_gives_the_same_labels(tmp_path: Path, ct: V
 
 def test_a_spooled_scan_gives_the_same_labels(tmp_path: Path, ct: Volume) -> None:
     slabs = [(z, ct.array[z : z + 5]) for z in range(0, ct.grid.shape_zyx[0], 5)]
-    spooled = Volume(SpooledArray(ct.grid.shape_zyx, ct.array.dtype, slabs), ct.grid)
+    on_disk = DiskArray(ct.grid.shape_zyx, ct.array.dtype, slabs)
+    spooled = Volume(on_disk, ct.grid, on_disk.measured)
     for coarse in (False, True):
         with Segmenter.open(fake_bundle(tmp_path / f"b{coarse}", fake_spec(coarse)), FAKE) as segmenter:
             np.testing.assert_array_equal(segmenter.segment(spooled).labels.array, segmenter.segment(ct).labels.array)
@@ -67,14 +67,6 @@ def test_threads_may_share_a_segmenter(tmp_path: Path, ct: Volume) -> None:
     assert len(found) == 3
     for labels in found:
         np.testing.assert_array_equal(labels, expected)
-
-
-def test_fast_takes_the_bundle_s_cheaper_settings() -> None:
-    stage = replace(fake_spec().fine, fast=FastSpec(tile_step=0.9, image_order=1, spacing_mm=(3.0, 3.0, 3.0)), mirror_axes=(0,))
-    fast = stage_as_run(stage, RunOptions(mode="fast"))
-    assert (fast.tile_step, fast.image_order, fast.spacing_mm, fast.mirror_axes) == (0.9, 1, (3.0, 3.0, 3.0), ())
-    exact = stage_as_run(stage, RunOptions(mirror=True))
-    assert exact == stage
 
 
 def test_a_budget_gives_the_same_labels_or_is_refused_before_work_begins(tmp_path: Path, ct: Volume) -> None:
@@ -116,13 +108,3 @@ def test_the_number_of_threads_changes_no_label(tmp_path: Path, ct: Volume) -> N
             found.append(segmenter.segment(ct).labels.array)
     for labels in found[1:]:
         np.testing.assert_array_equal(labels, found[0])
-
-
-def test_a_mode_that_there_is_not_is_refused() -> None:
-    with pytest.raises(InputError, match="got 'quick', expected 'exact' or 'fast'"):
-        RunOptions(mode="quick")  # type: ignore[arg-type]
-
-
-def test_exact_takes_the_whole_scan_s_tiles_and_fast_the_box_s_own() -> None:
-    assert raster_as_run(RunOptions()) == "scan"
-    assert raster_as_run(RunOptions(mode="fast")) == "box"

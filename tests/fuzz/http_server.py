@@ -18,8 +18,8 @@ import h11
 import uvicorn
 from tests.fuzz.http_requests import TOKEN, UPLOAD_BYTES
 
+from flare_trt.engine.apps.access import Door
 from flare_trt.engine.apps.serve import routes
-from flare_trt.engine.apps.serve.access import Door
 from flare_trt.engine.apps.serve.app import build_app
 from flare_trt.engine.apps.serve.limits import Limits
 from flare_trt.engine.apps.serve.served_job import ServedJob

@@ -24,8 +24,8 @@ def main(arguments: Sequence[str], steps: Sequence[Step] = STEPS, total_s: float
         return 3
     from tests.gpu.runner import run_steps
 
+    from flare_trt.benchmarks.base.result_file import new_result, save_result
     from flare_trt.benchmarks.gpu_plan.gpu_tables import gpu_tables
-    from flare_trt.benchmarks.report.result_file import new_result, save_result
     from flare_trt.engine.model.spec import Check
 
     target = Path(arguments[0])

@@ -7,8 +7,8 @@ import time
 from dataclasses import asdict
 from typing import Any
 
+from flare_trt.benchmarks.base.gpu_memory import MB, GpuMemory
 from flare_trt.benchmarks.measure.areas import Curve, areas
-from flare_trt.benchmarks.measure.gpu_memory import MB, GpuMemory
 
 INTERVAL_S = 0.02
 #: Readings of a curve that are kept; the highest of each stretch.

@@ -14,9 +14,10 @@ from tests.gpu.native_build import cpu_kernels
 from flare_trt.engine.base.errors import FlareError
 from flare_trt.engine.model.bundle import open_bundle
 from flare_trt.engine.model.default_model import default_model
-from flare_trt.engine.model.options import Mode, RunOptions
+from flare_trt.engine.model.modes import Mode, Precision
+from flare_trt.engine.model.options import RunOptions
 from flare_trt.engine.networks.device_choice import Placement
-from flare_trt.engine.networks.session import BACKENDS, Precision, SessionOptions, backend_problem, open_session
+from flare_trt.engine.networks.session import BACKENDS, SessionOptions, backend_problem, open_session
 from flare_trt.engine.segmenter import Segmenter
 from flare_trt.kernels import load
 

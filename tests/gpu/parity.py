@@ -16,7 +16,7 @@ from flare_trt.benchmarks.score.dice import dice
 from flare_trt.engine.base.grid import Shape, Vector
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.model.default_model import default_model
-from flare_trt.engine.model.options import Mode
+from flare_trt.engine.model.modes import Mode
 from flare_trt.engine.phantom.synthetic_body import PhantomOptions, make_phantom
 from flare_trt.engine.segmenter import Segmentation
 

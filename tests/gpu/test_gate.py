@@ -17,7 +17,7 @@ from tests.gpu.findings import Findings
 from tests.gpu.runner import run_steps
 from tests.gpu.steps import STEPS, TOTAL_S, Step
 
-from flare_trt.benchmarks.report.result_file import load_result
+from flare_trt.benchmarks.base.result_file import load_result
 
 
 def sample(*names: str, limit_s: float = 60.0) -> list[Step]:

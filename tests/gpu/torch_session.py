@@ -12,7 +12,8 @@ from typing import Any
 from tests.gpu.torch_graph import TorchGraph
 
 from flare_trt.engine.base.errors import DeviceError
-from flare_trt.engine.networks.session import Precision, Session, SessionOptions, one_channel_shape, require_tile
+from flare_trt.engine.model.modes import Precision
+from flare_trt.engine.networks.session import Session, SessionOptions, one_channel_shape, require_tile
 
 #: Its name among the backends, as results and tables tell it.
 NAME = "torch-stand-in"

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from flare_trt.engine.base.volume import Volume
-from flare_trt.engine.model.options import Mode, RunOptions
+from flare_trt.engine.model.modes import Mode
+from flare_trt.engine.model.options import RunOptions
 from flare_trt.engine.phantom.synthetic_body import PhantomOptions, make_phantom
 from flare_trt.engine.scans.nifti import read_ct, read_labels
 from flare_trt.engine.segmenter import Segmenter

@@ -18,7 +18,6 @@ from flare_trt.engine.model.options import RunOptions
 from flare_trt.engine.model.spec import StageSpec
 from flare_trt.engine.networks.device_choice import place
 from flare_trt.engine.networks.session import Session, open_session
-from flare_trt.engine.roi.roi_box import grow, whole_scan
 from flare_trt.engine.segmenter import Segmenter
 from flare_trt.kernels import Box, load
 from flare_trt.training.distil.scans import network_image, resampled
@@ -96,7 +95,7 @@ class BundleTeacher:
         box = box_of_labels(maps[0])
         if box is None:
             return Reading(maps[0], doubt)
-        box = grow(box, ct.grid, SOFT_MARGIN_MM, SOFT_MARGIN_MM)
+        box = ct.grid.grown(box, SOFT_MARGIN_MM, SOFT_MARGIN_MM)
         part = Volume(np.ascontiguousarray(ct.array[box.slices]), ct.grid.cropped(box))
         shares, turn = self._shares(part)
         unsure = resampled(doubtful(shares, self._limits).astype(np.float32), turn.grid(part.grid).shape_zyx) > 0.5
@@ -132,7 +131,7 @@ class NnUNetTeacher:
         properties = {"spacing": list(ct.grid.spacing_mm)}
         labels, shares = self._predictor.predict_single_npy_array(image, properties, None, None, True)
         shares = shares.astype(np.float32)
-        return Reading(labels.astype(np.uint8), doubtful(shares, self._limits), soft_labels(shares), whole_scan(ct.grid))
+        return Reading(labels.astype(np.uint8), doubtful(shares, self._limits), soft_labels(shares), ct.grid.whole)
 
 
 def box_of_labels(labels: Labels) -> Box | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from flare_trt.engine.apps.cli.values import device
 from flare_trt.engine.model.bundle import named_networks, open_bundle
+from flare_trt.engine.model.modes import MODES
 from flare_trt.engine.model.options import RunOptions
 from flare_trt.engine.networks.device_choice import place
 from flare_trt.engine.networks.tensorrt_.backend import build_ahead
@@ -16,7 +17,7 @@ from flare_trt.engine.networks.tensorrt_.backend import build_ahead
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="a model bundle: a folder or a .zip")
-    parser.add_argument("--mode", choices=("exact", "fast"), default="exact", help="the mode to build for: fp32 or fp16 engines")
+    parser.add_argument("--mode", choices=tuple(MODES), default="exact", help="the mode to build for: fp32 or fp16 engines")
     parser.add_argument("--device", type=device, default="cuda:0", metavar="cuda:N", help="default: cuda:0")
 
 

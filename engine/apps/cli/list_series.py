@@ -10,7 +10,7 @@ from flare_trt.engine.base.errors import InputError
 from flare_trt.engine.base.text_tables import aligned_table
 from flare_trt.engine.scans.dicom.dicomdir import described_folder, is_dicomdir
 from flare_trt.engine.scans.dicom.facts import SeriesFacts, study_facts
-from flare_trt.engine.scans.scan_files import is_dicom
+from flare_trt.engine.scans.open_scan import is_dicom
 
 _HEADS = ("no.", "series", "description", "kernel", "phase", "plane", "source", "slices", "mm (z, y, x)")
 

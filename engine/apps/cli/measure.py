@@ -20,9 +20,10 @@ from flare_trt.engine.batch.names import ScanNames, is_pattern, unique_names
 from flare_trt.engine.model.bundle import open_bundle
 from flare_trt.engine.results.agreement import OrganAgreement
 from flare_trt.engine.results.cohort import CaseNumbers, completeness
+from flare_trt.engine.results.label_files import LABEL_ENDINGS
 from flare_trt.engine.scans.dicom.choice import SeriesChoice
 from flare_trt.engine.scans.label_source import read_names
-from flare_trt.engine.scans.scan_files import LABEL_ENDINGS, open_scan
+from flare_trt.engine.scans.open_scan import open_scan
 from flare_trt.engine.scans.scan_reader import whole_ct
 
 _LABELS_HELP = (

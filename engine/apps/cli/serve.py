@@ -6,15 +6,15 @@ import argparse
 import logging
 from pathlib import Path
 
+from flare_trt.engine.apps.access import Door, read_token
 from flare_trt.engine.apps.cli.console import Console
 from flare_trt.engine.apps.cli.segment import open_segmenter
 from flare_trt.engine.apps.cli.values import add_run_options, memory_mb, run_options
-from flare_trt.engine.apps.serve.access import Door, read_token
 from flare_trt.engine.apps.serve.limits import Limits
 from flare_trt.engine.apps.serve.server import serve
 from flare_trt.engine.apps.serve.steps import upload_steps
 from flare_trt.engine.base.errors import ServiceError
-from flare_trt.engine.passes.pass_memory import MB
+from flare_trt.engine.base.units import MB
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

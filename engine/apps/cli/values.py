@@ -6,6 +6,7 @@ import argparse
 import re
 
 from flare_trt.engine.base.errors import InputError
+from flare_trt.engine.model.modes import MODES
 from flare_trt.engine.model.options import RunOptions
 
 _MB = {"MB": 1.0, "GB": 1000.0, "MIB": 1.048576, "GIB": 1073.741824}
@@ -64,7 +65,8 @@ def series_rules(text: str) -> tuple[str, ...]:
 
 def add_run_options(parser: argparse.ArgumentParser) -> None:
     """Add one argument a field of RunOptions."""
-    parser.add_argument("--mode", choices=("exact", "fast"), default="exact", help="exact: what nnU-Net gives; fast: may differ")
+    modes = "; ".join(f"{name}: {settings.about}" for name, settings in MODES.items())
+    parser.add_argument("--mode", choices=tuple(MODES), default="exact", help=modes)
     parser.add_argument("--device", type=device, default="auto", metavar="auto|cpu|cuda:N", help="default: auto")
     parser.add_argument("--backend", help="openvino, onnxruntime, tensorrt or onnxruntime-tensorrt; default: the device's own")
     parser.add_argument(

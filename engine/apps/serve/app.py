@@ -12,7 +12,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.routing import Match, Route
 
-from flare_trt.engine.apps.serve.access import Door, is_token
+from flare_trt.engine.apps.access import Door, is_token
 from flare_trt.engine.apps.serve.routes import add_routes
 from flare_trt.engine.apps.serve.service import Service
 

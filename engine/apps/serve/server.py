@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from flare_trt.engine.apps.serve.access import Door
+from flare_trt.engine.apps.access import Door
 from flare_trt.engine.apps.serve.limits import Limits
 from flare_trt.engine.apps.serve.service import Service
 from flare_trt.engine.apps.serve.steps import SegmentUpload

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.batch.scan_steps import Scan, read_scan
-from flare_trt.engine.scans.scan_files import open_scan
+from flare_trt.engine.scans.open_scan import open_scan
 from flare_trt.engine.scans.scan_reader import SlabReader
 
 _ZIP = b"PK\x03\x04"

@@ -16,7 +16,7 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from flare_trt.engine.apps.serve.access import is_token
+from flare_trt.engine.apps.access import is_token
 from flare_trt.engine.apps.viewer.niivue import STATIC, require_niivue
 from flare_trt.engine.apps.viewer.scene import Scene
 

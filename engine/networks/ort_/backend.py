@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from flare_trt.engine.base.errors import BundleError, DeviceError
+from flare_trt.engine.model.modes import Precision
 from flare_trt.engine.networks.ort_.means import split_means
-from flare_trt.engine.networks.session import Precision, Session, SessionOptions, one_channel_shape, require_tile
+from flare_trt.engine.networks.session import Session, SessionOptions, one_channel_shape, require_tile
 from flare_trt.engine.networks.silent_import import load_onnxruntime
 
 CPU, CUDA, TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"

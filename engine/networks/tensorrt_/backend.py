@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flare_trt.engine.base.errors import BundleError, DeviceError
-from flare_trt.engine.networks.session import Precision, Session, SessionOptions, one_channel_shape, require_tile
+from flare_trt.engine.model.modes import Precision
+from flare_trt.engine.networks.session import Session, SessionOptions, one_channel_shape, require_tile
 from flare_trt.engine.networks.tensorrt_.engine import load_engine
 from flare_trt.engine.networks.tensorrt_.workspace import Workspace, address_of, allocate
 from flare_trt.kernels import cuda_problem

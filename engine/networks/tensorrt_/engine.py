@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flare_trt.engine.base.errors import DeviceError, OutputError
-from flare_trt.engine.networks.session import Precision
+from flare_trt.engine.model.modes import Precision
 from flare_trt.engine.networks.tensorrt_.build import build_engine
 from flare_trt.engine.networks.tensorrt_.cache import EngineKey, GpuFacts, read_engine, timing_file, write_engine
 from flare_trt.engine.networks.tensorrt_.fp16 import to_fp16

@@ -102,7 +102,7 @@ def test_a_command_that_is_not_there() -> None:
 
 
 def test_the_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flare_trt.benchmarks.extra.find_spec", lambda name: None)
+    monkeypatch.setattr("flare_trt.benchmarks.base.extra.find_spec", lambda name: None)
     with pytest.raises(FlareError, match=r"psutil.*pip install 'flare-trt\[bench\]'"):
         measure(["true"])
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
+from flare_trt.benchmarks.base.result_file import Result
 from flare_trt.benchmarks.gpu_plan.paper import TABLE_4
 from flare_trt.benchmarks.gpu_plan.roofline import roofline_rows
 from flare_trt.benchmarks.report import report_cli
 from flare_trt.benchmarks.report.document import write_report
-from flare_trt.benchmarks.report.result_file import Result
 from flare_trt.benchmarks.report.sections import SECTIONS
 from flare_trt.engine.base.errors import InputError
 

@@ -18,8 +18,8 @@ from flare_trt.engine.base.run_report import RunReport
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.batch.jobs import Job
 from flare_trt.engine.batch.scan_steps import ct_reader, read_scan, scan_steps
-from flare_trt.engine.scans.disk_array import SpooledArray
-from flare_trt.engine.scans.scan_files import open_scan
+from flare_trt.engine.scans.disk_array import DiskArray
+from flare_trt.engine.scans.open_scan import open_scan
 from flare_trt.engine.segmenter import Segmentation, StageProgress
 
 SHAPE = (50, 100, 100)  # 1 MB of int16
@@ -34,7 +34,7 @@ def scan(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(("max_memory_mb", "spooled"), [(None, False), (4, False), (3, True), (1, True)])
 def test_a_scan_over_a_quarter_of_the_budget_stays_on_disk(scan: Path, max_memory_mb: int | None, spooled: bool) -> None:
     ct = ct_reader(max_memory_mb)(open_scan(scan))
-    assert isinstance(ct.array, SpooledArray) == spooled
+    assert isinstance(ct.array, DiskArray) == spooled
     np.testing.assert_array_equal(ct.array[:, :, :], ct_reader(None)(open_scan(scan)).array)
 
 

@@ -12,7 +12,7 @@ from flare_trt.engine.base.errors import InputError
 from flare_trt.engine.base.grid import Grid
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.results.measures import measure_organs
-from flare_trt.engine.scans.disk_array import SpooledArray
+from flare_trt.engine.scans.disk_array import DiskArray
 
 GRID = Grid((10, 12, 14), (2.5, 1.0, 0.5))
 NAMES = {1: "liver", 2: "spleen", 5: "aorta", 14: "tumour"}
@@ -45,7 +45,8 @@ def test_organs(dtype: str) -> None:
 
 def test_a_scan_on_disk_measures_the_same() -> None:
     ct, labels = volumes()
-    spooled = Volume(SpooledArray(GRID.shape_zyx, ct.array.dtype, [(0, ct.array)]), GRID)
+    on_disk = DiskArray(GRID.shape_zyx, ct.array.dtype, [(0, ct.array)])
+    spooled = Volume(on_disk, GRID, on_disk.measured)
     assert measure_organs(spooled, labels, NAMES) == measure_organs(ct, labels, NAMES)
 
 

@@ -14,7 +14,7 @@ from flare_trt.engine.base.grid import Grid, Reorientation
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.model.spec import LabelSpec
 from flare_trt.engine.results.preview import cuts, preview_png
-from flare_trt.engine.scans.disk_array import SpooledArray
+from flare_trt.engine.scans.disk_array import DiskArray
 
 COLOURS = (LabelSpec(1, "liver", "#ff0000"), LabelSpec(2, "spleen", "#00ff80"))
 #: z to Superior, y to Posterior, x to Left.
@@ -67,7 +67,8 @@ def test_any_orientation_gives_the_same_picture(scan: tuple[Volume, Volume]) -> 
 
 def test_a_scan_on_disk_gives_the_same_picture(scan: tuple[Volume, Volume]) -> None:
     ct, labels = scan
-    spooled = Volume(SpooledArray(GRID.shape_zyx, ct.array.dtype, [(0, ct.array)]), GRID)
+    on_disk = DiskArray(GRID.shape_zyx, ct.array.dtype, [(0, ct.array)])
+    spooled = Volume(on_disk, GRID, on_disk.measured)
     np.testing.assert_array_equal(picture(spooled, labels), picture(ct, labels))
 
 

@@ -16,7 +16,7 @@ from flare_trt.engine.networks.fake import FakeSession
 from flare_trt.engine.passes.box_pass import StageRun
 from flare_trt.engine.passes.predict import Runner
 from flare_trt.engine.roi.cascade import segment_cascade, segment_roi, segment_whole
-from flare_trt.engine.roi.roi_box import Located, whole_scan
+from flare_trt.engine.roi.roi_box import Located
 from flare_trt.kernels import Box, load, native_problem
 
 KERNELS = load("reference" if native_problem() else "native")
@@ -68,7 +68,7 @@ def test_an_organ_that_still_is_cut_takes_the_whole_scan(make_stage: MakeStage) 
     found = segment_roi(fine_run(make_stage()), scan((long, LIVER_HU)), at(Box((35, 15, 20), (45, 45, 50))), NAMES)
     assert found.roi is not None
     assert found.roi.decision == "whole"
-    assert found.roi.stop_zyx == whole_scan(GRID).stop_zyx
+    assert found.roi.stop_zyx == GRID.whole.stop_zyx
     assert (found.labels == 1).sum() == pytest.approx(np.prod(long.shape_zyx), rel=0.1)
 
 

@@ -11,7 +11,7 @@ from flare_trt.engine.base.grid import Grid
 from flare_trt.engine.base.organs import CORE_ORGANS
 from flare_trt.engine.model.spec import FLARE_LABELS, RoiSpec
 from flare_trt.engine.roi.coarse_pieces import find_pieces, keep_abdomen
-from flare_trt.engine.roi.roi_box import Located, edges_touched, enlarged, grow, locate, whole_scan
+from flare_trt.engine.roi.roi_box import Located, enlarged, locate
 from flare_trt.kernels import Box, load, native_problem
 
 KERNELS = load("reference" if native_problem() else "native")
@@ -73,7 +73,7 @@ def test_a_plain_body_gets_the_box_and_20_mm() -> None:
     found = located(scan.labels(), scan.grid())
     assert found.story.decision == "roi"
     assert found.story.findings == ()
-    assert found.box == grow(tight_box(scan.labels()), scan.grid(), (20, 20, 20), (20, 20, 20))
+    assert found.box == scan.grid().grown(tight_box(scan.labels()), (20, 20, 20), (20, 20, 20))
     assert found.story.share_of_scan < 0.25
 
 
@@ -110,7 +110,7 @@ def test_a_missing_core_organ_enlarges_the_box_once() -> None:
     found = located(scan.labels(), scan.grid())
     assert found.story.decision == "enlarged"
     assert found.story.missing == ("left kidney",)
-    plain = grow(tight_box(scan.labels()), scan.grid(), (20, 20, 20), (20, 20, 20))
+    plain = scan.grid().grown(tight_box(scan.labels()), (20, 20, 20), (20, 20, 20))
     assert found.box == enlarged(plain, scan.grid())
 
 
@@ -138,7 +138,7 @@ def test_upside_down_takes_the_whole_scan() -> None:
     labels = np.ascontiguousarray(scan.labels()[::-1])
     found = located(labels, scan.grid())
     assert found.story.decision == "whole"
-    assert found.box == whole_scan(scan.grid())
+    assert found.box == scan.grid().whole
     assert any("upside down" in finding for finding in found.story.findings)
 
 
@@ -219,11 +219,11 @@ def test_impossible_extents_take_the_whole_scan() -> None:
 @pytest.mark.parametrize(("letter", "axis", "side"), [("S", 0, "stop"), ("I", 0, "start"), ("L", 2, "stop"), ("A", 1, "start")])
 def test_margins_are_set_side_by_side(letter: str, axis: int, side: str) -> None:
     scan = Scan()
-    base = grow(tight_box(scan.labels()), scan.grid(), (20, 20, 20), (20, 20, 20))
+    base = scan.grid().grown(tight_box(scan.labels()), (20, 20, 20), (20, 20, 20))
     low, high = [20.0, 20.0, 20.0], [20.0, 20.0, 20.0]
     (high if side == "stop" else low)[axis] = 30.0
     box = located(scan.labels(), scan.grid(), RoiSpec(tuple(low), tuple(high))).box  # type: ignore[arg-type]
     assert box is not None
     moved = np.subtract(box.start_zyx + box.stop_zyx, base.start_zyx + base.stop_zyx)
     assert np.flatnonzero(moved).tolist() == [axis if side == "start" else axis + 3]
-    assert letter not in edges_touched(box, scan.grid())
+    assert letter not in scan.grid().edges_touched(box)

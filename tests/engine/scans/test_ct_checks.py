@@ -9,7 +9,7 @@ from tests.shared_data import shared_file
 from flare_trt.engine.base.grid import Grid
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.scans.ct_checks import ct_warnings
-from flare_trt.engine.scans.disk_array import SpooledArray
+from flare_trt.engine.scans.disk_array import DiskArray
 from flare_trt.engine.scans.nifti import read_ct
 
 GRID = Grid((31, 41, 51), (5.0, 2.0, 2.0))
@@ -47,7 +47,7 @@ def test_real_cts_are_let_through_and_their_raised_twins_are_not(name: str) -> N
 
 def test_an_offset_of_1024() -> None:
     raised = body() + np.int16(1024)
-    for array in (raised, SpooledArray(raised.shape, raised.dtype, [(0, raised)])):
+    for array in (raised, DiskArray(raised.shape, raised.dtype, [(0, raised)])):
         (warning,) = warnings(array)
         assert "HU + 1024" in warning
     padded = body() + np.int16(1024)

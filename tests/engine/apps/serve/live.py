@@ -16,7 +16,7 @@ import uvicorn
 from tests.engine.fake_bundle import fake_spec
 from tests.engine.scans.nifti_files import AXIAL, write_raw
 
-from flare_trt.engine.apps.serve.access import Door
+from flare_trt.engine.apps.access import Door
 from flare_trt.engine.apps.serve.app import build_app
 from flare_trt.engine.apps.serve.limits import Limits
 from flare_trt.engine.apps.serve.service import Service

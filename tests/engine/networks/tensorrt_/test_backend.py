@@ -14,7 +14,8 @@ from tests.engine.networks.test_backends import PATCH, conv_net
 from tests.fakes import device_memory, device_streams, fake_cupy, fake_tensorrt, fake_trt_runtime
 
 from flare_trt.engine.base.errors import BundleError, DeviceError
-from flare_trt.engine.networks.session import Precision, Session, SessionOptions, open_session
+from flare_trt.engine.model.modes import Precision
+from flare_trt.engine.networks.session import Session, SessionOptions, open_session
 from flare_trt.engine.networks.tensorrt_ import backend as trt
 from flare_trt.engine.networks.tensorrt_.workspace import address_of
 

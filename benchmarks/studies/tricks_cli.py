@@ -7,13 +7,13 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from flare_trt.benchmarks.measure.tricks import write_variants
+from flare_trt.benchmarks.base.result_file import new_result, save_result
+from flare_trt.benchmarks.base.tables import percent
 from flare_trt.benchmarks.peers.compare import Compared, Labels, agreement, compare, mean_dice
 from flare_trt.benchmarks.peers.peers_cli import tell_checks
 from flare_trt.benchmarks.peers.peers_report import peer_rows, tile_counts
 from flare_trt.benchmarks.peers.roster import Task, own_peer
-from flare_trt.benchmarks.report.result_file import new_result, save_result
-from flare_trt.benchmarks.report.tables import percent
+from flare_trt.benchmarks.studies.tricks import write_variants
 from flare_trt.engine.base.text_tables import markdown_table
 from flare_trt.engine.model.spec import Check
 from flare_trt.engine.scans.nifti import NiftiReader, read_labels

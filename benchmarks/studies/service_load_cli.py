@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from flare_trt.benchmarks.inputs.small_scans import write_small_scans
-from flare_trt.benchmarks.measure.service_load import ServiceLoad, load_service
+from flare_trt.benchmarks.studies.service_load import ServiceLoad, load_service
 from flare_trt.engine.base.files import write_json
 
 #: What a loaded server may answer: labels, a full queue, or that it is going down.

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from flare_trt.benchmarks.report.plots import new_figure, save_figure
+from flare_trt.benchmarks.base.figures import new_figure, save_figure
 from flare_trt.engine.base.errors import FlareError, InputError
 
 pytest.importorskip("matplotlib")
@@ -25,6 +25,6 @@ def test_another_ending_is_an_error_and_writes_nothing(tmp_path: Path) -> None:
 
 
 def test_the_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flare_trt.benchmarks.extra.find_spec", lambda name: None)
+    monkeypatch.setattr("flare_trt.benchmarks.base.extra.find_spec", lambda name: None)
     with pytest.raises(FlareError, match=r"matplotlib.*flare-trt\[bench\]"):
         new_figure((1.0, 1.0))

@@ -1,17 +1,15 @@
-"""Scans as the user names them, NIfTI or DICOM, and the label files that go with each."""
+"""The label files that go with a scan: NIfTI, DICOM-SEG, and contours as a structure set."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from flare_trt.engine.base.errors import InputError, OutputError
+from flare_trt.engine.base.errors import OutputError
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.model.spec import ModelSpec
 from flare_trt.engine.results.dicom.segmentation import is_segmentation_of, require_segmentation, write_segmentation
 from flare_trt.engine.results.dicom.structure_set import require_structure_set, write_structure_set
-from flare_trt.engine.scans.dicom.choice import ONLY_SERIES, SeriesChoice
-from flare_trt.engine.scans.dicom.part10 import Kind, kind_of, read_head
 from flare_trt.engine.scans.dicom.reader import DicomReader
 from flare_trt.engine.scans.dicom.source import require_references
 from flare_trt.engine.scans.nifti import NiftiReader, read_labels, write_labels
@@ -20,27 +18,6 @@ from flare_trt.engine.scans.scan_reader import SlabReader
 #: Ending of the DICOM files that are written, and of all label files; the first one is for those in a folder.
 DICOM_ENDING = ".dcm"
 LABEL_ENDINGS = (".nii.gz", ".nii", DICOM_ENDING)
-
-
-def is_dicom(path: Path) -> bool:
-    """Whether this names a DICOM scan: a folder or a zip."""
-    return path.is_dir() or path.suffix.lower() == ".zip"
-
-
-def require_scan(path: Path) -> None:
-    """Raises InputError for a DICOM file, which is one slice or an index of a scan and not the scan."""
-    if is_dicom(path) or not path.is_file():
-        return
-    with path.open("rb") as file:
-        kind = kind_of(read_head(file))
-    if kind.readable or kind is Kind.PACKED:
-        raise InputError(f"{path}: got one DICOM file, expected a series; name the folder that it lies in, or a .zip of the series")
-
-
-def open_scan(path: Path, choice: SeriesChoice = ONLY_SERIES) -> SlabReader:
-    """The reader of a scan; `choice` says which series to take where a folder or zip holds several. Raises InputError."""
-    require_scan(path)
-    return choice.open(path) if is_dicom(path) else NiftiReader(path)
 
 
 def require_writable(outputs: Sequence[Path], source: SlabReader) -> None:

@@ -1,15 +1,13 @@
-"""Plots of what was measured, as PNG or SVG."""
+"""The plot of one run's memory over time."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-from flare_trt.benchmarks.extra import require
+from flare_trt.benchmarks.base.figures import new_figure, save_figure
 from flare_trt.benchmarks.measure.areas import TOLERANCE_MB
 from flare_trt.benchmarks.measure.measure import Measurement
-from flare_trt.engine.base.errors import InputError
-from flare_trt.engine.base.files import atomic_file
 
 #: Curve -> how it is drawn. Whole-machine memory is left out: it mostly shows other programs.
 _DRAWN = {
@@ -37,26 +35,6 @@ def draw_memory(measurement: Measurement, title: str, path: Path) -> None:
     axes.set_ylim(bottom=0)
     axes.legend(loc="upper left", fontsize="small")
     save_figure(figure, path)
-
-
-def new_figure(size_inches: tuple[float, float]) -> Any:
-    """An empty figure that needs no screen. Raises FlareError where matplotlib is not installed."""
-    require("matplotlib")
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=size_inches, layout="constrained")
-
-
-def save_figure(figure: Any, path: Path) -> None:
-    """Write by the name's ending; an SVG is the same bytes for the same plot."""
-    import matplotlib as mpl
-
-    kind = path.suffix.lower().lstrip(".")
-    if kind not in ("png", "svg"):
-        raise InputError(f"{path}: got a plot named *{path.suffix}, expected .png or .svg")
-    metadata = {"Date": None} if kind == "svg" else None
-    with atomic_file(path) as file, mpl.rc_context({"svg.hashsalt": "flare-trt", "svg.fonttype": "none"}):
-        figure.savefig(file, format=kind, dpi=150, metadata=metadata)
 
 
 def _mark_stages(axes: Any, measurement: Measurement) -> None:

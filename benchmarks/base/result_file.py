@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from flare_trt.benchmarks.measure.machine import commit, installed_versions, this_machine, without_places
+from flare_trt.benchmarks.base.machine import commit, installed_versions, this_machine, without_places
 from flare_trt.engine.base.errors import InputError
 from flare_trt.engine.base.files import write_json
 from flare_trt.engine.model.spec import Check

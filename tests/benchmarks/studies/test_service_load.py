@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from tests.engine.tiny_bundle import write_tiny_bundle
 
-from flare_trt.benchmarks.measure.service_load import ServiceLoad, load_service
-from flare_trt.benchmarks.measure.service_load_cli import is_sound, table
+from flare_trt.benchmarks.studies.service_load import ServiceLoad, load_service
+from flare_trt.benchmarks.studies.service_load_cli import is_sound, table
 from flare_trt.engine.base.errors import FlareError
 from flare_trt.engine.phantom.synthetic_body import make_phantom
 from flare_trt.engine.scans.nifti import write_ct

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from tests.engine.tiny_bundle import write_tiny_bundle
 
-from flare_trt.benchmarks.measure.endurance import Endurance, endure
-from flare_trt.benchmarks.measure.endurance_cli import is_flat, table
+from flare_trt.benchmarks.studies.endurance import Endurance, endure
+from flare_trt.benchmarks.studies.endurance_cli import is_flat, table
 from flare_trt.engine.base.errors import InputError
 from flare_trt.engine.base.grid import Grid
 from flare_trt.engine.base.volume import Volume

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from flare_trt.benchmarks.measure.gpu_memory import GpuMemory
+from flare_trt.benchmarks.base.gpu_memory import GpuMemory
 
 PACKAGES = (
     *("flare-trt", "numpy", "scipy", "openvino", "onnxruntime", "tensorrt", "cupy-cuda13x", "nibabel", "isal"),

@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 from tests.benchmarks.measure.fake_nvml import build_fake_nvml
 
-from flare_trt.benchmarks.measure.gpu_memory import GpuMemory, GpuReading
+from flare_trt.benchmarks.base.gpu_memory import GpuMemory, GpuReading
 
 pytest.importorskip("pynvml")
 NOT_AVAILABLE = 2**64 - 1  # NVML_VALUE_NOT_AVAILABLE
 
 READ = """
 import json, os, sys
-from flare_trt.benchmarks.measure.gpu_memory import GpuMemory
+from flare_trt.benchmarks.base.gpu_memory import GpuMemory
 gpu = GpuMemory(int(sys.argv[1]))
 readings = [gpu.read({os.getppid()}) for _ in range(3)]
 print(json.dumps([gpu.name, gpu.problem, [[r.device_mb, r.tree_mb] for r in readings]]))

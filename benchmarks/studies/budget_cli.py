@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
+from flare_trt.benchmarks.base.result_file import new_result, save_result
 from flare_trt.benchmarks.inputs.synthetic import write_synthetic_bundle
 from flare_trt.benchmarks.peers.peers_cli import tell_checks
-from flare_trt.benchmarks.report.result_file import new_result, save_result
 from flare_trt.engine.base.errors import FlareError
 from flare_trt.engine.base.grid import Grid
 from flare_trt.engine.base.text_tables import markdown_table
@@ -82,7 +82,7 @@ def _peak(bundle: Path, scan: Path, labels: Path, budget_mb: int) -> float:
     command = [
         sys.executable,
         "-m",
-        "flare_trt.benchmarks.measure.budget_runner",
+        "flare_trt.benchmarks.studies.budget_runner",
         str(bundle),
         str(scan),
         str(labels),

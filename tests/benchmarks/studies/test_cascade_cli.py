@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from tests.benchmarks.phantoms import label_map, save_labels
 
-from flare_trt.benchmarks.measure import cascade_cli
 from flare_trt.benchmarks.peers import roster as peers
 from flare_trt.benchmarks.peers.roster import LABELS, Task
+from flare_trt.benchmarks.studies import cascade_cli
 
 pytest.importorskip("psutil")
 

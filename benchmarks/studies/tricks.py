@@ -1,10 +1,11 @@
-"""Each thing that mode=fast does, alone: bundles whose fast settings hold one trick."""
+"""Each thing that a faster run might do, alone: bundles that differ from the model in one trick, to be run in mode=fast."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from flare_trt.engine.base.errors import InputError
 from flare_trt.engine.model.bundle import named_networks, open_bundle
@@ -14,29 +15,29 @@ from flare_trt.engine.model.spec import FastSpec, ModelSpec
 
 @dataclass(frozen=True)
 class Trick:
-    """`applied` puts the trick into a bundle's fast settings, which are empty before; None where the model has no use for it."""
+    """`applied` puts the trick into a bundle without fast settings; None where the model has no use for it."""
 
     name: str
     applied: Callable[[ModelSpec], ModelSpec | None]
 
 
-def _fine(settings: FastSpec) -> Callable[[ModelSpec], ModelSpec | None]:
-    return lambda spec: replace(spec, fine=replace(spec.fine, fast=settings))
+def _fine(**changes: Any) -> Callable[[ModelSpec], ModelSpec | None]:
+    return lambda spec: replace(spec, fine=replace(spec.fine, **changes))
 
 
-def _coarse(settings: FastSpec) -> Callable[[ModelSpec], ModelSpec | None]:
-    return lambda spec: None if spec.coarse is None else replace(spec, coarse=replace(spec.coarse, fast=settings))
+def _coarse(**changes: Any) -> Callable[[ModelSpec], ModelSpec | None]:
+    return lambda spec: None if spec.coarse is None else replace(spec, coarse=replace(spec.coarse, **changes))
 
 
 #: The first is what mode=fast does with any bundle: the patient's box is searched instead of the whole scan, and the organs' box
 #: has tiles of its own.
 TRICKS = (
     Trick("body box, the box's own tiles", lambda spec: spec),
-    Trick("coarse: tile step 1", _coarse(FastSpec(tile_step=1.0))),
-    Trick("coarse: linear image", _coarse(FastSpec(image_order=1))),
-    Trick("fine: linear image", _fine(FastSpec(image_order=1))),
-    Trick("fine: tile step 0.6", _fine(FastSpec(tile_step=0.6))),
-    Trick("fine: tile step 0.75", _fine(FastSpec(tile_step=0.75))),
+    Trick("coarse: tile step 1", _coarse(tile_step=1.0)),
+    Trick("coarse: linear image", _coarse(image_order=1)),
+    Trick("fine: linear image", _fine(image_order=1)),
+    Trick("fine: tile step 0.6", _fine(tile_step=0.6)),
+    Trick("fine: tile step 0.75", _fine(tile_step=0.75)),
 )
 
 

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from flare_trt.benchmarks.inputs.small_scans import write_small_scans
-from flare_trt.benchmarks.measure.endurance import Endurance, endure
+from flare_trt.benchmarks.studies.endurance import Endurance, endure
 from flare_trt.engine.base.files import write_json
 
 #: Flat means within this share.

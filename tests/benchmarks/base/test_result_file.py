@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from flare_trt.benchmarks.measure.machine import commit, installed_versions, this_machine, without_places
-from flare_trt.benchmarks.report.result_file import Result, load_result, new_result, save_result
+from flare_trt.benchmarks.base.machine import commit, installed_versions, this_machine, without_places
+from flare_trt.benchmarks.base.result_file import Result, load_result, new_result, save_result
 from flare_trt.engine.base.errors import InputError
 from flare_trt.engine.model.spec import Check
 

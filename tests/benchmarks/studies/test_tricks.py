@@ -8,22 +8,22 @@ from typing import Any
 import pytest
 from tests.engine.fake_bundle import fake_bundle, fake_spec
 
-from flare_trt.benchmarks.measure.tricks import write_variants
-from flare_trt.benchmarks.measure.tricks_cli import tricks_table
+from flare_trt.benchmarks.studies.tricks import write_variants
+from flare_trt.benchmarks.studies.tricks_cli import tricks_table
 from flare_trt.engine.base.errors import InputError
 from flare_trt.engine.model.bundle import open_bundle
-from flare_trt.engine.model.spec import FastSpec
 
 
 def test_each_variant_holds_one_trick(tmp_path: Path) -> None:
-    bundle = fake_bundle(tmp_path / "model", fake_spec(coarse=True))
-    variants = write_variants(bundle, tmp_path / "variants")
-    plain = FastSpec()
+    model = fake_spec(coarse=True)
+    assert model.coarse is not None
+    variants = write_variants(fake_bundle(tmp_path / "model", model), tmp_path / "variants")
     for name, path in variants.items():
         with open_bundle(path) as opened:
             spec = opened.spec
         assert spec.coarse is not None
-        changed = [stage.fast for stage in (spec.coarse, spec.fine) if stage.fast != plain]
+        pairs = ((spec.coarse, model.coarse), (spec.fine, model.fine))
+        changed = [found for found, was in pairs if (found.tile_step, found.image_order) != (was.tile_step, was.image_order)]
         assert len(changed) == (0 if name == "body box, the box's own tiles" else 1)
     assert "coarse: tile step 1" in variants
 

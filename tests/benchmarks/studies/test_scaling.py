@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from flare_trt.benchmarks.measure.scaling import Bench, Case, cases, exponent
+from flare_trt.benchmarks.studies.scaling import Bench, Case, cases, exponent
 from flare_trt.engine.base.errors import FlareError
 from flare_trt.engine.scans.nifti import read_labels
 

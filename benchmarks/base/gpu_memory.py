@@ -6,12 +6,12 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any
 
-MB = 1 << 20  # FLARE's "MB" are MiB
+from flare_trt.engine.base.units import MIB
 
 
 @dataclass(frozen=True)
 class GpuReading:
-    """MB in use on the whole device (as FLARE counts: total - free) and by the asked processes; None where unknown."""
+    """MiB, FLARE's MB, in use on the whole device (total - free) and by the asked processes; None where unknown."""
 
     device_mb: float | None = None
     tree_mb: float | None = None
@@ -45,7 +45,7 @@ class GpuMemory:
         except self._nvml.NVMLError as error:
             self.problem = f"NVML failed while sampling: {error}"
             return GpuReading()
-        return GpuReading((memory.total - memory.free) / MB, self._tree_mb(pids))
+        return GpuReading((memory.total - memory.free) / MIB, self._tree_mb(pids))
 
     def _tree_mb(self, pids: AbstractSet[int]) -> float | None:
         """None where NVML does not tell a process' memory (WDDM, MIG) or counts process ids of another namespace."""
@@ -59,7 +59,7 @@ class GpuMemory:
         foreign = [process for process in processes if not psutil.pid_exists(process.pid)]
         if None in own or (foreign and not own):
             return None
-        return float(sum(own)) / MB
+        return float(sum(own)) / MIB
 
 
 def _text(name: str | bytes) -> str:

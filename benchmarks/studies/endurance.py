@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flare_trt.engine.base.errors import InputError
+from flare_trt.engine.base.units import MB
 from flare_trt.engine.batch.jobs import Destination, Job, make_folders, plan_jobs
 from flare_trt.engine.batch.overlap import Outcome, run_overlapped
 from flare_trt.engine.batch.scan_steps import ct_reader, scan_steps
 from flare_trt.engine.model.options import RunOptions
-from flare_trt.engine.passes.pass_memory import MB
 from flare_trt.engine.results.scan_report import ScanReport
 from flare_trt.engine.segmenter import Segmenter
 from flare_trt.kernels.host_memory import resident_bytes

@@ -8,12 +8,12 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from flare_trt.benchmarks.base.result_file import new_result, save_result
+from flare_trt.benchmarks.base.tables import percent
 from flare_trt.benchmarks.gpu_plan.network_facts import network_facts
 from flare_trt.benchmarks.kernels.floor import measure_peak
-from flare_trt.benchmarks.measure.scaling import Bench, Case, cases, exponent, work_seconds
 from flare_trt.benchmarks.peers.compare import agreement
-from flare_trt.benchmarks.report.result_file import new_result, save_result
-from flare_trt.benchmarks.report.tables import percent
+from flare_trt.benchmarks.studies.scaling import Bench, Case, cases, exponent, work_seconds
 from flare_trt.engine.base.text_tables import markdown_table
 from flare_trt.engine.model.spec import Check
 from flare_trt.engine.scans.nifti import read_labels

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from flare_trt.engine.base.errors import BudgetError
-from flare_trt.engine.passes.pass_memory import MB
+from flare_trt.engine.base.units import MB
 from flare_trt.kernels.host_memory import peak_resident_bytes, resident_bytes
 
 

@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 
+from flare_trt.benchmarks.base.result_file import new_result, save_result
+from flare_trt.benchmarks.base.tables import percent
 from flare_trt.benchmarks.peers.compare import Compared, Labels, compare, mean_dice
 from flare_trt.benchmarks.peers.nnunet_share import whole_seconds, without_tiles
 from flare_trt.benchmarks.peers.peers_cli import tell_checks
 from flare_trt.benchmarks.peers.peers_report import peer_rows, stage_table, tile_counts
 from flare_trt.benchmarks.peers.roster import NNUNET, NNUNET_DEFAULT, Task, own_peer
-from flare_trt.benchmarks.report.result_file import new_result, save_result
-from flare_trt.benchmarks.report.tables import percent
 from flare_trt.engine.base.errors import InputError
 from flare_trt.engine.base.text_tables import markdown_table
 from flare_trt.engine.model.spec import Check

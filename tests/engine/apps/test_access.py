@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from flare_trt.engine.apps.serve.access import Door, is_token, read_token
+from flare_trt.engine.apps.access import Door, is_token, read_token
 from flare_trt.engine.base.errors import ServiceError
 
 

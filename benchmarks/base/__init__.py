@@ -1,0 +1,1 @@
+"""What every benchmark uses: result files, tables, and where it ran."""

@@ -1,0 +1,47 @@
+"""The modes of a run: one value each, and nothing else in the engine asks which mode it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Literal
+
+Mode = Literal["exact", "fast"]
+
+#: Which tiles a box is covered with: those of the whole scan's raster that reach it, so that its labels are the whole scan's, or
+#: the fewest, spread over the box alone.
+Raster = Literal["scan", "box"]
+#: Where a network looks while no region of interest is known: the whole scan, or the box of the patient in it.
+Search = Literal["scan", "body"]
+#: What networks compute in.
+Precision = Literal["fp32", "bf16", "fp16"]
+
+
+@dataclass(frozen=True)
+class ModeSettings:
+    """What a mode does. `precision` names the backends that leave fp32, where the device has the arithmetic for it."""
+
+    about: str  # in the command line's help
+    raster: Raster
+    search: Search
+    uses_fast_spec: bool  # whether the bundle's own fast settings (spec.FastSpec) hold
+    precision: Mapping[str, Precision] = field(default_factory=lambda: MappingProxyType({}))
+
+    def precision_of(self, backend: str) -> Precision:
+        """What a backend's networks compute in."""
+        return self.precision.get(backend, "fp32")
+
+
+MODES: Mapping[Mode, ModeSettings] = MappingProxyType(
+    {
+        "exact": ModeSettings("what nnU-Net gives", raster="scan", search="scan", uses_fast_spec=False),
+        "fast": ModeSettings(
+            "may differ",
+            raster="box",
+            search="body",
+            uses_fast_spec=True,
+            precision=MappingProxyType({"openvino": "bf16", "tensorrt": "fp16"}),
+        ),
+    }
+)

@@ -1,0 +1,32 @@
+"""Scans as the user names them: a NIfTI file, or a folder or zip with a DICOM series."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from flare_trt.engine.base.errors import InputError
+from flare_trt.engine.scans.dicom.choice import ONLY_SERIES, SeriesChoice
+from flare_trt.engine.scans.dicom.part10 import Kind, kind_of, read_head
+from flare_trt.engine.scans.nifti import NiftiReader
+from flare_trt.engine.scans.scan_reader import SlabReader
+
+
+def is_dicom(path: Path) -> bool:
+    """Whether this names a DICOM scan: a folder or a zip."""
+    return path.is_dir() or path.suffix.lower() == ".zip"
+
+
+def require_scan(path: Path) -> None:
+    """Raises InputError for a DICOM file, which is one slice or an index of a scan and not the scan."""
+    if is_dicom(path) or not path.is_file():
+        return
+    with path.open("rb") as file:
+        kind = kind_of(read_head(file))
+    if kind.readable or kind is Kind.PACKED:
+        raise InputError(f"{path}: got one DICOM file, expected a series; name the folder that it lies in, or a .zip of the series")
+
+
+def open_scan(path: Path, choice: SeriesChoice = ONLY_SERIES) -> SlabReader:
+    """The reader of a scan; `choice` says which series to take where a folder or zip holds several. Raises InputError."""
+    require_scan(path)
+    return choice.open(path) if is_dicom(path) else NiftiReader(path)
