@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
@@ -15,7 +16,7 @@ import numpy as np
 from flare_trt.engine.base.errors import BundleError
 from flare_trt.engine.base.grid import Grid
 from flare_trt.engine.base.memory_left import obtainable_bytes
-from flare_trt.engine.base.run_report import RunReport
+from flare_trt.engine.base.run_report import RoiStory, RunReport
 from flare_trt.engine.base.stopwatch import Stopwatch
 from flare_trt.engine.base.units import MB
 from flare_trt.engine.base.volume import Volume
@@ -24,11 +25,10 @@ from flare_trt.engine.model.options import RunOptions
 from flare_trt.engine.model.spec import ModelSpec, StageSpec
 from flare_trt.engine.networks.device_choice import Placement, place
 from flare_trt.engine.networks.session import Session, open_session
-from flare_trt.engine.passes.box_pass import StageRun, plan_pass
 from flare_trt.engine.passes.predict import Runner
-from flare_trt.engine.passes.scan_view import Frame, storage_warning
-from flare_trt.engine.roi.body_box import body_box
-from flare_trt.engine.roi.cascade import Segmented, segment_cascade, segment_whole
+from flare_trt.engine.passes.scan_view import storage_warning
+from flare_trt.engine.roi.cascade import coarse_labels, locate_abdomen, segment_roi, segment_whole
+from flare_trt.engine.roi.scan_run import ScanRun
 from flare_trt.engine.scans.ct_checks import require_body_size
 from flare_trt.engine.scans.from_array import ct_from_array
 from flare_trt.kernels import Kernels, limit_threads, load
@@ -55,9 +55,7 @@ class Segmenter:
         self._lock = threading.Lock()
         with kernels.active():
             idle = kernels.used_bytes() if options.max_memory_mb else 0
-            self._sessions = {
-                name: _open_stage(bundle, stage, placement) for name, stage in _stages(bundle.spec).items() if stage is not None
-            }
+            self._sessions = {name: _open_stage(bundle, stage, placement) for name, stage in bundle.spec.stages.items()}
             self._network_bytes = _warm_up(self._sessions, kernels, idle) if options.max_memory_mb else 0
 
     @staticmethod
@@ -73,21 +71,32 @@ class Segmenter:
     def segment(self, ct: Volume, progress: StageProgress | None = None) -> Segmentation:
         """Segment one CT (HU on its grid, see volume.ct_volume). The labels lie on the same grid.
 
+        The story of one scan: plan, coarse labels, locate the abdomen, fine labels there, restore, report. Who calls this has read
+        the scan (scans/open_scan) and writes the results (batch/scan_steps does both).
+
         `progress` may raise to stop between two tiles; the error passes through and the next scan is not harmed. Raises InputError
         for a grid that no body fills, BudgetError where the memory does not do.
         """
         require_body_size(ct.grid)
+        watch, tiles = Stopwatch(), {}
         with self._lock, self._kernels.active():
-            self._require_budget(ct)
-            watch = Stopwatch()
-            found = self._run(ct, watch, progress or _silent)
-            with watch.stage("restore"):
-                fetch = self._kernels.upload if ct.device == "cuda" else self._kernels.download  # `upload` makes it contiguous
-                labels = fetch(found.labels)
-            report = self._report(watch, found, ct.grid)
-            del found
+            scan = self._plan(ct, watch, progress or _silent)
+            if scan.coarse is None:
+                fine = segment_whole(scan.fine, scan.search_box)
+            else:
+                coarse = coarse_labels(scan.coarse, scan.search_box)
+                located = locate_abdomen(scan.coarse, coarse, self.spec)
+                tiles["coarse"] = coarse.tiles
+                del coarse  # its memory is the fine stage's
+                fine = segment_roi(scan.fine, located, self.spec.label_names)
+            tiles["fine"] = fine.tiles
+            with watch.phase("restore"):
+                bring = self._kernels.upload if ct.device == "cuda" else self._kernels.download  # to where the scan lies
+                labels = Volume(bring(fine.labels), ct.grid, device=ct.device)
+            report = self._report(watch, tiles, fine.roi, ct.grid)
+            del fine, scan
             self._kernels.trim()
-        return Segmentation(Volume(labels, ct.grid), report)
+        return Segmentation(labels, report)
 
     def segment_array(self, array: Any, grid: Grid, progress: StageProgress | None = None) -> Segmentation:
         """Segment HU (z, y, x) in memory: NumPy, CuPy, torch, DLPack or __cuda_array_interface__; see arrays.ct_from_array.
@@ -120,30 +129,14 @@ class Segmenter:
         held = ct.array.nbytes if self.placement.device.startswith(ct.device) else 0
         return self.options.max_memory_mb * MB - self._network_bytes - held
 
-    def _require_budget(self, ct: Volume) -> None:
-        """Refuse a budget, before work begins, in which not even the whole scan could be segmented."""
-        for name, stage in _stages(self.spec).items():
-            if stage is not None:
-                plan_pass(
-                    self._stage_run(name, stage, Stopwatch(), _silent, ct), Frame.of(ct, self.options.stage_as_run(stage)), None
-                )
+    def _plan(self, ct: Volume, watch: Stopwatch, progress: StageProgress) -> ScanRun:
+        """All that is decided before the first tile, once: the budget, and each stage's largest pass."""
+        runners = {
+            name: Runner(sessions, self._kernels, watch, partial(progress, name)) for name, sessions in self._sessions.items()
+        }
+        return ScanRun.of(ct, self.spec, self.options, runners, self._budget_bytes(ct))
 
-    def _run(self, ct: Volume, watch: Stopwatch, progress: StageProgress) -> Segmented:
-        fine = self._stage_run("fine", self.spec.fine, watch, progress, ct)
-        if self.spec.coarse is None:
-            return segment_whole(fine, ct)
-        return segment_cascade(self._stage_run("coarse", self.spec.coarse, watch, progress, ct), fine, ct, self.spec)
-
-    def _stage_run(self, name: str, stage: StageSpec, watch: Stopwatch, progress: StageProgress, ct: Volume) -> StageRun:
-        def report_tiles(done: int, total: int) -> None:
-            progress(name, done, total)
-
-        runner = Runner(self._sessions[name], self._kernels, watch, report_tiles)
-        run = StageRun(self.options.stage_as_run(stage), runner, self._budget_bytes(ct), raster=self.options.settings.raster)
-        return replace(run, search=body_box) if self.options.settings.search == "body" else run
-
-    def _report(self, watch: Stopwatch, found: Segmented, grid: Grid) -> RunReport:
-        story = found.roi
+    def _report(self, watch: Stopwatch, tiles: dict[str, int], story: RoiStory | None, grid: Grid) -> RunReport:
         told = self.placement.warning, storage_warning(grid, self.spec.fine)
         warnings = [warning for warning in told if warning]
         if story is not None and story.decision != "roi":
@@ -158,14 +151,10 @@ class Segmenter:
             backend=self.placement.backend,
             precision=self.placement.session.precision,
             stages={name: round(seconds, 4) for name, seconds in watch.seconds.items()},
-            tiles=found.tiles,
+            tiles=tiles,
             roi=story,
             warnings=tuple(warnings),
         )
-
-
-def _stages(spec: ModelSpec) -> dict[str, StageSpec | None]:
-    return {"coarse": spec.coarse, "fine": spec.fine}
 
 
 def _open_stage(bundle: Bundle, stage: StageSpec, placement: Placement) -> Sequence[Session]:

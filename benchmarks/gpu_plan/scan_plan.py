@@ -25,12 +25,12 @@ from flare_trt.engine.base.units import MB
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.model.modes import Precision
 from flare_trt.engine.model.options import RunOptions
-from flare_trt.engine.model.spec import ModelSpec, StageSpec
+from flare_trt.engine.model.spec import ModelSpec
 from flare_trt.engine.networks.session import require_tile
-from flare_trt.engine.passes.box_pass import StageRun, plan_pass, segment_box
+from flare_trt.engine.passes.growing_box import segment_box
 from flare_trt.engine.passes.predict import Runner
-from flare_trt.engine.passes.scan_view import Frame
 from flare_trt.engine.roi.cascade import coarse_labels
+from flare_trt.engine.roi.scan_run import ScanRun
 from flare_trt.kernels import Box
 
 #: HU of the voxels of a planned scan: its values change nothing but which border is cropped.
@@ -43,11 +43,6 @@ class PlannedModel:
 
     spec: ModelSpec
     networks: Mapping[str, Sequence[NetworkFacts]]
-
-    def stages(self) -> dict[str, StageSpec]:
-        """In the order in which they run."""
-        found = {"coarse": self.spec.coarse, "fine": self.spec.fine}
-        return {name: stage for name, stage in found.items() if stage is not None}
 
 
 @dataclass(frozen=True)
@@ -98,16 +93,13 @@ def plan_scan(model: PlannedModel, scan: PlannedScan, options: RunOptions) -> Sc
     opened = _open(model, kernels, precision)
     opening, network_bytes = len(ledger.events), ledger.live_bytes
     left = None if options.max_memory_mb is None else options.max_memory_mb * MB - network_bytes
-    runs = {}
-    for name, stage in model.stages().items():
-        runner = Runner(opened.sessions[name], kernels, LedgerWatch(ledger, name), _silent)
-        runs[name] = StageRun(options.stage_as_run(stage), runner, left, raster=options.settings.raster)
-        plan_pass(runs[name], Frame.of(ct, runs[name].stage))  # as Segmenter does: the whole scan has to fit
-    if "coarse" in runs:
+    runners = {name: Runner(sessions, kernels, LedgerWatch(ledger, name), _silent) for name, sessions in opened.sessions.items()}
+    run = ScanRun.of(ct, model.spec, options, runners, left)
+    if run.coarse is not None:
         ledger.stage = "coarse"
-        coarse_labels(runs["coarse"], ct)
+        coarse_labels(run.coarse, run.search_box)
     ledger.stage = "fine"
-    found = segment_box(runs["fine"], ct, scan.roi if "coarse" in runs else scan.grid.whole)
+    found = segment_box(run.fine, run.search_box if run.coarse is None else scan.roi)
     ledger.stage = "fine restore"
     kernels.download(found.labels)
     del found
@@ -122,9 +114,9 @@ class LedgerWatch(Stopwatch):
         self._ledger, self._name = ledger, name
 
     @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
+    def phase(self, name: str) -> Iterator[None]:
         self._ledger.stage = f"{self._name} {name}"
-        with super().stage(name):
+        with super().phase(name):
             yield
         self._ledger.stage = self._name
 
@@ -166,7 +158,7 @@ class _PlannedSession:
 
 def _open(model: PlannedModel, kernels: Rehearsal, precision: Precision) -> _Opened:
     """All sessions, and the one block of scratch memory that they share (backends/trt_workspace.py)."""
-    sessions = {name: [_PlannedSession(facts, kernels, precision) for facts in model.networks[name]] for name in model.stages()}
+    sessions = {name: [_PlannedSession(facts, kernels, precision) for facts in model.networks[name]] for name in model.spec.stages}
     most = max(facts.activations_bytes(precision) for folds in model.networks.values() for facts in folds)
     with kernels.ledger.step("activations (estimate)"):
         return _Opened(sessions, kernels.empty((most,), np.uint8))

@@ -6,6 +6,7 @@ World coordinates are LPS in mm (DICOM, ITK). Arrays are (z, y, x); `origin_mm` 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -68,6 +69,11 @@ class Grid:
         """Shape, voxel and orientation in words."""
         spacing = " x ".join(f"{mm:g}" for mm in self.spacing_mm)
         return f"{' x '.join(map(str, self.shape_zyx))} voxels of {spacing} mm, {self.orientation}"
+
+    @property
+    def voxels(self) -> int:
+        """How many there are."""
+        return math.prod(self.shape_zyx)
 
     @property
     def extent_mm(self) -> Vector:

@@ -1,4 +1,4 @@
-"""Seconds spent in each stage of a scan, also written as marks for the memory-time plot where FLARE_TRT_STAGES names a file."""
+"""Seconds spent in each phase of a scan, also written as marks for the memory-time plot where FLARE_TRT_STAGES names a file."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from pathlib import Path
 
 
 class Stopwatch:
-    """Adds up seconds by stage name, in order of first use. Stages do not nest."""
+    """Adds up seconds by the name of a phase, in order of first use. Phases do not nest."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
 
     @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Time a block as part of the stage `name`."""
+    def phase(self, name: str) -> Iterator[None]:
+        """Time a block as part of the phase `name`."""
         start = time.perf_counter()
         try:
             yield
@@ -28,7 +28,7 @@ class Stopwatch:
 
 @contextmanager
 def marked(name: str) -> Iterator[None]:
-    """Append one stage mark, in wall-clock seconds, to the file that FLARE_TRT_STAGES names; else do nothing."""
+    """Append one mark, in wall-clock seconds, to the file that FLARE_TRT_STAGES names; else do nothing."""
     start = time.time()
     try:
         yield

@@ -92,7 +92,7 @@ def job_reader(read: Callable[[SlabReader], Volume]) -> Callable[[Job], Scan]:
 def read_scan(opened: Callable[[], SlabReader], read: Callable[[SlabReader], Volume]) -> Scan:
     """Read and look over a CT. Raises InputError."""
     watch, memory = Stopwatch(), MemoryRecorder()
-    with watch.stage("read"), memory.phase("read"):
+    with watch.phase("read"), memory.phase("read"):
         source = opened()
         ct = read(source)
         warnings = source.warnings + ct_warnings(ct)
@@ -120,15 +120,15 @@ def segment_scan(segmenter: SegmentsScans, scan: Scan, progress: StageProgress |
 def write_results(job: Job, scan: Scan, found: Segmentation, spec: ModelSpec) -> ScanReport:
     """Write what the job asks for, the report last. One that fails stops no other; then raises OutputError in the end."""
     watch, memory, outputs = Stopwatch(), scan.memory, _Outputs()
-    with watch.stage("write"), memory.phase("write"):
+    with watch.phase("write"), memory.phase("write"):
         outputs.write(job.labels, lambda path: write_label_file(path, scan.source, found.labels, spec))
         outputs.write(job.rtstruct, lambda path: write_contours(path, scan.source, found.labels, spec))
-    with watch.stage("measure"), memory.phase("measure"):
+    with watch.phase("measure"), memory.phase("measure"):
         organs = measure_organs(scan.ct, found.labels, spec.label_names)
         tumours = tuple(measure_tumour(found.labels, organ) for organ in organs if is_tumour(organ.name))
     shown = None
     if job.preview is not None or is_page(job.report):
-        with watch.stage("preview"), memory.phase("preview"):
+        with watch.phase("preview"), memory.phase("preview"):
             shown = pictures(scan.ct, found.labels, spec.labels)
             outputs.write(job.preview, partial(_write_preview, shown))
     study_uid, series_uid = uids(scan.source, job.hash_uids)

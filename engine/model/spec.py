@@ -152,6 +152,11 @@ class ModelSpec:
                 )
 
     @property
+    def stages(self) -> dict[str, StageSpec]:
+        """The stages by name, in the order in which they run."""
+        return {"fine": self.fine} if self.coarse is None else {"coarse": self.coarse, "fine": self.fine}
+
+    @property
     def label_names(self) -> dict[int, str]:
         """Label value -> name, without the background."""
         return {label.value: label.name for label in self.labels}

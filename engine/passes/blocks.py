@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise, product
 
-from flare_trt.engine.passes.pass_plan import StagePlan
+from flare_trt.engine.passes.pass_plan import PassPlan
 from flare_trt.kernels.contract import Array, Taps
 
 TapsZyx = tuple[Taps, Taps, Taps]
@@ -30,7 +30,7 @@ class Block:
         """Size in voxels of the padded window."""
         return self.high_yx[0] - self.low_yx[0], self.high_yx[1] - self.low_yx[1]
 
-    def corners(self, plan: StagePlan) -> list[tuple[int, int]]:
+    def corners(self, plan: PassPlan) -> list[tuple[int, int]]:
         """(y, x) starts of the tiles that touch this block, in nnU-Net's order."""
         y, x = (
             [start for start in plan.starts_zyx[axis] if start < high and start + plan.patch_zyx[axis] > low]
@@ -48,7 +48,7 @@ class Block:
         return (part if part.shape == tile.shape else part.copy()), (place[0], place[1])
 
 
-def cut_blocks(plan: StagePlan, taps_zyx: TapsZyx, splits_yx: tuple[int, int]) -> Iterator[Block]:
+def cut_blocks(plan: PassPlan, taps_zyx: TapsZyx, splits_yx: tuple[int, int]) -> Iterator[Block]:
     """Blocks of about equal size; a single one covers the whole padded window."""
     if splits_yx == (1, 1):
         height, width = plan.padded_shape[1:]

@@ -1,6 +1,6 @@
 """The network's input, made plane by plane: normalise and resample just the planes that the next row of tiles needs.
 
-Planes are indices z of the padded window (`StagePlan.padded_shape`). They live in a ring, plane z at z % `Layout.planes`, so a
+Planes are indices z of the padded window (`PassPlan.padded_shape`). They live in a ring, plane z at z % `Layout.planes`, so a
 scan of any length needs no more. Padding is 0 in normalised units (nnunetv2/inference/predict_from_raw_data.py, pad_nd_image).
 """
 
@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from flare_trt.engine.passes.pass_memory import Layout
-from flare_trt.engine.passes.pass_plan import StagePlan
-from flare_trt.engine.passes.scan_view import Frame
+from flare_trt.engine.passes.pass_plan import PassPlan
+from flare_trt.engine.passes.scan_view import ScanView
 from flare_trt.kernels import Box, Intensity, Kernels
 from flare_trt.kernels.contract import Array
 
@@ -22,24 +22,24 @@ from flare_trt.kernels.contract import Array
 class ImageSource:
     """What planes are made from. `clamp` is the range of the whole normalised scan (skimage.transform.resize, clip=True)."""
 
-    frame: Frame
+    view: ScanView
     intensity: Intensity
     clamp: tuple[float, float]
 
     @staticmethod
-    def of(frame: Frame, intensity: Intensity) -> ImageSource:
+    def of(view: ScanView, intensity: Intensity) -> ImageSource:
         """Measure the scan's range once."""
-        ends = np.array(frame.ct.value_range, np.float32)
+        ends = np.array(view.ct.value_range, np.float32)
         normal = (np.clip(ends, np.float32(intensity.low_hu), np.float32(intensity.high_hu)) - np.float32(intensity.mean_hu)) / (
             np.float32(max(intensity.std_hu, 1e-8))
         )
-        return ImageSource(frame, intensity, (float(normal[0]), float(normal[1])))
+        return ImageSource(view, intensity, (float(normal[0]), float(normal[1])))
 
 
 class InputPlanes:
     """Planes of one pass, from `first` on. `ensure` makes planes, `tile` cuts a patch out of those that are still there."""
 
-    def __init__(self, source: ImageSource, plan: StagePlan, kernels: Kernels, layout: Layout, first: int = 0) -> None:
+    def __init__(self, source: ImageSource, plan: PassPlan, kernels: Kernels, layout: Layout, first: int = 0) -> None:
         self._source, self._plan, self._kernels, self._layout = source, plan, kernels, layout
         self._ring = kernels.zeros((layout.planes, *plan.padded_shape[1:]), np.float32)
         self._made = first
@@ -86,7 +86,7 @@ class InputPlanes:
         spans = [plan.span(axis, *limits) for axis, limits in enumerate(ranges)]
         start = tuple(span.source_start for span in spans)
         stop = tuple(plan.source_stop(axis, span.target_stop) for axis, span in enumerate(spans))
-        slab = self._source.frame.read(Box(_by((0, 1, 2), start), _by((0, 1, 2), stop)))
+        slab = self._source.view.read(Box(_by((0, 1, 2), start), _by((0, 1, 2), stop)))
         axis = plan.image_axis or 0
         order = (axis, *(a for a in range(3) if a != axis))  # the axis that is resampled on its own goes first
         image = kernels.normalise(kernels.upload(slab.transpose(order)), self._source.intensity)

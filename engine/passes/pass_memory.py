@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from flare_trt.engine.base.errors import BudgetError
 from flare_trt.engine.passes.blocks import cut_blocks
-from flare_trt.engine.passes.pass_plan import StagePlan, ring_planes
+from flare_trt.engine.passes.pass_plan import PassPlan, ring_planes
 
 MB = 1_000_000
 #: Source voxels that one resampling call should not exceed where memory is not short: 128 MB as float32.
@@ -35,7 +35,7 @@ class Buffer:
 
 
 @dataclass(frozen=True)
-class StageMemory:
+class PassMemory:
     """Every buffer of one pass under one layout."""
 
     layout: Layout
@@ -59,11 +59,11 @@ class Footprint:
     mirrored: bool
 
 
-def stage_memory(plan: StagePlan, footprint: Footprint, layout: Layout) -> StageMemory:
-    """Count the buffers that `predict` allocates."""
+def pass_memory(plan: PassPlan, footprint: Footprint, layout: Layout, keep_from: int | None = None) -> PassMemory:
+    """Count the buffers that `predict` allocates; `keep_from` is the Pass'."""
     _, height, width = plan.padded_shape
     blocks = list(cut_blocks(plan, (plan.taps(0), plan.taps(1), plan.taps(2)), layout.splits_yx))
-    ring = ring_planes(plan, plan.taps(0)) * max(math.prod(block.shape_yx) for block in blocks)
+    ring = ring_planes(plan, plan.taps(0), keep_from is not None) * max(math.prod(block.shape_yx) for block in blocks)
     target, patch = math.prod(plan.target.shape_zyx), math.prod(plan.patch_zyx)
     chunk_source = _slab_voxels(plan, layout.chunk)
     window_z, window_y, window_x = plan.window.shape_zyx
@@ -81,22 +81,22 @@ def stage_memory(plan: StagePlan, footprint: Footprint, layout: Layout) -> Stage
         Buffer("resampled planes", min(layout.chunk, window_z) * window_y * window_x * 4, "resample"),
         Buffer("tile", patch * 4, "tile"),
     )
-    rim = max(0, int(plan.taps(0).upper[-1]) + 1 - plan.open_from)
-    if rim:  # predict.py, release_open
+    rim = 0 if keep_from is None else max(0, int(plan.taps(0).upper[-1]) + 1 - keep_from)
+    if rim:  # predict.py, release_keeping
         sums = footprint.folds * (footprint.channels + 1) * rim * height * width * 2
         buffers += (Buffer("sums of the rim", sums, "rim"),)
     if footprint.mirrored:  # the sum over the flips, and a flipped tile
         buffers += (Buffer("mirrored logits", footprint.channels * patch * 4, "tile"), Buffer("flipped tile", patch * 4, "tile"))
     if len(blocks) > 1:  # what of a tile lies in a block is copied
         buffers += (Buffer("clipped logits", footprint.channels * patch * 4, "tile"), Buffer("clipped Gaussian", patch * 2, "tile"))
-    return StageMemory(layout, buffers)
+    return PassMemory(layout, buffers)
 
 
-def choose_layout(plan: StagePlan, footprint: Footprint, budget_bytes: int | None) -> StageMemory:
+def choose_layout(plan: PassPlan, footprint: Footprint, budget_bytes: int | None) -> PassMemory:
     """The quickest layout that fits. Raises BudgetError with the least that would do."""
     least = math.inf
     for layout in _layouts(plan):
-        memory = stage_memory(plan, footprint, layout)
+        memory = pass_memory(plan, footprint, layout)
         if budget_bytes is None or memory.peak_bytes <= budget_bytes:
             return memory
         least = min(least, memory.peak_bytes)
@@ -107,7 +107,7 @@ def choose_layout(plan: StagePlan, footprint: Footprint, budget_bytes: int | Non
     )
 
 
-def _layouts(plan: StagePlan) -> Iterator[Layout]:
+def _layouts(plan: PassPlan) -> Iterator[Layout]:
     """Layouts from the quickest to the one that needs least. More splits run more tiles twice."""
     depth, patch = plan.padded_shape[0], plan.patch_zyx[0]
     chunk = max(_LEAST_CHUNK, min(depth, _CHUNK_VOXELS // max(1, _slab_plane_voxels(plan)) or 1))
@@ -121,7 +121,7 @@ def _layouts(plan: StagePlan) -> Iterator[Layout]:
     yield from (Layout(planes, size, (most_y, x)) for x in range(2, most_x + 1))
 
 
-def _slab_plane_voxels(plan: StagePlan) -> int:
+def _slab_plane_voxels(plan: PassPlan) -> int:
     """Source voxels of one slice of the slab that the window needs."""
     height, width = (
         plan.source_stop(axis, plan.window.stop_zyx[axis])
@@ -131,7 +131,7 @@ def _slab_plane_voxels(plan: StagePlan) -> int:
     return height * width
 
 
-def _slab_voxels(plan: StagePlan, chunk: int) -> int:
+def _slab_voxels(plan: PassPlan, chunk: int) -> int:
     """Source voxels that a chunk in the middle of the window needs, the largest that any chunk does."""
     low, high = plan.window.start_zyx[0], plan.window.stop_zyx[0]
     first = low + max(0, (high - low - chunk) // 2)

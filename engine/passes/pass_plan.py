@@ -15,28 +15,22 @@ from flare_trt.engine.base.grid import Shape
 from flare_trt.engine.model.modes import Raster
 from flare_trt.engine.model.spec import StageSpec
 from flare_trt.engine.passes.geometry import separate_axis, target_shape
-from flare_trt.engine.passes.scan_view import Frame
+from flare_trt.engine.passes.scan_view import ScanView
 from flare_trt.engine.passes.tiles import tile_starts
 from flare_trt.kernels import Box, Span
 from flare_trt.kernels.contract import Taps
 
 
 @dataclass(frozen=True)
-class StagePlan:
-    """All shapes are in the network's axis order. `target` is the box of source voxels that get labels.
+class PassPlan:
+    """All shapes are in the network's axis order. `target` is the box of source voxels that get labels."""
 
-    `settled` are the source voxels whose labels no other tile of the whole scan's raster has a part in: here all tiles that there
-    are have been run. It may reach beyond the target, and lacks a rim of it where a tile was left out.
-    """
-
-    source_shape: Shape  # of the frame
-    network_shape: Shape  # of the whole frame, resampled
+    source_shape: Shape  # of the view
+    network_shape: Shape  # of the whole view, resampled
     window: Box  # the part of the network grid that is computed
     target: Box
-    settled: Box
     patch_zyx: Shape
     starts_zyx: tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
-    open_from: int  # plane of the padded window at which the raster's next row of tiles starts; its end where there is none
     image_orders: Shape
     image_axis: int | None  # the axis that is resampled by nearest neighbour, slice by slice
     logits_orders: Shape
@@ -92,40 +86,39 @@ class StagePlan:
         return Taps(index, index, np.zeros(len(index), np.float32))
 
 
-def plan_stage(stage: StageSpec, frame: Frame, roi: Box | None = None, raster: Raster = "scan") -> StagePlan:
-    """Plan a pass over the whole frame, or over its box `roi` with the tiles that `raster` names."""
-    source = frame.shape_zyx
-    network = target_shape(source, frame.spacing_mm, stage.spacing_mm)
-    image_axis = separate_axis(frame.spacing_mm, stage.spacing_mm, stage.separate_z)
-    logits_axis = separate_axis(stage.spacing_mm, frame.spacing_mm, stage.separate_z)
-    target = roi or Box.whole(source)
-    lines = [_tiled(_needed(target, source, network, axis), network, stage, axis, raster) for axis in range(3)]
+def plan_pass(stage: StageSpec, view: ScanView, box: Box, raster: Raster = "scan") -> PassPlan:
+    """Plan a pass over a box of the view, with the tiles that `raster` names."""
+    source = view.shape_zyx
+    network = target_shape(source, view.spacing_mm, stage.spacing_mm)
+    image_axis = separate_axis(view.spacing_mm, stage.spacing_mm, stage.separate_z)
+    logits_axis = separate_axis(stage.spacing_mm, view.spacing_mm, stage.separate_z)
+    lines = [_tiled(_needed(box, source, network, axis), network, stage, axis, raster) for axis in range(3)]
     (z0, z1, z), (y0, y1, y), (x0, x1, x) = lines
-    settled = target if raster == "box" else _settled(Box((z0, y0, x0), (z1, y1, x1)), target, source, network, stage)
-    return StagePlan(
+    return PassPlan(
         source_shape=source,
         network_shape=network,
         window=Box((z0, y0, x0), (z1, y1, x1)),
-        target=target,
-        settled=settled,
+        target=box,
         patch_zyx=stage.patch_zyx,
         starts_zyx=(z, y, x),
-        open_from=max(z1 - z0, stage.patch_zyx[0]) if raster == "box" else _open_from(z0, z1, network[0], stage),
         image_orders=_orders(stage.image_order, stage.image_order_z, image_axis),
         image_axis=image_axis if network != source else None,
         logits_orders=_orders(stage.logits_order, stage.logits_order_z, logits_axis),
     )
 
 
-def ring_planes(plan: StagePlan, taps_z: Taps) -> int:
-    """Planes that are alive at once: from the lowest that a label still waits for to the top of the next row of tiles."""
+def ring_planes(plan: PassPlan, taps_z: Taps, is_kept: bool = False) -> int:
+    """Planes that are alive at once: from the lowest that a label still waits for to the top of the next row of tiles.
+
+    A ring that is kept for a row of tiles beyond the plan also has room for that row and the plane below it.
+    """
     starts, patch = plan.starts_zyx[0], plan.patch_zyx[0]
     needed = patch
     for following in starts[1:]:
         waiting = int(np.searchsorted(taps_z.upper, following, side="left"))
         keep = min(following, int(taps_z.lower[waiting])) if waiting < len(taps_z.lower) else following
         needed = max(needed, following + patch - keep)
-    return max(needed, patch + 1) if plan.open_from < plan.padded_shape[0] else needed
+    return max(needed, patch + 1) if is_kept else needed
 
 
 def _orders(order: int, order_z: int, axis: int | None) -> Shape:
@@ -174,28 +167,3 @@ def _touching(starts: tuple[int, ...], patch: int, needed: tuple[int, int]) -> t
 def rim(patch: int) -> int:
     """The outermost samples of a tile: an eighth of a patch, one sigma of the Gaussian weights."""
     return patch // 8
-
-
-def _open_from(low: int, high: int, size: int, stage: StageSpec) -> int:
-    patch = stage.patch_zyx[0]
-    if size <= patch:
-        return patch
-    return min((tile for tile in tile_starts(size, patch, stage.tile_step) if tile + patch > high), default=high) - low
-
-
-def _settled(window: Box, target: Box, source: Shape, network: Shape, stage: StageSpec) -> Box:
-    """Source voxels that read samples of the window which no tile beyond it reaches; an empty range lies at the target's start."""
-    settled = [(start, start) for start in target.start_zyx]
-    for axis in range(3):
-        (low, high), size, patch = window.ranges[axis], network[axis], stage.patch_zyx[axis]
-        if size > patch:
-            others = [tile for tile in tile_starts(size, patch, stage.tile_step) if tile < low or tile + patch > high]
-            low, high = (
-                max((tile + patch for tile in others if tile < low), default=0),
-                min((tile for tile in others if tile + patch > high), default=size),
-            )
-        lower = np.floor((np.arange(source[axis]) + 0.5) * (size / source[axis]) - 0.5)
-        inside = np.flatnonzero(((lower >= low) | (low == 0)) & ((lower + 2 <= high) | (high == size)))
-        if len(inside):
-            settled[axis] = int(inside[0]), int(inside[-1]) + 1
-    return Box.spanning(settled)

@@ -21,7 +21,7 @@ from flare_trt.engine.passes.blocks import Block, cut_blocks
 from flare_trt.engine.passes.input_planes import ImageSource, InputPlanes
 from flare_trt.engine.passes.logits_ring import Ring
 from flare_trt.engine.passes.pass_memory import Layout
-from flare_trt.engine.passes.pass_plan import StagePlan, ring_planes
+from flare_trt.engine.passes.pass_plan import PassPlan, ring_planes
 from flare_trt.engine.passes.tiles import gaussian
 from flare_trt.kernels import Kernels
 from flare_trt.kernels.contract import Array, Taps
@@ -50,24 +50,24 @@ class Resumed:
 
 @dataclass(frozen=True)
 class Pass:
-    """One stage over one scan: what it reads, its sizes, how much of the input it holds at once, and what was done before."""
+    """One stage over one box: what it reads, its sizes, how much of the input it holds at once, and what was done before.
+
+    `keep_from` is the plane of the padded window from which the ring keeps its sums, for a pass that goes on with a row of tiles
+    there (growing_box.py); None where no pass will.
+    """
 
     stage: StageSpec
     source: ImageSource
-    plan: StagePlan
+    plan: PassPlan
     layout: Layout
     resumed: Resumed | None = None
+    keep_from: int | None = None
 
     @property
     def tile_count(self) -> int:
         """Forward passes of one fold without mirroring and without blocks."""
         rows, columns = len(self.plan.starts_zyx[0]), len(self.plan.starts_zyx[1]) * len(self.plan.starts_zyx[2])
         return (rows - (self.resumed.rows if self.resumed else 0)) * columns
-
-    @property
-    def is_open(self) -> bool:
-        """Whether the raster has a further row of tiles, and a pass could go on with it from this one's ring."""
-        return self.plan.open_from < self.plan.padded_shape[0]
 
 
 @dataclass(frozen=True)
@@ -77,23 +77,18 @@ class LabelSink:
     taps_zyx: tuple[Taps, Taps, Taps]
 
     @staticmethod
-    def source(plan: StagePlan) -> LabelSink:
+    def source(plan: PassPlan) -> LabelSink:
         """Labels on the source voxels of the plan's target box."""
         return LabelSink((plan.taps(0), plan.taps(1), plan.taps(2)))
 
     @staticmethod
-    def network(plan: StagePlan) -> LabelSink:
+    def network(plan: PassPlan) -> LabelSink:
         """Labels on the network grid of the plan's window."""
         return LabelSink((plan.network_taps(0), plan.network_taps(1), plan.network_taps(2)))
 
 
-def predict(work: Pass, runner: Runner, sink: LabelSink) -> Array:
-    """Labels (z, y, x) uint8 on the kernels' device, one a tap of `sink`, in the network's axis order."""
-    return predict_open(work, runner, sink)[0]
-
-
-def predict_open(work: Pass, runner: Runner, sink: LabelSink) -> tuple[Array, Ring | None]:
-    """As `predict`; also the ring, where the raster's next row of tiles could go on from it (not where it is cut into blocks)."""
+def predict(work: Pass, runner: Runner, sink: LabelSink) -> tuple[Array, Ring | None]:
+    """Labels (z, y, x) uint8 on the kernels' device, one a tap of `sink`, in the network's axis order; the ring if it is kept."""
     blocks = list(cut_blocks(work.plan, sink.taps_zyx, work.layout.splits_yx))
     rows = len(work.plan.starts_zyx[0]) - (work.resumed.rows if work.resumed else 0)
     tally = _Tally(rows * sum(len(block.corners(work.plan)) for block in blocks), runner.progress)
@@ -123,25 +118,25 @@ def _predict_block(work: Pass, runner: Runner, block: Block, tally: _Tally) -> t
     first = work.resumed.rows if work.resumed else 0
     planes = InputPlanes(work.source, plan, runner.kernels, work.layout, min(starts_z[first:], default=plan.padded_shape[0]))
     for row, z in enumerate(starts_z[first:], start=first):
-        with runner.watch.stage("preprocess"):
+        with runner.watch.phase("preprocess"):
             planes.ensure(z + plan.patch_zyx[0])
         for y, x in corners:
             tile = planes.tile((z, y, x))
             for fold, session in enumerate(runner.sessions):
-                with runner.watch.stage("network"):
+                with runner.watch.phase("network"):
                     logits = run_mirrored(session, tile, stage.mirror_axes)
-                with runner.watch.stage("blend"):
+                with runner.watch.phase("blend"):
                     blender.add(fold, logits, (z, y, x))
             tally.add_one()
         if row + 1 < len(starts_z):
-            with runner.watch.stage("restore"):
+            with runner.watch.phase("restore"):
                 blender.release(starts_z[row + 1])
-    with runner.watch.stage("restore"):
-        if work.is_open:
-            blender.release_open(plan.open_from)
-        else:
+    with runner.watch.phase("restore"):
+        if work.keep_from is None:
             blender.release(plan.padded_shape[0])
-    return blender.labels, blender.ring if work.is_open else None
+            return blender.labels, None
+        blender.release_keeping(work.keep_from)
+        return blender.labels, blender.ring
 
 
 def run_mirrored(session: Session, tile: Array, axes: Sequence[int]) -> Array:
@@ -166,7 +161,7 @@ class _Blender:
         self._values = np.array(stage.channel_values, np.uint8)
         self._restore = self._kernels.restore_argmax if stage.activation == "argmax" else self._kernels.restore_regions
         self._gaussian = self._kernels.upload(gaussian(plan.patch_zyx))
-        shape = (ring_planes(plan, block.taps_zyx[0]), *block.shape_yx)
+        shape = (ring_planes(plan, block.taps_zyx[0], work.keep_from is not None), *block.shape_yx)
         self.ring = work.resumed.ring if work.resumed else Ring(self._kernels, runner.sessions, shape)
         self.labels = self._kernels.zeros([len(taps.lower) for taps in block.taps_zyx], np.uint8)
         self._restored = 0
@@ -184,10 +179,10 @@ class _Blender:
         z = self._taps[0]
         self.ring.clear(min(final, int(z.lower[self._restored])) if self._restored < len(z.lower) else final)
 
-    def release_open(self, final: int) -> None:
+    def release_keeping(self, final: int) -> None:
         """As `release` after the last row, but the ring stays as a row of tiles from `final` on needs it.
 
-        Where that row was left out (see stage_plan), labels read a rim of planes that lacks it. Labels above this pass' read the
+        Where that row was left out (see pass_plan), labels read a rim of planes that lacks it. Labels above this pass' read the
         plane below `final`.
         """
         self._restore_before(final)

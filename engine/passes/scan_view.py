@@ -20,15 +20,15 @@ SCANNER_ORIENTATION = "SPL"
 
 
 @dataclass(frozen=True)
-class Frame:
-    """A turned and cropped look at `ct`; `crop` is where the frame lies in the turned, uncropped scan."""
+class ScanView:
+    """A turned and cropped look at `ct`; `crop` is where the view lies in the turned, uncropped scan."""
 
     ct: Volume
     turn: Reorientation
     crop: Box
 
     @staticmethod
-    def of(ct: Volume, stage: StageSpec) -> Frame:
+    def of(ct: Volume, stage: StageSpec) -> ScanView:
         """The scan as `stage`'s network sees it."""
         if stage.orientation == "as-stored":
             turn = Reorientation((0, 1, 2), (False, False, False))
@@ -36,12 +36,17 @@ class Frame:
             turn = Reorientation.to(ct.grid, stage.orientation)
         turn = turn.transposed(stage.transpose_forward)
         kept = ct.nonzero_box if stage.crop_nonzero else ct.grid.whole
-        return Frame(ct, turn, turn.apply_box(kept, ct.grid.shape_zyx))
+        return ScanView(ct, turn, turn.apply_box(kept, ct.grid.shape_zyx))
 
     @property
     def shape_zyx(self) -> Shape:
-        """Shape of the frame, in the network's axis order."""
+        """Shape of the view, in the network's axis order."""
         return self.crop.shape_zyx
+
+    @property
+    def whole(self) -> Box:
+        """The box of the whole view."""
+        return Box.whole(self.shape_zyx)
 
     @property
     def spacing_mm(self) -> Vector:
@@ -49,19 +54,19 @@ class Frame:
         return self.turn.permuted(self.ct.grid.spacing_mm)
 
     def read(self, box: Box) -> Array:
-        """HU of a box of the frame, as a strided view or a fresh array, where the scan lies."""
+        """HU of a box of the view, as a strided view or a fresh array, where the scan lies."""
         return self.turn.apply(self.ct.array[self.to_source(box).slices])
 
     def to_source(self, box: Box) -> Box:
-        """A box of the frame as a box of the scan."""
+        """A box of the view as a box of the scan."""
         return self.turn.undo_box(box.shifted(self.crop.start_zyx), self.ct.grid.shape_zyx)
 
     def from_source(self, box: Box) -> Box:
-        """A box of the scan as a box of the frame, cut to it; may come out empty."""
+        """A box of the scan as a box of the view, cut to it; may come out empty."""
         return self.turn.apply_box(box, self.ct.grid.shape_zyx).shifted(self.crop.start_zyx, -1).clipped(self.shape_zyx)
 
     def labels_on_scan(self, labels: Array, target: Box, kernels: Kernels) -> Array:
-        """Labels of the box `target` of the frame as labels of the scan, 0 elsewhere, on the kernels' device.
+        """Labels of the box `target` of the view as labels of the scan, 0 elsewhere, on the kernels' device.
 
         A view where the box is all there is.
         """

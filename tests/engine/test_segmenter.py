@@ -10,9 +10,14 @@ import pytest
 from flare_trt.engine.base.errors import BudgetError, DeviceError
 from flare_trt.engine.base.grid import Grid, Reorientation
 from flare_trt.engine.base.volume import Volume
+from flare_trt.engine.model.modes import MODES, Mode, Raster
 from flare_trt.engine.model.options import RunOptions
+from flare_trt.engine.model.spec import StageSpec
+from flare_trt.engine.passes.pass_plan import PassPlan, plan_pass
+from flare_trt.engine.passes.scan_view import ScanView
 from flare_trt.engine.scans.disk_array import DiskArray
 from flare_trt.engine.segmenter import Segmenter
+from flare_trt.kernels import Box
 from tests.engine.fake_bundle import fake_bundle, fake_spec
 
 FAKE = RunOptions(device="cpu", backend="fake")
@@ -108,3 +113,33 @@ def test_the_number_of_threads_changes_no_label(tmp_path: Path, ct: Volume) -> N
             found.append(segmenter.segment(ct).labels.array)
     for labels in found[1:]:
         np.testing.assert_array_equal(labels, found[0])
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("coarse", [True, False])
+def test_the_budget_is_read_once_and_nothing_is_planned_twice(
+    tmp_path: Path, ct: Volume, monkeypatch: pytest.MonkeyPatch, mode: Mode, coarse: bool
+) -> None:
+    reads, plans = [], []
+
+    def counted(stage: StageSpec, view: ScanView, box: Box, raster: Raster = "scan") -> PassPlan:
+        plans.append((stage, box, raster))
+        return plan_pass(stage, view, box, raster)
+
+    monkeypatch.setattr("flare_trt.engine.segmenter.obtainable_bytes", lambda: reads.append(1) or 1 << 30)
+    monkeypatch.setattr("flare_trt.engine.passes.stage_run.plan_pass", counted)
+    monkeypatch.setattr("flare_trt.engine.passes.growing_box.plan_pass", counted)
+    with Segmenter.open(fake_bundle(tmp_path / "b", fake_spec(coarse=coarse)), replace(FAKE, mode=mode)) as segmenter:
+        found = segmenter.segment(ct)
+    assert len(reads) == 1
+    assert len(plans) == len(set(plans)) >= (2 if coarse else 1)
+    assert found.labels.array.any()
+
+
+def test_a_budget_that_the_machine_has_lost_since_does_not_split_check_and_run(
+    tmp_path: Path, ct: Volume, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = iter([1 << 30])  # a second look would find nothing at all
+    monkeypatch.setattr("flare_trt.engine.segmenter.obtainable_bytes", lambda: next(left, 0))
+    with Segmenter.open(fake_bundle(tmp_path / "b", fake_spec(coarse=True)), FAKE) as segmenter:
+        assert segmenter.segment(ct).labels.array.any()

@@ -22,8 +22,10 @@ from flare_trt.engine.model.bundle import open_bundle
 from flare_trt.engine.model.options import RunOptions
 from flare_trt.engine.model.spec import ModelSpec
 from flare_trt.engine.networks.session import SessionOptions, open_session
-from flare_trt.engine.passes.box_pass import StageRun, segment_box
+from flare_trt.engine.passes.growing_box import segment_box
 from flare_trt.engine.passes.predict import Runner
+from flare_trt.engine.passes.scan_view import ScanView
+from flare_trt.engine.passes.stage_run import StageRun
 from flare_trt.engine.roi.cascade import coarse_labels
 from flare_trt.engine.segmenter import Segmenter
 from flare_trt.kernels import Box, load
@@ -61,14 +63,14 @@ def run_on_gpu(spec: ModelSpec, bundle: Path, plan: ScanPlan, ct: Volume, roi: B
     """Allocations (+bytes) and releases (-bytes) of the run that `plan` is for, in their order."""
     kernels, runs = load("cuda"), {}
     budget = None if budget_mb is None else budget_mb * 1_000_000 - plan.network_bytes
-    for name, stage in (("coarse", spec.coarse), ("fine", spec.fine)):
-        if stage is not None:
-            session = open_session("tensorrt", bundle / "fine.onnx", SessionOptions("cuda:0"))
-            runs[name] = StageRun(stage, Runner([session], kernels, Stopwatch(), lambda done, total: None), budget)
+    for name, stage in spec.stages.items():
+        session = open_session("tensorrt", bundle / "fine.onnx", SessionOptions("cuda:0"))
+        runner = Runner([session], kernels, Stopwatch(), lambda done, total: None)
+        runs[name] = StageRun(stage, ScanView.of(ct, stage), runner, budget_bytes=budget)
     start = len(POOL.events)
     if "coarse" in runs:
-        coarse_labels(runs["coarse"], ct)
-    found = segment_box(runs["fine"], ct, roi)
+        coarse_labels(runs["coarse"], ct.grid.whole)
+    found = segment_box(runs["fine"], roi)
     kernels.download(found.labels)
     del found
     return POOL.events[start:]

@@ -11,13 +11,14 @@ from tests.engine.conftest import MakeStage
 from flare_trt.engine.base.grid import Grid
 from flare_trt.engine.base.stopwatch import Stopwatch
 from flare_trt.engine.base.volume import Volume, ct_volume
+from flare_trt.engine.model.modes import Raster
 from flare_trt.engine.model.spec import StageSpec
 from flare_trt.engine.networks.fake import FakeSession
 from flare_trt.engine.passes.input_planes import ImageSource
 from flare_trt.engine.passes.pass_memory import Layout
-from flare_trt.engine.passes.pass_plan import Raster, StagePlan, _touching, plan_stage
+from flare_trt.engine.passes.pass_plan import PassPlan, _touching, plan_pass
 from flare_trt.engine.passes.predict import LabelSink, Pass, Runner, predict
-from flare_trt.engine.passes.scan_view import Frame
+from flare_trt.engine.passes.scan_view import ScanView
 from flare_trt.kernels import Box, load
 
 SHAPE = (61, 83, 75)
@@ -44,7 +45,7 @@ def ct() -> Volume:
     return ct_volume(hu.astype(np.int16), Grid(SHAPE, (2.5, 1.7, 1.6)))
 
 
-def absolute(plan: StagePlan, axis: int) -> list[int]:
+def absolute(plan: PassPlan, axis: int) -> list[int]:
     return [plan.window.start_zyx[axis] + start for start in plan.starts_zyx[axis]]
 
 
@@ -54,8 +55,8 @@ def test_the_scan_s_raster_gives_tiles_of_the_whole_scan_that_cover_the_box(
     make_stage: MakeStage, ct: Volume, box: Box, step: float
 ) -> None:
     stage = replace(make_stage(), tile_step=step)
-    frame = Frame.of(ct, stage)
-    whole, plan = plan_stage(stage, frame), plan_stage(stage, frame, box, "scan")
+    view = ScanView.of(ct, stage)
+    whole, plan = plan_pass(stage, view, view.whole), plan_pass(stage, view, box, "scan")
     for axis in range(3):
         starts, taps = absolute(plan, axis), plan.taps(axis, padded=False)
         assert set(starts) <= set(absolute(whole, axis))
@@ -63,7 +64,7 @@ def test_the_scan_s_raster_gives_tiles_of_the_whole_scan_that_cover_the_box(
         assert {int(n) for side in (taps.lower, taps.upper) for n in side} <= covered
         assert len(starts) == 1 or plan.window.stop_zyx[axis] == starts[-1] + stage.patch_zyx[axis]
     assert plan.tile_count <= whole.tile_count
-    assert plan_stage(stage, frame, box, "box").tile_count <= plan.tile_count
+    assert plan_pass(stage, view, box, "box").tile_count <= plan.tile_count
 
 
 @pytest.mark.parametrize(
@@ -86,10 +87,10 @@ def test_side_by_side_tiles_are_never_left_out() -> None:
 
 
 def labels_of(stage: StageSpec, ct: Volume, box: Box, raster: Raster) -> np.ndarray:
-    plan = plan_stage(stage, Frame.of(ct, stage), box, raster)
+    plan = plan_pass(stage, ScanView.of(ct, stage), box, raster)
     run = Runner([SeesItsTile((1, 1, *stage.patch_zyx), len(stage.channel_values))], KERNELS, Stopwatch(), lambda done, total: None)
-    source = ImageSource.of(Frame.of(ct, stage), stage.intensity)
-    return predict(Pass(stage, source, plan, Layout(plan.padded_shape[0], 7)), run, LabelSink.source(plan))
+    source = ImageSource.of(ScanView.of(ct, stage), stage.intensity)
+    return predict(Pass(stage, source, plan, Layout(plan.padded_shape[0], 7)), run, LabelSink.source(plan))[0]
 
 
 def test_a_network_with_context_gives_the_whole_scan_s_labels_in_the_box(make_stage: MakeStage, ct: Volume) -> None:

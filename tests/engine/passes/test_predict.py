@@ -13,9 +13,9 @@ from flare_trt.engine.model.spec import StageSpec
 from flare_trt.engine.networks.fake import FakeSession
 from flare_trt.engine.passes.input_planes import ImageSource, InputPlanes
 from flare_trt.engine.passes.pass_memory import Layout
-from flare_trt.engine.passes.pass_plan import StagePlan, plan_stage, ring_planes
+from flare_trt.engine.passes.pass_plan import PassPlan, plan_pass, ring_planes
 from flare_trt.engine.passes.predict import LabelSink, Pass, Runner, predict, run_mirrored
-from flare_trt.engine.passes.scan_view import Frame
+from flare_trt.engine.passes.scan_view import ScanView
 from flare_trt.engine.passes.tiles import gaussian
 from flare_trt.kernels import Box, Span, load
 
@@ -27,15 +27,15 @@ def runner(stage: StageSpec, folds: int = 1) -> Runner:
     return Runner(sessions, KERNELS, Stopwatch(), lambda done, total: None)
 
 
-def make_pass(stage: StageSpec, frame: Frame, plan: StagePlan) -> Pass:
-    return Pass(stage, ImageSource.of(frame, stage.intensity), plan, Layout(plan.patch_zyx[0], 7))
+def make_pass(stage: StageSpec, view: ScanView, plan: PassPlan) -> Pass:
+    return Pass(stage, ImageSource.of(view, stage.intensity), plan, Layout(plan.patch_zyx[0], 7))
 
 
 def plain(stage: StageSpec, ct: Volume, session: FakeSession) -> np.ndarray:
     """nnU-Net's way with whole arrays: resample all, blend all, resample all logits, arg-max (no ROI, no streaming)."""
-    frame = Frame.of(ct, stage)
-    plan = plan_stage(stage, frame)
-    image = KERNELS.normalise(KERNELS.upload(frame.read(Box((0, 0, 0), frame.shape_zyx))), stage.intensity)
+    view = ScanView.of(ct, stage)
+    plan = plan_pass(stage, view, view.whole)
+    image = KERNELS.normalise(KERNELS.upload(view.read(Box((0, 0, 0), view.shape_zyx))), stage.intensity)
     spans = tuple(Span.whole(s, t) for s, t in zip(plan.source_shape, plan.network_shape, strict=True))
     image = KERNELS.resample_spline(image, spans, plan.image_orders, KERNELS.value_range(image))  # type: ignore[arg-type]
     padded = np.zeros(plan.padded_shape, np.float32)
@@ -71,26 +71,26 @@ def plain(stage: StageSpec, ct: Volume, session: FakeSession) -> np.ndarray:
 )
 def test_streaming_changes_nothing(changes: dict[str, object], make_stage: MakeStage, ct: Volume) -> None:
     stage = make_stage(**changes)
-    frame = Frame.of(ct, stage)
-    plan = plan_stage(stage, frame)
+    view = ScanView.of(ct, stage)
+    plan = plan_pass(stage, view, view.whole)
     run = runner(stage)
-    streamed = predict(make_pass(stage, frame, plan), run, LabelSink.source(plan))
+    streamed, _ = predict(make_pass(stage, view, plan), run, LabelSink.source(plan))
     np.testing.assert_array_equal(streamed, plain(stage, ct, run.sessions[0]))  # type: ignore[arg-type]
     assert len(np.unique(streamed)) == 5
 
 
 def test_the_ring_is_about_a_patch_high(make_stage: MakeStage, ct: Volume) -> None:
     stage = make_stage(patch_zyx=(8, 24, 20))
-    plan = plan_stage(stage, Frame.of(ct, stage))
+    plan = plan_pass(stage, ScanView.of(ct, stage), ct.grid.whole)
     assert len(plan.starts_zyx[0]) > 5
     assert ring_planes(plan, plan.taps(0)) <= 8 + 2
 
 
 def test_rolling_planes_equal_planes_made_at_once(make_stage: MakeStage, ct: Volume) -> None:
     stage = make_stage(patch_zyx=(8, 24, 20))
-    frame = Frame.of(ct, stage)
-    plan = plan_stage(stage, frame)
-    source = ImageSource.of(frame, stage.intensity)
+    view = ScanView.of(ct, stage)
+    plan = plan_pass(stage, view, view.whole)
+    source = ImageSource.of(view, stage.intensity)
     whole = InputPlanes(source, plan, KERNELS, Layout(plan.padded_shape[0], 13))
     rolling = InputPlanes(source, plan, KERNELS, Layout(8, 3))
     for z in plan.starts_zyx[0]:
@@ -102,23 +102,23 @@ def test_rolling_planes_equal_planes_made_at_once(make_stage: MakeStage, ct: Vol
 def test_an_roi_sees_the_same_voxels_as_the_whole_scan(make_stage: MakeStage, ct: Volume) -> None:
     """The fake network has no context, so an ROI must equal the whole run to the voxel."""
     stage = make_stage()
-    frame = Frame.of(ct, stage)
+    view = ScanView.of(ct, stage)
     run = runner(stage)
-    whole_plan = plan_stage(stage, frame)
-    whole = predict(make_pass(stage, frame, whole_plan), run, LabelSink.source(whole_plan))
+    whole_plan = plan_pass(stage, view, view.whole)
+    whole, _ = predict(make_pass(stage, view, whole_plan), run, LabelSink.source(whole_plan))
     for box in (Box((3, 7, 11), (30, 29, 50)), Box((0, 0, 0), (4, 45, 9)), Box((36, 44, 50), (37, 45, 51))):
-        plan = plan_stage(stage, frame, box)
-        found = predict(make_pass(stage, frame, plan), run, LabelSink.source(plan))
+        plan = plan_pass(stage, view, box)
+        found, _ = predict(make_pass(stage, view, plan), run, LabelSink.source(plan))
         equal = (found == whole[box.slices]).mean()
         assert equal > 0.999, box
 
 
 def test_folds_are_averaged(make_stage: MakeStage, ct: Volume) -> None:
     stage = make_stage()
-    frame = Frame.of(ct, stage)
-    plan = plan_stage(stage, frame)
-    one = predict(make_pass(stage, frame, plan), runner(stage), LabelSink.source(plan))
-    three = predict(make_pass(stage, frame, plan), runner(stage, folds=3), LabelSink.source(plan))
+    view = ScanView.of(ct, stage)
+    plan = plan_pass(stage, view, view.whole)
+    one, _ = predict(make_pass(stage, view, plan), runner(stage), LabelSink.source(plan))
+    three, _ = predict(make_pass(stage, view, plan), runner(stage, folds=3), LabelSink.source(plan))
     assert (one == three).mean() > 0.999
 
 
@@ -126,20 +126,20 @@ def test_folds_are_averaged(make_stage: MakeStage, ct: Volume) -> None:
 @pytest.mark.parametrize("changes", [{}, {"patch_zyx": (16, 80, 90)}])
 def test_blocks_change_nothing(splits: tuple[int, int], changes: dict[str, object], make_stage: MakeStage, ct: Volume) -> None:
     stage = make_stage(**changes)
-    frame = Frame.of(ct, stage)
-    work = make_pass(stage, frame, plan_stage(stage, frame))
+    view = ScanView.of(ct, stage)
+    work = make_pass(stage, view, plan_pass(stage, view, view.whole))
     sink = LabelSink.source(work.plan)
     cut = replace(work, layout=replace(work.layout, splits_yx=splits))
-    np.testing.assert_array_equal(predict(cut, runner(stage), sink), predict(work, runner(stage), sink))
+    np.testing.assert_array_equal(predict(cut, runner(stage), sink)[0], predict(work, runner(stage), sink)[0])
 
 
 def test_regions_paint_in_order(make_stage: MakeStage, ct: Volume) -> None:
     stage = make_stage(activation="regions", channel_values=(4, 2, 1))
-    frame = Frame.of(ct, stage)
-    plan = plan_stage(stage, frame)
+    view = ScanView.of(ct, stage)
+    plan = plan_pass(stage, view, view.whole)
     run = runner(stage)
     logits = [FakeShift(s) for s in run.sessions]  # type: ignore[arg-type]
-    found = predict(make_pass(stage, frame, plan), replace(run, sessions=logits), LabelSink.source(plan))
+    found, _ = predict(make_pass(stage, view, plan), replace(run, sessions=logits), LabelSink.source(plan))
     assert set(np.unique(found)) == {0, 1, 2, 4}
 
 
@@ -159,25 +159,25 @@ class FakeShift:
 
 def test_network_labels_lie_on_the_window(make_stage: MakeStage, ct: Volume) -> None:
     stage = make_stage()
-    frame = Frame.of(ct, stage)
-    plan = plan_stage(stage, frame)
-    found = predict(make_pass(stage, frame, plan), runner(stage), LabelSink.network(plan))
+    view = ScanView.of(ct, stage)
+    plan = plan_pass(stage, view, view.whole)
+    found, _ = predict(make_pass(stage, view, plan), runner(stage), LabelSink.network(plan))
     assert found.shape == plan.window.shape_zyx == plan.network_shape
 
 
 def test_progress_counts_every_tile(make_stage: MakeStage, ct: Volume) -> None:
     stage = make_stage()
-    frame = Frame.of(ct, stage)
-    plan = plan_stage(stage, frame)
+    view = ScanView.of(ct, stage)
+    plan = plan_pass(stage, view, view.whole)
     seen: list[tuple[int, int]] = []
     run = replace(runner(stage), progress=lambda done, total: seen.append((done, total)))
-    predict(make_pass(stage, frame, plan), run, LabelSink.source(plan))
+    predict(make_pass(stage, view, plan), run, LabelSink.source(plan))
     assert seen == [(i + 1, plan.tile_count) for i in range(plan.tile_count)]
 
 
 def test_plan_is_a_plan(make_stage: MakeStage, ct: Volume) -> None:
-    plan = plan_stage(make_stage(), Frame.of(ct, make_stage()))
-    assert isinstance(plan, StagePlan)
+    plan = plan_pass(make_stage(), ScanView.of(ct, make_stage()), ct.grid.whole)
+    assert isinstance(plan, PassPlan)
     assert plan.network_shape == (48, 36, 37)
     assert plan.padded_shape == (48, 36, 37)
     assert plan.pad_below == (0, 0, 0)

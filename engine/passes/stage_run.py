@@ -1,0 +1,56 @@
+"""One stage over one scan: what runs on what, within how many bytes, and the pass that each box comes to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from flare_trt.engine.model.modes import Raster
+from flare_trt.engine.model.spec import StageSpec
+from flare_trt.engine.passes.input_planes import ImageSource
+from flare_trt.engine.passes.pass_memory import Footprint, choose_layout
+from flare_trt.engine.passes.pass_plan import PassPlan, plan_pass
+from flare_trt.engine.passes.predict import Pass, Runner
+from flare_trt.engine.passes.scan_view import ScanView
+from flare_trt.kernels import Box
+
+
+@dataclass(frozen=True)
+class StageRun:
+    """A stage as it is run over its view of a scan; `budget_bytes` is what a pass may take (None: as much as is quickest)."""
+
+    stage: StageSpec
+    view: ScanView
+    runner: Runner
+    raster: Raster = "scan"
+    budget_bytes: int | None = None
+
+    @cached_property
+    def whole(self) -> Pass:
+        """The pass over the whole view, the largest there is. Raises BudgetError."""
+        return self.laid_out(plan_pass(self.stage, self.view, self.view.whole, self.raster))
+
+    def pass_over(self, box: Box) -> Pass:
+        """The pass over a box of the view. Raises BudgetError."""
+        return self.whole if box == self.view.whole else self.laid_out(plan_pass(self.stage, self.view, box, self.raster))
+
+    def laid_out(self, plan: PassPlan) -> Pass:
+        """A pass of this plan in the quickest layout that fits. Raises BudgetError."""
+        return Pass(self.stage, self.image, plan, choose_layout(plan, self.footprint, self.budget_bytes).layout)
+
+    @cached_property
+    def image(self) -> ImageSource:
+        """What every pass reads."""
+        return ImageSource.of(self.view, self.stage.intensity)
+
+    @cached_property
+    def footprint(self) -> Footprint:
+        """What every pass takes memory for."""
+        sessions, array = self.runner.sessions, self.view.ct.array
+        return Footprint(
+            len(sessions), sessions[0].channels, self.view.ct.grid.voxels, array.dtype.itemsize, bool(self.stage.mirror_axes)
+        )
+
+    def tiles(self, work: Pass) -> int:
+        """Forward passes of a pass over all folds."""
+        return work.tile_count * len(self.runner.sessions)

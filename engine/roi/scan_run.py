@@ -1,0 +1,38 @@
+"""One scan's run, made once before anything is computed: its stages, their memory and where they look first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from flare_trt.engine.base.volume import Volume
+from flare_trt.engine.model.options import RunOptions
+from flare_trt.engine.model.spec import ModelSpec
+from flare_trt.engine.passes.predict import Runner
+from flare_trt.engine.passes.scan_view import ScanView
+from flare_trt.engine.passes.stage_run import StageRun
+from flare_trt.engine.roi.body_box import body_box
+from flare_trt.kernels import Box
+
+
+@dataclass(frozen=True)
+class ScanRun:
+    """The stages over one scan; `search_box` is where the first of them looks, in voxels of the scan."""
+
+    fine: StageRun
+    coarse: StageRun | None
+    search_box: Box
+
+    @staticmethod
+    def of(ct: Volume, spec: ModelSpec, options: RunOptions, runners: Mapping[str, Runner], budget_bytes: int | None) -> ScanRun:
+        """Plan a scan; `runners` are what each stage of the bundle runs on, `budget_bytes` what one pass may take.
+
+        Raises BudgetError where not even the whole scan could be segmented: the box of an ROI may have to grow to it.
+        """
+        runs = {}
+        for name, stage in spec.stages.items():
+            as_run = options.stage_as_run(stage)
+            runs[name] = StageRun(as_run, ScanView.of(ct, as_run), runners[name], options.settings.raster, budget_bytes)
+            _ = runs[name].whole
+        search_box = body_box(ct) if options.settings.search == "body" else ct.grid.whole
+        return ScanRun(runs["fine"], runs.get("coarse"), search_box)
