@@ -146,7 +146,7 @@ def test_the_segmenter_runs_the_planned_run(gpu: None, bundle: Path) -> None:
 def test_a_plan_that_forgets_a_buffer_is_caught(gpu: None, bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model, ct = one_stage(model_of(bundle)), smooth_ct((37, 45, 51), (2.6, 1.2, 1.1))
     plan = plan_scan(model, PlannedScan.of(ct.grid), RunOptions())
-    monkeypatch.setattr("flare_trt.engine.passes.predict.ring_planes", lambda stage_plan, taps: stage_plan.padded_shape[0])
+    monkeypatch.setattr("flare_trt.engine.passes.predict.ring_planes", lambda plan, taps, is_kept: plan.padded_shape[0])
     run = run_on_gpu(model.spec, bundle, plan, ct, Box((0, 0, 0), ct.grid.shape_zyx), None)
     assert run != [*plan.events]
 
