@@ -9,7 +9,15 @@ if __name__ != "flare_trt.kernels":
 
 from flare_trt.kernels.box import Box
 from flare_trt.kernels.contract import Intensity, Kernels, Span
-from flare_trt.kernels.devices import KERNEL_DEVICES, KernelsUnavailableError, cuda_problem, limit_threads, load, native_problem
+from flare_trt.kernels.devices import (
+    KERNEL_DEVICES,
+    KernelsUnavailableError,
+    cuda_problem,
+    gpu_ordinal,
+    limit_threads,
+    load,
+    native_problem,
+)
 
 __all__ = [
     "KERNEL_DEVICES",
@@ -19,6 +27,7 @@ __all__ = [
     "KernelsUnavailableError",
     "Span",
     "cuda_problem",
+    "gpu_ordinal",
     "limit_threads",
     "load",
     "native_problem",

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Any, TypeVar
+
+D = TypeVar("D", bound=type)
 
 #: What an image's voxels may be.
 IMAGE_DTYPES = ("int16", "float32")
@@ -26,6 +29,16 @@ def require_shape(name: str, array: Any, shape: Sequence[int]) -> None:
         raise ValueError(f"{name}: got shape {tuple(array.shape)}, expected {tuple(shape)}")
 
 
+def require_image(image: Any, *_: Any) -> None:
+    """Check the first argument of `normalise` and `box_nonzero`."""
+    require_array("image", image, IMAGE_DTYPES, 3)
+
+
+def require_labels(labels: Any, *_: Any) -> None:
+    """Check the first argument of `bounds` and `components`."""
+    require_array("labels", labels, ("uint8",), 3)
+
+
 def require_values(image: Any) -> None:
     """Check the argument of `value_range`: an image of any rank with at least one voxel."""
     require_array("image", image, IMAGE_DTYPES, getattr(image, "ndim", 0))
@@ -33,7 +46,7 @@ def require_values(image: Any) -> None:
         raise ValueError("image: got no voxels, expected at least one")
 
 
-def require_spans(image: Any, spans_zyx: Sequence[Any], order_zyx: Sequence[int]) -> None:
+def require_spans(image: Any, spans_zyx: Sequence[Any], order_zyx: Sequence[int], *_: Any) -> None:
     """Check the arguments of `resample_spline`: a slab lies in its axis and holds the source samples its targets need."""
     require_array("image", image, ("float32",), 3)
     for axis, span, order, length in zip("zyx", spans_zyx, order_zyx, image.shape, strict=True):
@@ -105,3 +118,36 @@ def require_restore(ring: Any, taps_zyx: Sequence[Any], values: Any, labels: Any
             require_shape(f"taps {axis}", index, taps.weight.shape)
             if len(index) and (index.min() < 0 or index.max() >= size):
                 raise ValueError(f"taps {axis}: got indices {index.min()}..{index.max()}, expected 0..{size - 1}")
+
+
+#: Kernel -> the check of its arguments.
+CHECKS: dict[str, Callable[..., None]] = {
+    "normalise": require_image,
+    "resample_spline": require_spans,
+    "blend": require_tile,
+    "finish": require_ring,
+    "average": require_rings,
+    "clear": require_ring,
+    "restore_argmax": require_restore,
+    "restore_regions": require_restore,
+    "bounds": require_labels,
+    "value_range": require_values,
+    "box_nonzero": require_image,
+    "components": require_labels,
+}
+
+
+def checks_arguments(device: D) -> D:
+    """Class decorator of a kernel device: its kernels look at their arguments first, each as CHECKS says."""
+    for name, check in CHECKS.items():
+        setattr(device, name, _checked(getattr(device, name), check))
+    return device
+
+
+def _checked(kernel: Callable[..., Any], check: Callable[..., None]) -> Callable[..., Any]:
+    @wraps(kernel)
+    def run(self: Any, *arguments: Any) -> Any:
+        check(*arguments)
+        return kernel(self, *arguments)
+
+    return run

@@ -167,9 +167,6 @@ class Kernels(Protocol):
     def value_range(self, image: Array) -> tuple[float, float]:
         """Smallest and largest value of an int16 or float32 array."""
 
-    def box_above(self, image: Array, threshold: float) -> Box | None:
-        """Box of voxels of an int16 or float32 (z, y, x) array whose value is > threshold; None where there is none."""
-
     def box_nonzero(self, image: Array) -> Box | None:
         """Box of voxels != 0; None where there is none (nnunetv2/preprocessing/cropping/cropping.py, whose hole filling
         never moves a box)."""

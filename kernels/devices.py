@@ -20,15 +20,26 @@ class KernelsUnavailableError(RuntimeError):
 
 def load(device: str) -> Kernels:
     """Load a kernel device by name, "cuda:1" being the second GPU. Raises KernelsUnavailableError; never takes another device."""
-    name, _, ordinal = device.partition(":")
-    if name not in KERNEL_DEVICES or (ordinal and (name != "cuda" or not ordinal.isdecimal())):
+    ordinal = gpu_ordinal(device)
+    name = device if ordinal is None else "cuda"
+    if name not in KERNEL_DEVICES:
         raise KernelsUnavailableError(f"no kernel device is named {device!r}; known: {', '.join(KERNEL_DEVICES)}, cuda:N")
     try:
         module = import_module(KERNEL_DEVICES[name])
-        kernels: Kernels = module.create(int(ordinal)) if ordinal else module.create()
+        kernels: Kernels = module.create() if ordinal is None else module.create(ordinal)
     except ImportError as error:
         raise KernelsUnavailableError(f"kernel device {device!r} cannot be loaded: {error}") from error
     return kernels
+
+
+def gpu_ordinal(device: str) -> int | None:
+    """The N of "cuda:N"; None for every other text.
+
+    >>> gpu_ordinal("cuda:12"), gpu_ordinal("cuda"), gpu_ordinal("cpu"), gpu_ordinal("cuda:-1")
+    (12, None, None, None)
+    """
+    name, _, ordinal = device.partition(":")
+    return int(ordinal) if name == "cuda" and ordinal.isdecimal() and ordinal.isascii() else None
 
 
 def limit_threads(device: str, threads: int) -> None:

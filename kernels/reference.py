@@ -8,16 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flare_trt.kernels.box import Box
-from flare_trt.kernels.checks import (
-    IMAGE_DTYPES,
-    require_array,
-    require_restore,
-    require_ring,
-    require_rings,
-    require_spans,
-    require_tile,
-    require_values,
-)
+from flare_trt.kernels.checks import checks_arguments
 from flare_trt.kernels.contract import Array, Intensity, Kernels, Span, Taps
 from flare_trt.kernels.host_memory import HostMemory
 
@@ -27,13 +18,13 @@ def create() -> Kernels:
     return ReferenceKernels()
 
 
+@checks_arguments
 class ReferenceKernels(HostMemory):
     """See contract.Kernels for what each method does."""
 
     name = "reference"
 
     def normalise(self, image: Array, intensity: Intensity) -> Array:
-        require_array("image", image, IMAGE_DTYPES, 3)
         hu = np.clip(image.astype(np.float32), np.float32(intensity.low_hu), np.float32(intensity.high_hu))
         hu -= np.float32(intensity.mean_hu)
         hu /= np.float32(max(intensity.std_hu, 1e-8))
@@ -42,7 +33,6 @@ class ReferenceKernels(HostMemory):
     def resample_spline(
         self, image: Array, spans_zyx: tuple[Span, Span, Span], order_zyx: tuple[int, int, int], clamp: tuple[float, float]
     ) -> Array:
-        require_spans(image, spans_zyx, order_zyx)
         result = image.astype(np.float64)
         for axis in (1, 2):
             result = _resample_axis(result, axis, spans_zyx[axis], order_zyx[axis])
@@ -55,7 +45,6 @@ class ReferenceKernels(HostMemory):
         return np.ascontiguousarray(np.clip(result, *clamp).astype(np.float32))
 
     def blend(self, ring: Array, weights: Array, logits: Array, gaussian: Array, corner_zyx: tuple[int, int, int]) -> None:
-        require_tile(ring, weights, logits, gaussian, corner_zyx)
         z0, y0, x0 = corner_zyx
         for dz in range(logits.shape[1]):
             place = (z0 + dz) % ring.shape[1], slice(y0, y0 + logits.shape[2]), slice(x0, x0 + logits.shape[3])
@@ -64,13 +53,11 @@ class ReferenceKernels(HostMemory):
             weights[place] = (weights[place].astype(np.float32) + gaussian[dz].astype(np.float32)).astype(np.float16)
 
     def finish(self, ring: Array, weights: Array, planes: tuple[int, int]) -> None:
-        require_ring(ring, weights, planes)
         for z in range(*planes):
             plane = z % ring.shape[1]
             ring[:, plane] = (ring[:, plane].astype(np.float32) / weights[plane].astype(np.float32)).astype(np.float16)
 
     def average(self, rings: Sequence[Array], planes: tuple[int, int]) -> None:
-        require_rings(rings, planes)
         for z in range(*planes):
             plane = z % rings[0].shape[1]
             for other in rings[1:]:
@@ -78,13 +65,11 @@ class ReferenceKernels(HostMemory):
             rings[0][:, plane] = (rings[0][:, plane].astype(np.float32) / np.float32(len(rings))).astype(np.float16)
 
     def clear(self, ring: Array, weights: Array, planes: tuple[int, int]) -> None:
-        require_ring(ring, weights, planes)
         for z in range(*planes):
             ring[:, z % ring.shape[1]] = 0
             weights[z % ring.shape[1]] = 0
 
     def restore_argmax(self, ring: Array, taps_zyx: tuple[Taps, Taps, Taps], values: NDArray[np.uint8], labels: Array) -> None:
-        require_restore(ring, taps_zyx, values, labels)
         best = np.full(labels.shape, -np.inf, np.float16)
         labels[...] = values[0]
         for channel in range(ring.shape[0]):
@@ -94,13 +79,11 @@ class ReferenceKernels(HostMemory):
             labels[better] = values[channel]
 
     def restore_regions(self, ring: Array, taps_zyx: tuple[Taps, Taps, Taps], values: NDArray[np.uint8], labels: Array) -> None:
-        require_restore(ring, taps_zyx, values, labels)
         labels[...] = 0
         for channel in range(ring.shape[0]):
             labels[_interpolate(ring[channel], taps_zyx) > 0] = values[channel]
 
     def bounds(self, labels: Array, count: int) -> NDArray[np.int64]:
-        require_array("labels", labels, ("uint8",), 3)
         if labels.size and int(labels.max()) >= count:
             raise ValueError(f"labels: got a label {int(labels.max())}, expected at most {count - 1}")
         table = np.zeros((count, 7), np.int64)
@@ -111,21 +94,14 @@ class ReferenceKernels(HostMemory):
         return table
 
     def value_range(self, image: Array) -> tuple[float, float]:
-        require_values(image)
         return float(image.min()), float(image.max())
 
-    def box_above(self, image: Array, threshold: float) -> Box | None:
-        require_array("image", image, IMAGE_DTYPES, 3)
-        return _box_of(image > threshold)
-
     def box_nonzero(self, image: Array) -> Box | None:
-        require_array("image", image, IMAGE_DTYPES, 3)
         return _box_of(image != 0)
 
     def components(self, labels: Array) -> Array:
         from scipy import ndimage
 
-        require_array("labels", labels, ("uint8",), 3)
         result = np.zeros(labels.shape, np.int32)
         found = 0
         for label in np.unique(labels[labels > 0]):

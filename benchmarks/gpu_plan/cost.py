@@ -86,7 +86,7 @@ def restore(channels: int, ring_voxels: int, label_voxels: int) -> Cost:
 
 
 def value_range(voxels: int, itemsize: int) -> Cost:
-    """Also the cost of box_above and box_nonzero: one read and two comparisons a voxel."""
+    """Also the cost of box_nonzero: one read and two comparisons a voxel."""
     return Cost(itemsize * voxels, 2 * voxels)
 
 

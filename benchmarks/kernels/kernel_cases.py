@@ -50,8 +50,7 @@ def pixel_cases(kernels: Kernels, shape: Shape = CT_SHAPE) -> list[KernelCase]:
             _unequal,
             0,
         ),
-        _box_case("box_above", image, lambda: kernels.box_above(image, -500.0), lambda: image > -500.0),
-        _box_case("box_nonzero", image, lambda: kernels.box_nonzero(image), lambda: image != 0),
+        _box_case(image, lambda: kernels.box_nonzero(image)),
     ]
 
 
@@ -174,16 +173,15 @@ def _taps(source: int, target: int) -> Taps:
     return Taps(lower, np.minimum(lower + 1, source - 1).astype(np.int32), (place - lower).astype(np.float32))
 
 
-def _box_case(name: str, image: NDArray[np.int16], ours: Callable[[], Any], mask: Callable[[], NDArray[np.bool_]]) -> KernelCase:
+def _box_case(image: NDArray[np.int16], ours: Callable[[], Any]) -> KernelCase:
     def theirs() -> Box:
-        found, ends = mask(), []
+        found, ends = image != 0, []
         for axis in range(3):
             where = np.flatnonzero(found.any(axis=tuple(a for a in range(3) if a != axis)))
             ends.append((int(where[0]), int(where[-1]) + 1))
-        (z0, z1), (y0, y1), (x0, x1) = ends
-        return Box((z0, y0, x0), (z1, y1, x1))
+        return Box.spanning(ends)
 
-    return KernelCase(name, "NumPy", image.nbytes, ours, theirs, lambda a, b: float(a != b), 0)
+    return KernelCase("box_nonzero", "NumPy", image.nbytes, ours, theirs, lambda a, b: float(a != b), 0)
 
 
 def _unequal(a: Any, b: Any) -> float:

@@ -9,7 +9,7 @@ from flare_trt.engine.base.errors import DeviceError
 from flare_trt.engine.model.options import RunOptions
 from flare_trt.engine.networks.session import BACKENDS, SessionOptions, backend_problem
 from flare_trt.engine.networks.silent_import import load_openvino
-from flare_trt.kernels import cuda_problem, native_problem
+from flare_trt.kernels import cuda_problem, gpu_ordinal, native_problem
 
 #: First usable one wins where the user names no backend.
 GPU_BACKENDS = ("tensorrt", "onnxruntime", "onnxruntime-tensorrt")
@@ -41,9 +41,10 @@ def place(options: RunOptions) -> Placement:
         if problem:
             return _place_on_cpu(options, f"no GPU is used: {problem}")
         return _place_on_gpu(options, "cuda:0", "CuPy sees a GPU and a network backend can use it")
-    if not options.device.startswith("cuda:") or not options.device[5:].isdigit():
+    ordinal = gpu_ordinal(options.device)
+    if ordinal is None:
         raise DeviceError(f"device: got {options.device!r}, expected auto, cpu or cuda:N")
-    problem = cuda_problem(int(options.device[5:])) or _gpu_backend_problem(options.backend, options.device)
+    problem = cuda_problem(ordinal) or _gpu_backend_problem(options.backend, options.device)
     if problem:
         raise DeviceError(f"device {options.device}: {problem}; use --device cpu")
     return _place_on_gpu(options, options.device, "asked for")

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from flare_trt.engine.base.errors import BundleError, DeviceError
 from flare_trt.engine.base.extras import install_command
 from flare_trt.engine.model.modes import Precision
+from flare_trt.kernels import gpu_ordinal
 
 #: Backend name -> module with `open_session(onnx, options) -> Session` and `problem(device) -> str | None`.
 BACKENDS = {
@@ -29,6 +30,11 @@ class SessionOptions:
     device: str = "cpu"
     precision: Precision = "fp32"
     threads: int = 0
+
+    @property
+    def ordinal(self) -> int:
+        """The N of cuda:N."""
+        return gpu_ordinal(self.device) or 0
 
 
 class Session(Protocol):

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flare_trt.engine.base.grid import Grid, Shape
+from flare_trt.engine.base.pieces import label_pieces
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.results.measures import OrganMeasure
 from flare_trt.kernels import Box
@@ -91,7 +92,7 @@ def _pieces(labels: Volume, tumour: OrganMeasure) -> Iterator[tuple[NDArray[np.b
     if tumour.start_zyx is None or tumour.stop_zyx is None:
         return
     around = Box(tumour.start_zyx, tumour.stop_zyx)
-    numbers, _ = ndimage.label(labels.array[around.slices] == tumour.value, structure=np.ones((3, 3, 3)))
+    numbers, _ = label_pieces(labels.array[around.slices] == tumour.value)
     for number, cut in enumerate(ndimage.find_objects(numbers), start=1):
         yield numbers[cut] == number, Box.cut_by(cut).shifted(around.start_zyx)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from flare_trt.engine.base.pieces import label_pieces
 from flare_trt.engine.base.volume import Volume
 from flare_trt.kernels import Box
 
@@ -24,7 +25,7 @@ def body_box(ct: Volume) -> Box:
     steps = [max(1, int(_STEP_MM / mm)) for mm in ct.grid.spacing_mm]
     z, y, x = (slice(None, None, step) for step in steps)
     dense = ct.on_host((z, y, x)) > BODY_HU
-    pieces, count = ndimage.label(dense)
+    pieces, count = label_pieces(dense, faces_alone=True)  # a table that touches the patient at an edge stays a piece of its own
     if count == 0:
         return ct.grid.whole
     sizes = np.bincount(pieces.ravel())[1:]

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from flare_trt.engine.base.grid import OPPOSITE, Grid
+from flare_trt.engine.base.pieces import label_pieces
 from flare_trt.kernels import Box, Kernels
 from flare_trt.kernels.contract import Array
 
@@ -45,15 +46,13 @@ def _main_piece_areas_mm2(inside: Array, face: tuple[int, int], values: list[int
 
     0 where an organ is thinner than the steps.
     """
-    from scipy import ndimage
-
     axis, plane = face
     steps = [max(1, int(_STEP_MM / mm)) for mm in scan.spacing_mm]
     starts = [plane % steps[axis] if a == axis else 0 for a in range(3)]
     sampled = kernels.download(inside[tuple(slice(start, None, step) for start, step in zip(starts, steps, strict=True))])
     step_mm = [step * mm for step, mm in zip(steps, scan.spacing_mm, strict=True)]
     for value in values:
-        pieces, count = ndimage.label(sampled == value, structure=np.ones((3, 3, 3), bool))
+        pieces, count = label_pieces(sampled == value)
         main = int(np.argmax(np.bincount(pieces.ravel())[1:])) + 1 if count else -1
         on_face = np.count_nonzero(pieces.take(0 if plane == 0 else -1, axis) == main)
         yield float(on_face) * float(np.prod(step_mm)) / step_mm[axis]

@@ -1,11 +1,11 @@
-// Box of the voxels that lie outside a range of values: registers a thread, shared memory a block, then atomics.
+// Box of the voxels that are not 0: registers a thread, shared memory a block, then atomics.
 #include "flare.cuh"
 
 // `box` = {z, y, x lowest, z, y, x highest} and starts as {INT_MAX x 3, -1 x 3}. A thread walks one column of `chunk` planes,
 // so that neighbours read neighbours; blockIdx.y counts the chunks. `block_box` is the block's shared memory.
 template <class T>
 FLARE_DEVICE void reduce_box(const T* __restrict__ image, int* __restrict__ box, int size_z, int size_y, int size_x, int chunk,
-                             float low, float high, int* block_box) {
+                             int* block_box) {
     if (threadIdx.x == 0) {
         for (int side = 0; side < 6; ++side) block_box[side] = side < 3 ? 0x7fffffff : -1;
     }
@@ -15,8 +15,7 @@ FLARE_DEVICE void reduce_box(const T* __restrict__ image, int* __restrict__ box,
         int first = -1, last = -1;
         const int stop = min(size_z, (int)(blockIdx.y + 1) * chunk);
         for (int z = blockIdx.y * chunk; z < stop; ++z) {
-            const float value = (float)image[z * plane + column];
-            if (value < low || value > high) {
+            if (image[z * plane + column] != 0) {
                 if (first < 0) first = z;
                 last = z;
             }
@@ -38,14 +37,12 @@ FLARE_DEVICE void reduce_box(const T* __restrict__ image, int* __restrict__ box,
     }
 }
 
-FLARE_KERNEL(box_int16, const short* __restrict__ image, int* __restrict__ box, int size_z, int size_y, int size_x, int chunk,
-             float low, float high) {
+FLARE_KERNEL(box_int16, const short* __restrict__ image, int* __restrict__ box, int size_z, int size_y, int size_x, int chunk) {
     __shared__ int block_box[6];
-    reduce_box(image, box, size_z, size_y, size_x, chunk, low, high, block_box);
+    reduce_box(image, box, size_z, size_y, size_x, chunk, block_box);
 }
 
-FLARE_KERNEL(box_float32, const float* __restrict__ image, int* __restrict__ box, int size_z, int size_y, int size_x, int chunk,
-             float low, float high) {
+FLARE_KERNEL(box_float32, const float* __restrict__ image, int* __restrict__ box, int size_z, int size_y, int size_x, int chunk) {
     __shared__ int block_box[6];
-    reduce_box(image, box, size_z, size_y, size_x, chunk, low, high, block_box);
+    reduce_box(image, box, size_z, size_y, size_x, chunk, block_box);
 }

@@ -8,16 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flare_trt.kernels.box import Box
-from flare_trt.kernels.checks import (
-    IMAGE_DTYPES,
-    require_array,
-    require_restore,
-    require_ring,
-    require_rings,
-    require_spans,
-    require_tile,
-    require_values,
-)
+from flare_trt.kernels.checks import checks_arguments
 from flare_trt.kernels.contract import Array, Intensity, Span, Taps
 from flare_trt.kernels.cuda import reduce
 from flare_trt.kernels.cuda.components import label_components
@@ -26,6 +17,7 @@ from flare_trt.kernels.cuda.launch import Launch
 from flare_trt.kernels.cuda.resample import resample
 
 
+@checks_arguments
 class CudaKernels(Gpu):
     """See contract.Kernels for what each method does. Work is queued on CuPy's current stream; only results that go to the
     host wait for it."""
@@ -33,7 +25,6 @@ class CudaKernels(Gpu):
     name = "cuda"
 
     def normalise(self, image: Array, intensity: Intensity) -> Array:
-        require_array("image", image, IMAGE_DTYPES, 3)
         result = self.empty(image.shape, np.float32)
         window = intensity.low_hu, intensity.high_hu, intensity.mean_hu, max(intensity.std_hu, 1e-8)
         size = Launch.over_elements(image.size)
@@ -43,20 +34,16 @@ class CudaKernels(Gpu):
     def resample_spline(
         self, image: Array, spans_zyx: tuple[Span, Span, Span], order_zyx: tuple[int, int, int], clamp: tuple[float, float]
     ) -> Array:
-        require_spans(image, spans_zyx, order_zyx)
         return resample(self, image, spans_zyx, order_zyx, (float(clamp[0]), float(clamp[1])))
 
     def blend(self, ring: Array, weights: Array, logits: Array, gaussian: Array, corner_zyx: tuple[int, int, int]) -> None:
-        require_tile(ring, weights, logits, gaussian, corner_zyx)
         arrays = ring, weights, logits, gaussian
         self.launch("blend", Launch.over_volume(gaussian.shape), *arrays, *ring.shape, *gaussian.shape, *corner_zyx)
 
     def finish(self, ring: Array, weights: Array, planes: tuple[int, int]) -> None:
-        require_ring(ring, weights, planes)
         self.launch("finish", _over_planes(ring, planes), ring, weights, *ring.shape, planes[0], planes[1] - planes[0])
 
     def average(self, rings: Sequence[Array], planes: tuple[int, int]) -> None:
-        require_rings(rings, planes)
         first = rings[0]
         for number, other in enumerate(rings[1:], start=2):
             divisor = float(number) if number == len(rings) else 1.0
@@ -64,7 +51,6 @@ class CudaKernels(Gpu):
             self.launch("add_fold", _over_planes(first, planes), first, other, *place, divisor)
 
     def clear(self, ring: Array, weights: Array, planes: tuple[int, int]) -> None:
-        require_ring(ring, weights, planes)
         self.launch("clear", _over_planes(ring, planes), ring, weights, *ring.shape, planes[0], planes[1] - planes[0])
 
     def restore_argmax(self, ring: Array, taps_zyx: tuple[Taps, Taps, Taps], values: NDArray[np.uint8], labels: Array) -> None:
@@ -76,7 +62,6 @@ class CudaKernels(Gpu):
     def _restore(
         self, kernel: str, ring: Array, taps_zyx: tuple[Taps, Taps, Taps], values: NDArray[np.uint8], labels: Array
     ) -> None:
-        require_restore(ring, taps_zyx, values, labels)
         tables = (
             self.upload(np.concatenate([taps.lower for taps in taps_zyx]).astype(np.int32)),
             self.upload(np.concatenate([taps.upper for taps in taps_zyx]).astype(np.int32)),
@@ -86,25 +71,15 @@ class CudaKernels(Gpu):
         self.launch(kernel, Launch.over_volume(labels.shape), ring, *tables, labels, *ring.shape, *labels.shape)
 
     def bounds(self, labels: Array, count: int) -> NDArray[np.int64]:
-        require_array("labels", labels, ("uint8",), 3)
         return reduce.label_bounds(self, labels, count)
 
     def value_range(self, image: Array) -> tuple[float, float]:
-        require_values(image)
         return reduce.value_range(self, image)
 
-    def box_above(self, image: Array, threshold: float) -> Box | None:
-        require_array("image", image, IMAGE_DTYPES, 3)
-        # a whole number is above a threshold where it is above its floor, which float32 holds exactly
-        highest = float(np.floor(threshold)) if str(image.dtype) == "int16" else float(threshold)
-        return reduce.box_outside(self, image, -np.inf, highest)
-
     def box_nonzero(self, image: Array) -> Box | None:
-        require_array("image", image, IMAGE_DTYPES, 3)
-        return reduce.box_outside(self, image, 0.0, 0.0)
+        return reduce.box_nonzero(self, image)
 
     def components(self, labels: Array) -> Array:
-        require_array("labels", labels, ("uint8",), 3)
         return label_components(self, labels)
 
 

@@ -33,10 +33,10 @@ def value_range(gpu: Gpu, image: Array) -> tuple[float, float]:
     return float(lowest), float(highest)
 
 
-def box_outside(gpu: Gpu, image: Array, low: float, high: float) -> Box | None:
-    """Box of the voxels of an int16 or float32 (z, y, x) array that are < low or > high; None where there are none."""
+def box_nonzero(gpu: Gpu, image: Array) -> Box | None:
+    """See contract.Kernels.box_nonzero."""
     extents = gpu.upload(_NO_EXTENTS)
-    gpu.launch(f"box_{image.dtype}", _columns(image), image, extents, *image.shape, _CHUNK_PLANES, low, high)
+    gpu.launch(f"box_{image.dtype}", _columns(image), image, extents, *image.shape, _CHUNK_PLANES)
     z0, y0, x0, z1, y1, x1 = (int(v) for v in gpu.download(extents))
     return None if z1 < 0 else Box((z0, y0, x0), (z1 + 1, y1 + 1, x1 + 1))
 

@@ -10,16 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flare_trt.kernels.box import Box
-from flare_trt.kernels.checks import (
-    IMAGE_DTYPES,
-    require_array,
-    require_restore,
-    require_ring,
-    require_rings,
-    require_spans,
-    require_tile,
-    require_values,
-)
+from flare_trt.kernels.checks import checks_arguments
 from flare_trt.kernels.contract import Array, Intensity, Kernels, Span, Taps
 from flare_trt.kernels.devices import KernelsUnavailableError, native_problem
 from flare_trt.kernels.host_memory import HostMemory
@@ -42,6 +33,7 @@ def set_threads(threads: int) -> None:
     import_module(COMPILED).set_threads(threads)
 
 
+@checks_arguments
 class NativeKernels(HostMemory):
     """See contract.Kernels for what each method does. Results do not depend on the number of threads or the processor."""
 
@@ -51,14 +43,12 @@ class NativeKernels(HostMemory):
         self._compiled = compiled
 
     def normalise(self, image: Array, intensity: Intensity) -> Array:
-        require_array("image", image, IMAGE_DTYPES, 3)
         divisor = max(intensity.std_hu, 1e-8)
         return self._compiled.normalise(image, intensity.low_hu, intensity.high_hu, intensity.mean_hu, divisor)
 
     def resample_spline(
         self, image: Array, spans_zyx: tuple[Span, Span, Span], order_zyx: tuple[int, int, int], clamp: tuple[float, float]
     ) -> Array:
-        require_spans(image, spans_zyx, order_zyx)
         axes = tuple(
             (0 if span.source_size == span.target_size else order, span.coordinates())
             for span, order in zip(spans_zyx, order_zyx, strict=True)
@@ -67,32 +57,25 @@ class NativeKernels(HostMemory):
         return self._compiled.resample(image, axes, None if by_slice else clamp)
 
     def blend(self, ring: Array, weights: Array, logits: Array, gaussian: Array, corner_zyx: tuple[int, int, int]) -> None:
-        require_tile(ring, weights, logits, gaussian, corner_zyx)
         self._compiled.blend(_bits(ring), _bits(weights), logits, _bits(gaussian), corner_zyx)
 
     def finish(self, ring: Array, weights: Array, planes: tuple[int, int]) -> None:
-        require_ring(ring, weights, planes)
         self._compiled.finish(_bits(ring), _bits(weights), planes)
 
     def average(self, rings: Sequence[Array], planes: tuple[int, int]) -> None:
-        require_rings(rings, planes)
         self._compiled.average([_bits(ring) for ring in rings], planes)
 
     def clear(self, ring: Array, weights: Array, planes: tuple[int, int]) -> None:
-        require_ring(ring, weights, planes)
         self._compiled.clear(_bits(ring), planes)
         self._compiled.clear(_bits(weights), planes)
 
     def restore_argmax(self, ring: Array, taps_zyx: tuple[Taps, Taps, Taps], values: NDArray[np.uint8], labels: Array) -> None:
-        require_restore(ring, taps_zyx, values, labels)
         self._compiled.restore_argmax(_bits(ring), _arrays(taps_zyx), values, labels)
 
     def restore_regions(self, ring: Array, taps_zyx: tuple[Taps, Taps, Taps], values: NDArray[np.uint8], labels: Array) -> None:
-        require_restore(ring, taps_zyx, values, labels)
         self._compiled.restore_regions(_bits(ring), _arrays(taps_zyx), values, labels)
 
     def bounds(self, labels: Array, count: int) -> NDArray[np.int64]:
-        require_array("labels", labels, ("uint8",), 3)
         table: NDArray[np.int64] = self._compiled.bounds(labels)
         highest = int(table[:, 6].nonzero()[0].max(initial=0))
         if highest >= count and labels.size:
@@ -100,24 +83,16 @@ class NativeKernels(HostMemory):
         return table[:count]
 
     def value_range(self, image: Array) -> tuple[float, float]:
-        require_values(image)
         lowest, highest = self._compiled.value_range(image)
         return lowest, highest
 
-    def box_above(self, image: Array, threshold: float) -> Box | None:
-        require_array("image", image, IMAGE_DTYPES, 3)
-        corners = self._compiled.box_above(image, threshold)
-        return None if corners is None else Box(*corners)
-
     def box_nonzero(self, image: Array) -> Box | None:
-        require_array("image", image, IMAGE_DTYPES, 3)
         corners = self._compiled.box_nonzero(image)
         return None if corners is None else Box(*corners)
 
     def components(self, labels: Array) -> Array:
         import cc3d
 
-        require_array("labels", labels, ("uint8",), 3)
         return np.ascontiguousarray(cc3d.connected_components(labels, connectivity=26, out_dtype=np.uint32)).view(np.int32)
 
 

@@ -1,4 +1,4 @@
-// Where voxels lie: see contract.Kernels.box_above, box_nonzero and bounds. T is int16_t or float.
+// Where voxels lie: see contract.Kernels.box_nonzero and bounds. T is int16_t or float.
 #pragma once
 
 #include <cstdint>
@@ -27,9 +27,6 @@ struct Box {
         for (int axis = 0; axis < 3; ++axis) include(axis, other.start[axis], other.stop[axis]);
     }
 };
-
-template <class T>
-Box box_above(const T* image, const Shape& shape, double threshold);
 
 template <class T>
 Box box_nonzero(const T* image, const Shape& shape);

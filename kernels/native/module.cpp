@@ -134,14 +134,6 @@ Corners corners_of(const Box& box) {
 }
 
 template <class T>
-Corners py_box_above(const Dense<T>& image, double threshold) {
-    const Shape shape = shape_of(image);
-    const T* const voxels = image.data();
-    const py::gil_scoped_release release;
-    return corners_of(box_above(voxels, shape, threshold));
-}
-
-template <class T>
 Corners py_box_nonzero(const Dense<T>& image) {
     const Shape shape = shape_of(image);
     const T* const voxels = image.data();
@@ -204,8 +196,6 @@ PYBIND11_MODULE(_native, module) {
                py::arg("divisor"));
     module.def("value_range", &py_value_range<int16_t>, strict("image"));
     module.def("value_range", &py_value_range<float>, strict("image"));
-    module.def("box_above", &py_box_above<int16_t>, strict("image"), py::arg("threshold"));
-    module.def("box_above", &py_box_above<float>, strict("image"), py::arg("threshold"));
     module.def("box_nonzero", &py_box_nonzero<int16_t>, strict("image"));
     module.def("box_nonzero", &py_box_nonzero<float>, strict("image"));
     module.def("bounds", &py_bounds, strict("labels"));

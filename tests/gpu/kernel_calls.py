@@ -36,7 +36,6 @@ def image_calls(kernels: Kernels, shape: Shape) -> list[KernelCall]:
     return [
         KernelCall("normalise", cost.normalise(image.size, 2), lambda: kernels.normalise(image, window)),
         KernelCall("value_range", one_read, lambda: kernels.value_range(image)),
-        KernelCall("box_above", one_read, lambda: kernels.box_above(image, -500.0)),
         KernelCall("box_nonzero", one_read, lambda: kernels.box_nonzero(image)),
     ]
 

@@ -49,12 +49,7 @@ def open_session(onnx: Path, options: SessionOptions) -> Session:
 
 def cuda_provider(options: SessionOptions) -> tuple[str, dict[str, Any]]:
     """The CUDA provider on the options' GPU, without TF32, whose 10 bits of mantissa are too few for mode=exact."""
-    return CUDA, {"device_id": ordinal_of(options), "use_tf32": 0}
-
-
-def ordinal_of(options: SessionOptions) -> int:
-    """The N of cuda:N."""
-    return int(options.device.partition(":")[2])
+    return CUDA, {"device_id": options.ordinal, "use_tf32": 0}
 
 
 class OnnxRuntimeSession:
@@ -74,7 +69,7 @@ class OnnxRuntimeSession:
         self.input_shape = one_channel_shape(onnx.name, sizes, len(outputs))
         self.channels = int(outputs[0].shape[1])
         self._names = inputs[0].name, outputs[0].name
-        self._bound = None if options.device == "cpu" else _Bound(self, self._session, self._names)
+        self._bound = None if options.device == "cpu" else _Bound(self, options.ordinal, self._names)
 
     def run(self, tile: Any) -> Any:
         if self._session is None:
@@ -92,11 +87,11 @@ class OnnxRuntimeSession:
 class _Bound:
     """A session's input and output on its GPU, so that no tile goes over the host."""
 
-    def __init__(self, owner: OnnxRuntimeSession, session: Any, names: tuple[str, str]) -> None:
+    def __init__(self, owner: OnnxRuntimeSession, ordinal: int, names: tuple[str, str]) -> None:
         import cupy
         import numpy as np
 
-        self._session, ordinal = session, int(owner.device.partition(":")[2])
+        session = self._session = owner._session
         self._gpu: Any = cupy.cuda.Device(ordinal)
         with self._gpu:
             self._input = cupy.empty(owner.input_shape, np.float32)

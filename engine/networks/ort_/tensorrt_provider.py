@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 
 from flare_trt.engine.base.errors import DeviceError
-from flare_trt.engine.networks.ort_.backend import TENSORRT, OnnxRuntimeSession, cuda_provider, ordinal_of, provider_problem
+from flare_trt.engine.networks.ort_.backend import TENSORRT, OnnxRuntimeSession, cuda_provider, provider_problem
 from flare_trt.engine.networks.session import Session, SessionOptions
 from flare_trt.engine.networks.tensorrt_.build import WORKSPACE_BYTES
 from flare_trt.engine.networks.tensorrt_.cache import cache_folder
@@ -33,7 +33,7 @@ def open_session(onnx: Path, options: SessionOptions) -> Session:
     folder = cache_folder() / "onnxruntime"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     settings = {
-        "device_id": ordinal_of(options),
+        "device_id": options.ordinal,
         "trt_max_workspace_size": WORKSPACE_BYTES,
         "trt_engine_cache_enable": True,
         "trt_engine_cache_path": str(folder),

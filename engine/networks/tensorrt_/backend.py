@@ -15,7 +15,7 @@ from flare_trt.engine.model.modes import Precision
 from flare_trt.engine.networks.session import Session, SessionOptions, one_channel_shape, require_tile
 from flare_trt.engine.networks.tensorrt_.engine import load_engine
 from flare_trt.engine.networks.tensorrt_.workspace import Workspace, address_of, allocate
-from flare_trt.kernels import cuda_problem
+from flare_trt.kernels import cuda_problem, gpu_ordinal
 
 if TYPE_CHECKING:
     import tensorrt as trt
@@ -28,7 +28,8 @@ OLDEST_VERSION = (10, 12)
 
 def problem(device: str = "cuda:0") -> str | None:
     """Why this backend cannot be used here, or None."""
-    missing = cuda_problem(_ordinal(device)) if device.startswith("cuda:") else f"got device {device}, expected cuda:N"
+    ordinal = gpu_ordinal(device)
+    missing = f"got device {device}, expected cuda:N" if ordinal is None else cuda_problem(ordinal)
     if missing:
         return missing
     try:
@@ -51,8 +52,8 @@ def build_ahead(onnx: Path, options: SessionOptions) -> bool:
     _require_usable(options)
     import cupy
 
-    with cupy.cuda.Device(_ordinal(options.device)):
-        return not load_engine(onnx, options.precision, _ordinal(options.device)).was_cached
+    with cupy.cuda.Device(options.ordinal):
+        return not load_engine(onnx, options.precision, options.ordinal).was_cached
 
 
 def _require_usable(options: SessionOptions) -> None:
@@ -61,11 +62,6 @@ def _require_usable(options: SessionOptions) -> None:
     missing = problem(options.device)
     if missing:
         raise DeviceError(f"backend tensorrt: {missing}")
-
-
-def _ordinal(device: str) -> int:
-    """The N of cuda:N."""
-    return int(device.partition(":")[2])
 
 
 class TensorRtSession:
@@ -77,7 +73,7 @@ class TensorRtSession:
         import cupy
 
         self.device, self.precision = options.device, options.precision
-        self._gpu: Any = cupy.cuda.Device(_ordinal(options.device))
+        self._gpu: Any = cupy.cuda.Device(options.ordinal)
         with self._gpu:
             self._network: _Network | None = _Network(onnx, options.precision, self._gpu.id)
             self._workspace = Workspace.of(self._gpu.id)
