@@ -15,7 +15,7 @@ from tests.engine.scans.dicom.series_files import Look, small_ct, write_series
 from flare_trt.engine.base.errors import InputError
 from flare_trt.engine.scans.dicom.reader import DicomReader
 from flare_trt.engine.scans.dicom.source import require_references
-from flare_trt.engine.scans.scan_files import open_scan
+from flare_trt.engine.scans.open_scan import open_scan
 from flare_trt.engine.scans.scan_reader import whole_ct
 
 HU = small_ct((7, 11, 9))
