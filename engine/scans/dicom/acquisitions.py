@@ -8,32 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from datetime import date
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from flare_trt.engine.base.errors import InputError
-from flare_trt.engine.scans.dicom.header import text_of
+from flare_trt.engine.scans.dicom.plane import Plane
 
-if TYPE_CHECKING:
-    from flare_trt.engine.scans.dicom.plane import Plane
-
-#: What is read to tell acquisitions apart.
-ACQUISITION_TAGS = (
-    "AcquisitionNumber",
-    "AcquisitionDateTime",
-    "AcquisitionDate",
-    "AcquisitionTime",
-    "ContentDate",
-    "ContentTime",
-    "TemporalPositionIdentifier",
-    "ConvolutionKernel",
-    "KVP",
-)
-_TRAITS = ("TemporalPositionIdentifier", "TemporalPositionIndex", "ConvolutionKernel", "KVP", "ImageType", "FrameType")
 #: Slices of one acquisition follow each other faster than this, and phases slower.
 _PAUSE_S = 2.0
 #: Share of neighbours that must be of different times: times jitter, and alternate throughout where slices are woven.
@@ -44,33 +27,12 @@ _LEAST_SLICES, _TRIPLES, _STRIDE = 8, 9, 4
 
 
 @dataclass(frozen=True)
-class Acquired:
-    """When and how a plane was acquired, by its header; seconds from some day. None and "" where it is not said."""
-
-    number: str = ""
-    acquired_s: float | None = None
-    content_s: float | None = None
-    traits: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
 class Acquisition:
     """The planes of one of several acquisitions, and the number to choose it by."""
 
     number: int
     planes: tuple[Plane, ...]
     begins_s: float | None = None
-
-
-def acquired_of(header: Any, attributes: Any) -> Acquired:
-    """Of a file's header and a frame's own attributes (the header's again for a file of one image)."""
-    number = text_of(attributes, "FrameAcquisitionNumber") or text_of(header, "AcquisitionNumber")
-    together = text_of(attributes, "FrameAcquisitionDateTime") or text_of(header, "AcquisitionDateTime")
-    apart = text_of(header, "AcquisitionDate"), text_of(header, "AcquisitionTime")
-    acquired_s = _seconds(together[:8], together[8:]) if together else _seconds(*apart)
-    content_s = _seconds(text_of(header, "ContentDate"), text_of(header, "ContentTime"))
-    traits = tuple(text_of(attributes, name) or text_of(header, name) for name in _TRAITS)
-    return Acquired(number, acquired_s, content_s, traits)
 
 
 def choose_acquisition(
@@ -227,15 +189,3 @@ def _listed(found: Sequence[Acquisition]) -> str:
         after = "" if one.begins_s is None else f", {one.begins_s - min(known):.1f} s after the first"
         lines.append(f"  {one.number}: {len(along)} slices{gap}, z from {along[0]:.4g} to {along[-1]:.4g} mm{after}")
     return "\n".join(lines)
-
-
-def _seconds(day: str, time: str) -> float | None:
-    """Seconds of a date (may be empty) and a time of DICOM (HHMMSS.FFFFFF, a zone behind it is left out)."""
-    clock = time.replace(":", "").split("+")[0].split("-")[0].split("&")[0]
-    try:
-        whole, _, part = clock.partition(".")
-        hours, minutes, seconds = int(whole[:2]), int(whole[2:4] or 0), float(f"{whole[4:6] or 0}.{part or 0}")
-        days = date(int(day[:4]), int(day[4:6]), int(day[6:8])).toordinal() if day else 0
-    except ValueError:
-        return None
-    return days * 86400.0 + hours * 3600 + minutes * 60 + seconds

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flare_trt.engine.base.grid import Vector
-from flare_trt.engine.scans.dicom.acquisitions import ACQUISITION_TAGS, Acquired, acquired_of
+from flare_trt.engine.scans.dicom.acquired import ACQUISITION_TAGS, Acquired, acquired_of
 from flare_trt.engine.scans.dicom.header import HeaderError, code_of, decimal, decimals, text_of, uid_of, whole
 
 _ENHANCED = ("1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2")  # Enhanced CT, Legacy Converted Enhanced CT
