@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 
 from flare_trt.benchmarks.base.extra import require
 from flare_trt.benchmarks.measure.areas import TOLERANCE_MB, Areas, Curve, areas
-from flare_trt.benchmarks.measure.stages import VARIABLE, Stage, read_stages
+from flare_trt.benchmarks.measure.phases import VARIABLE, Phase, read_phases
 from flare_trt.engine.base.errors import FlareError, InputError
 
 #: The measured curves: name -> whose memory it is.
@@ -55,7 +55,7 @@ class Measurement:
     gpu_name: str | None
     problems: tuple[str, ...]
     memory: dict[str, Areas]
-    stages: tuple[Stage, ...]
+    stages: tuple[Phase, ...]
     samples: dict[str, list[float | None]]
 
     def document(self) -> dict[str, Any]:
@@ -66,7 +66,7 @@ class Measurement:
 def measure(command: Sequence[str], options: MeasureOptions = MeasureOptions()) -> Measurement:
     """Run a command to its end, whatever end that is, and measure it.
 
-    The command inherits the terminal, and finds the file for its stage marks in FLARE_TRT_STAGES. Raises InputError where
+    The command inherits the terminal, and finds the file for its phase marks in FLARE_TRT_STAGES. Raises InputError where
     there is no such command, FlareError where it cannot be measured at all.
     """
     require("psutil")
@@ -101,9 +101,9 @@ def _run_through_interrupts(command: list[str], environment: dict[str, str], out
 
 
 def _measurement(command: tuple[str, ...], recording: dict[str, Any], stages_file: Path) -> Measurement:
-    stages, problems = read_stages(stages_file, recording["started_at"])
+    stages, problems = read_phases(stages_file, recording["started_at"])
     if stages and abs(recording["clock_step_s"]) > 0.05:
-        problems.append(f"the wall clock was moved by {recording['clock_step_s']:.2f} s meanwhile; stage marks are off by that")
+        problems.append(f"the wall clock was moved by {recording['clock_step_s']:.2f} s meanwhile; phase marks are off by that")
     if recording["gpu_problem"]:
         problems.append(recording["gpu_problem"])
     memory = {name: found for name in CURVES if (found := areas(_curve(name, recording))) is not None}

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from flare_trt.benchmarks.measure.measure import Measurement, MeasureOptions, measure
-from flare_trt.benchmarks.measure.stages import VARIABLE, stage_seconds
+from flare_trt.benchmarks.measure.phases import VARIABLE, phase_seconds
 from flare_trt.engine.base.files import write_json
 from flare_trt.engine.base.text_tables import markdown_table
 
@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
 
         draw_memory(measurement, case, arguments.plot)
     print(markdown_table(_COLUMNS, _rows(case, shape, measurement)))
-    for name, seconds in stage_seconds(measurement.stages).items():
+    for name, seconds in phase_seconds(measurement.stages).items():
         print(f"  {name}: {seconds:.2f} s")
     print(f"exit code {measurement.exit_code}, {measurement.cpu_s:.2f} s of CPU, {len(measurement.samples['time_s'])} samples")
     print(f"other programs took {100 * measurement.others_share:.0f} % of the CPUs meanwhile")

@@ -66,7 +66,7 @@ class Probe(Protocol):
 
 
 class Clock(Protocol):
-    """Seconds on a clock that nobody moves, on the one that stage marks use, and of CPU that all programs have used."""
+    """Seconds on a clock that nobody moves, on the one that phase marks use, and of CPU that all programs have used."""
 
     def monotonic(self) -> float: ...
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flare_trt.benchmarks.measure.measure import Measurement, MeasureOptions, measure
-from flare_trt.benchmarks.measure.stages import stage_seconds
+from flare_trt.benchmarks.measure.phases import phase_seconds
 from flare_trt.benchmarks.peers.roster import LABELS, REPORT, Peer, Task
 from flare_trt.benchmarks.score.dice import dice
 from flare_trt.engine.base.errors import FlareError
@@ -82,7 +82,7 @@ def _run_once(before: Compared, task: Task, folder: Path) -> Compared:
     if before.labels is not None and not np.array_equal(before.labels, labels):
         raise FlareError(f"{before.peer.name}: two runs gave different labels; a comparison of times would mean nothing")
     if not (folder / REPORT).exists():
-        return Compared(before.peer, (*before.runs, Run(measurement, stage_seconds(measurement.stages))), labels)
+        return Compared(before.peer, (*before.runs, Run(measurement, phase_seconds(measurement.stages))), labels)
     told = json.loads((folder / REPORT).read_text())["run"]
     runs = (*before.runs, Run(measurement, told["stages"]))
     compared = Compared(before.peer, runs, labels, tiles=told["tiles"])

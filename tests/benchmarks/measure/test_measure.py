@@ -1,4 +1,4 @@
-"""Real commands: ends of every kind, children and orphans, stage marks, a stand-in for the GPU."""
+"""Real commands: ends of every kind, children and orphans, phase marks, a stand-in for the GPU."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flare_trt.benchmarks.measure.stages import VARIABLE, read_stages, stage_seconds
+from flare_trt.benchmarks.measure.phases import VARIABLE, phase_seconds, read_phases
 from flare_trt.benchmarks.peers import nnunet_runner, peer_nnunet
 from flare_trt.benchmarks.peers.compare import agreement
 from flare_trt.engine.phantom.synthetic_body import PhantomOptions, make_phantom
@@ -69,14 +69,14 @@ def test_nnunet_gives_what_its_predictor_gives_from_file_to_file(scan: Path, pla
 
 
 def test_stages_are_marked(planned: Path) -> None:
-    stages, problems = read_stages(planned.with_name("stages"), 0.0)
+    stages, problems = read_phases(planned.with_name("stages"), 0.0)
     assert [stage.name for stage in stages] == STAGES
     assert problems == []
 
 
 def test_a_share_of_the_tiles_with_mirroring_is_marked(scan: Path, tmp_path: Path) -> None:
     run_nnunet_here(scan, tmp_path, "--mirroring", "--tiles", "2")
-    seconds = stage_seconds(read_stages(tmp_path / "stages", 0.0)[0])
+    seconds = phase_seconds(read_phases(tmp_path / "stages", 0.0)[0])
     share = next(name for name in seconds if name.startswith("tiles: 2 of "))
     assert int(share.split()[-1]) > 2
     assert 0 < seconds[share] <= seconds["network"]
@@ -92,7 +92,7 @@ def test_monai_gives_the_same_where_one_window_holds_the_scan(tmp_path: Path) ->
     planned = read_labels(run_nnunet_here(scan, tmp_path / "nnunet")).array
     assert agreement(read_labels(run("peer_monai", scan, tmp_path / "monai")).array, planned).differing < 5e-3
     assert np.count_nonzero(planned) > 1000
-    names = [stage.name for stage in read_stages(tmp_path / "monai" / "stages", 0.0)[0]]
+    names = [stage.name for stage in read_phases(tmp_path / "monai" / "stages", 0.0)[0]]
     assert sorted(names) == sorted([*STAGES, "import"])
 
 
