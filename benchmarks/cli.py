@@ -27,6 +27,7 @@ COMMANDS = {
     "endurance": ("flare_trt.benchmarks.studies.endurance_cli", "many scans in one process: are memory, handles and threads flat?"),
     "service": ("flare_trt.benchmarks.studies.service_load_cli", "a server under load: is every request answered or refused?"),
     "tricks": ("flare_trt.benchmarks.studies.tricks_cli", "what each trick of mode=fast saves, and what it does to the labels"),
+    "against": ("flare_trt.benchmarks.against.against_cli", "this checkout beside another commit: time and memory as ratios"),
     "report": ("flare_trt.benchmarks.report.report_cli", "write docs/benchmarks.md and its plots from the result files"),
 }
 

@@ -1,0 +1,119 @@
+"""Whole processes in pairs: this and that, that and this, so that a machine that slows down slows both."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from flare_trt.benchmarks.against.builds import Build
+from flare_trt.engine.base.errors import FlareError
+
+#: The caches of flare-trt itself (the file cache is always warm): made anew for each run, or left by the run before.
+EMPTY, FILLED = "empty", "filled"
+
+
+@dataclass(frozen=True)
+class Case:
+    """What both sides do. `model` None: each its own default model. `copies`: the scan so often, as one batch."""
+
+    ct: Path
+    mode: str
+    model: Path | None
+    caches: str
+    copies: int = 1
+    threads: int = 0
+
+
+@dataclass(frozen=True)
+class Spent:
+    """One process: seconds, its peak resident memory in MB (2^20 bytes), and the share of all CPUs that others took meanwhile."""
+
+    wall_s: float
+    cpu_s: float
+    peak_mb: float
+    others_share: float
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The runs of both sides, in pairs, and the label file that each wrote last."""
+
+    case: Case
+    before: tuple[Spent, ...]
+    after: tuple[Spent, ...]
+    labels: tuple[Path, Path]
+
+    def medians(self, name: str) -> tuple[float, float, float]:
+        """Median before, median after, and the median of the pairs' ratios after / before, of a field of Spent."""
+        pairs = [(getattr(b, name), getattr(a, name)) for b, a in zip(self.before, self.after, strict=True)]
+        return median(b for b, _ in pairs), median(a for _, a in pairs), median(a / b for b, a in pairs)
+
+    @property
+    def others_share(self) -> float:
+        """The most that others took of the CPUs in any run."""
+        return max(spent.others_share for spent in (*self.before, *self.after))
+
+
+def run_pairs(sides: tuple[Build, Build], case: Case, repeats: int, folder: Path) -> Pair:
+    """Run a case `repeats` times on both sides after one run of each that does not count. Raises FlareError where one fails."""
+    inputs, outputs = _inputs(case, folder), (folder / "before", folder / "after")
+    spent: tuple[list[Spent], list[Spent]] = ([], [])
+    for number in range(-1, repeats):
+        for side in (0, 1) if number % 2 else (1, 0):
+            found = _run_once(sides[side], case, inputs, outputs[side])
+            if number >= 0:
+                spent[side].append(found)
+    before, after = (min(output.glob("*.nii.gz")) for output in outputs)
+    return Pair(case, tuple(spent[0]), tuple(spent[1]), (before, after))
+
+
+def _inputs(case: Case, folder: Path) -> Path:
+    """The scan under a name of ours, as often as the batch has scans."""
+    inputs = folder / "scans"
+    inputs.mkdir(parents=True)
+    for copy in range(case.copies):
+        (inputs / f"scan{copy:03}.nii.gz").symlink_to(case.ct.resolve())
+    return inputs
+
+
+def _run_once(build: Build, case: Case, inputs: Path, output: Path) -> Spent:
+    words = [str(build.program), "segment", str(inputs), "--output", str(output), "--mode", case.mode]
+    words += ["--model", str(case.model)] if case.model else []
+    words += ["--threads", str(case.threads)] if case.threads else []
+    kept = output.with_name(f"{output.name}-caches")
+    with tempfile.TemporaryDirectory(prefix="flare-trt-") as fresh:
+        return timed(words, {"XDG_CACHE_HOME": fresh if case.caches == EMPTY else str(kept)})
+
+
+def timed(words: Sequence[str], environment: dict[str, str]) -> Spent:
+    """Run a command to its end and ask the system what it took. Raises FlareError where it fails.
+
+    The peak is that of the largest process; Linux counts the parent's size at the start in, so the caller stays small.
+    """
+    inherited = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")}
+    with tempfile.TemporaryFile() as log:
+        busy_s, start_s = _busy_seconds(), time.perf_counter()
+        process = subprocess.Popen(words, env=inherited | environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+        _, status, usage = os.wait4(process.pid, 0)
+        wall_s = time.perf_counter() - start_s
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            log.seek(0)
+            last = log.read()[-2000:].decode(errors="replace").strip()
+            raise FlareError(f"{' '.join(words)} ended with exit code {process.returncode}: {last}")
+    cpu_s = usage.ru_utime + usage.ru_stime
+    others_s = max(0.0, _busy_seconds() - busy_s - cpu_s)
+    return Spent(wall_s, cpu_s, usage.ru_maxrss / 1024, min(1.0, others_s / wall_s / (os.cpu_count() or 1)))
+
+
+def _busy_seconds() -> float:
+    """Seconds that all CPUs have worked since the start of the machine."""
+    with Path("/proc/stat").open() as file:
+        ticks = [int(word) for word in file.readline().split()[1:9]]
+    return (sum(ticks) - ticks[3] - ticks[4]) / os.sysconf("SC_CLK_TCK")
