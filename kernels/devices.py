@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
+import sys
 from importlib import import_module
+from importlib.util import find_spec
 
 from flare_trt.kernels.contract import Kernels
 
@@ -12,6 +15,10 @@ KERNEL_DEVICES = {
     "native": "flare_trt.kernels.native",
     "cuda": "flare_trt.kernels.cuda",
 }
+
+
+#: NVIDIA's driver as a library: libcuda on Linux, installed with the driver itself, never with CuPy.
+_DRIVER = "libcuda.so.1"
 
 
 class KernelsUnavailableError(RuntimeError):
@@ -58,7 +65,12 @@ def native_problem() -> str | None:
 
 
 def cuda_problem(ordinal: int = 0) -> str | None:
-    """Why CuPy cannot use GPU `ordinal` here, or None where it can. Touches nothing of CUDA beyond that question."""
+    """Why CuPy cannot use GPU `ordinal` here, or None where it can. Touches nothing of CUDA beyond that question.
+
+    The driver is asked first: without one, importing CuPy would take a second to find that out.
+    """
+    if "cupy" not in sys.modules and find_spec("cupy") is not None and (problem := driver_problem()):
+        return problem
     try:
         import cupy
     except ImportError as error:
@@ -67,3 +79,19 @@ def cuda_problem(ordinal: int = 0) -> str | None:
         return "CuPy finds no NVIDIA GPU with a working driver"
     count = cupy.cuda.runtime.getDeviceCount()
     return None if ordinal < count else f"got cuda:{ordinal}, expected cuda:0 to cuda:{count - 1}"
+
+
+def driver_problem() -> str | None:
+    """Why NVIDIA's driver offers no GPU to this process, or None where it does.
+
+    Source: CUDA Driver API, cuInit and cuDeviceGetCount (CUDA_SUCCESS is 0, CUDA_ERROR_NO_DEVICE 100).
+    """
+    try:
+        driver = ctypes.CDLL(_DRIVER)
+    except OSError:
+        return f"there is no NVIDIA GPU with a working driver: {_DRIVER} cannot be loaded"
+    count = ctypes.c_int(0)
+    code = driver.cuInit(0) or driver.cuDeviceGetCount(ctypes.byref(count))
+    if code or not count.value:
+        return f"there is no NVIDIA GPU with a working driver: {_DRIVER} answers {code}, {count.value} GPUs"
+    return None

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,8 +12,17 @@ def label_pieces(mask: NDArray[np.bool_], faces_alone: bool = False) -> tuple[ND
     Voxels that share a face, an edge or a corner belong together (26 neighbours), as in the kernels; with `faces_alone` only those
     that share a face do (6).
     """
-    from scipy import ndimage
+    import cc3d  # takes a tenth of the time that scipy.ndimage takes to be imported
 
-    structure = None if faces_alone else np.ones((3, 3, 3), bool)
-    found: tuple[Any, Any] = ndimage.label(mask, structure)
-    return found[0], int(found[1])
+    numbers, count = cc3d.connected_components(mask, connectivity=6 if faces_alone else 26, return_N=True, out_dtype=np.uint32)
+    return numbers.view(np.int32), int(count)
+
+
+def piece_cuts(numbers: NDArray[np.int32]) -> list[tuple[slice, slice, slice]]:
+    """The slices that cut each piece's box out of the numbers 1..n of `label_pieces` or the kernels' `components`, in order."""
+    import cc3d
+
+    if not numbers.any():
+        return []
+    cuts: list[tuple[slice, slice, slice]] = list(cc3d.statistics(np.ascontiguousarray(numbers).view(np.uint32))["bounding_boxes"])
+    return cuts[1:]  # the first is of what lies outside

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from flare_trt.engine.base.pieces import label_pieces
+from flare_trt.engine.base.pieces import label_pieces, piece_cuts
 from flare_trt.engine.base.volume import Volume
 from flare_trt.kernels import Box
 
@@ -20,8 +20,6 @@ _SHARE = 0.005
 
 def body_box(ct: Volume) -> Box:
     """Box of the patient with a margin, in voxels of the scan; the whole scan where none is seen."""
-    from scipy import ndimage
-
     steps = [max(1, int(_STEP_MM / mm)) for mm in ct.grid.spacing_mm]
     z, y, x = (slice(None, None, step) for step in steps)
     dense = ct.on_host((z, y, x)) > BODY_HU
@@ -29,7 +27,7 @@ def body_box(ct: Volume) -> Box:
     if count == 0:
         return ct.grid.whole
     sizes = np.bincount(pieces.ravel())[1:]
-    cuts = [cut for cut, size in zip(ndimage.find_objects(pieces), sizes, strict=True) if size >= _SHARE * sizes.max()]
+    cuts = [cut for cut, size in zip(piece_cuts(pieces), sizes, strict=True) if size >= _SHARE * sizes.max()]
     first, *others = (Box.cut_by(cut) for cut in cuts)
     ranges = []
     for (low, high), step, mm in zip(first.hull(*others).ranges, steps, ct.grid.spacing_mm, strict=True):

@@ -19,7 +19,8 @@ from flare_trt.engine.base.files import atomic_file
 from flare_trt.engine.base.grid import Grid
 from flare_trt.engine.base.regular_file import require_regular
 from flare_trt.engine.base.volume import Volume
-from flare_trt.engine.scans.nifti_header import HEADER_BYTES, NiftiHeader, parse_header, volume_header
+from flare_trt.engine.scans.nifti_fields import HEADER_BYTES
+from flare_trt.engine.scans.nifti_header import NiftiHeader, parse_header, volume_header
 from flare_trt.engine.scans.scan_reader import spooled_ct, whole_ct
 
 #: Decompressed voxels that a file may claim: 16 GiB, a 2048 x 2048 x 2048 scan of int16.

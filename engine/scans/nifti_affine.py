@@ -32,7 +32,7 @@ _RAS_TO_LPS = np.array([-1.0, -1.0, 1.0])
 
 
 def header_grid(header: Any, shape_zyx: Shape) -> Grid:
-    """The Grid (LPS, mm) of a nibabel Nifti1Header as ITK reads it. Raises InputError where no affine is free of shear."""
+    """The Grid (LPS, mm) of a header's fields as ITK reads it. Raises InputError where no affine is free of shear."""
     unit_mm = _MM.get(int(header["xyzt_units"]) & 7, 1.0)
     x_mm, y_mm, z_mm = (float(mm) * unit_mm for mm in header["pixdim"][1:4])
     matrix = _chosen_affine(header)

@@ -10,12 +10,13 @@ from math import prod
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from flare_trt.engine.base.errors import InputError
 from flare_trt.engine.base.grid import Grid, Shape
 from flare_trt.engine.scans.nifti_affine import affine_warnings, header_grid
+from flare_trt.engine.scans.nifti_fields import HEADER_BYTES, fields_of, little_endian, new_fields
 
-HEADER_BYTES = 348
 #: Where voxels start in a file without header extensions: the header and four bytes that say so.
 VOXELS_AT = 352
 
@@ -26,12 +27,12 @@ _OTHER = {1: "1-bit", 32: "complex", 128: "RGB", 1536: "128-bit float", 1792: "c
 
 @dataclass(frozen=True)
 class NiftiHeader:
-    """A checked header. `raw` is nibabel's Nifti1Header as it stands in the file; `stored` is the voxels' type there.
+    """A checked header. `raw` holds its fields as they stand in the file; `stored` is the voxels' type there.
 
     A voxel's value is stored * slope + intercept. `warnings` tells what is odd but usable.
     """
 
-    raw: Any
+    raw: NDArray[np.void]
     grid: Grid
     stored: np.dtype[Any]
     voxels_at: int
@@ -69,29 +70,21 @@ def parse_header(block: bytes) -> NiftiHeader:
 
 def volume_header(grid: Grid, dtype: np.dtype[Any], source: NiftiHeader | None) -> bytes:
     """The 352 bytes that go before voxels on `grid`: the source's affines, codes and units where there is a source."""
-    from nibabel.nifti1 import Nifti1Header
-
     if source is None:
-        header = Nifti1Header(endianness="<")
-        header.set_data_shape(grid.shape_zyx[::-1])
-        affine = _ras_affine(grid)
-        header.set_sform(affine, code="scanner")
-        header.set_qform(affine, code="scanner")
-        header.set_xyzt_units("mm")
+        z_mm, y_mm, x_mm = grid.spacing_mm
+        header = new_fields(_ras_affine(grid), (x_mm, y_mm, z_mm))
     else:
-        header = source.raw.as_byteswapped("<")
-        header["dim"] = [3, *grid.shape_zyx[::-1], 1, 1, 1, 1]
+        header = little_endian(source.raw)
+    header["dim"] = [3, *grid.shape_zyx[::-1], 1, 1, 1, 1]
     code = next(code for code, stored in _STORED.items() if np.dtype(stored) == dtype)
     header["datatype"], header["bitpix"] = code, 8 * dtype.itemsize
     header["scl_slope"], header["scl_inter"] = 1, 0
     header["cal_min"], header["cal_max"] = 0, 0
     header["vox_offset"], header["magic"], header["descrip"] = VOXELS_AT, b"n+1", b"flare-trt"
-    return bytes(header.binaryblock) + bytes(VOXELS_AT - HEADER_BYTES)
+    return header.tobytes() + bytes(VOXELS_AT - HEADER_BYTES)
 
 
-def _raw_header(block: bytes) -> Any:
-    from nibabel.nifti1 import Nifti1Header
-
+def _raw_header(block: bytes) -> NDArray[np.void]:
     order = {348: "<", 540: "2"}.get(int.from_bytes(block[:4], "little"))
     order = order or {348: ">", 540: "2"}.get(int.from_bytes(block[:4], "big"))
     if order == "2":
@@ -100,7 +93,7 @@ def _raw_header(block: bytes) -> Any:
         raise InputError(f"not a NIfTI-1 file: got the magic {block[344:348]!r}, expected b'n+1\\x00'; convert the scan to .nii.gz")
     if block[344:348] == b"ni1\0":
         raise InputError("the header belongs to a .hdr/.img pair, expected one .nii or .nii.gz file; convert the pair")
-    return Nifti1Header(binaryblock=block[:HEADER_BYTES], endianness=order, check=False)
+    return fields_of(block[:HEADER_BYTES], order)
 
 
 def _shape_zyx(raw: Any) -> Shape:
@@ -119,7 +112,7 @@ def _stored_dtype(raw: Any) -> np.dtype[Any]:
     code, bitpix = int(raw["datatype"]), int(raw["bitpix"])
     if code not in _STORED:
         raise InputError(f"header: got {_OTHER.get(code, 'unknown')} voxels (datatype {code}), expected real numbers (HU)")
-    dtype = np.dtype(_STORED[code]).newbyteorder(raw.endianness)
+    dtype = np.dtype(_STORED[code]).newbyteorder(raw["dim"].dtype.byteorder)
     if bitpix != 8 * dtype.itemsize:
         raise InputError(f"header: got bitpix {bitpix} with datatype {code}, expected {8 * dtype.itemsize}; the file is damaged")
     return dtype
@@ -132,8 +125,8 @@ def _voxels_at(raw: Any) -> int:
     return int(offset)
 
 
-def _ras_affine(grid: Grid) -> Any:
+def _ras_affine(grid: Grid) -> NDArray[np.float64]:
     affine = np.eye(4)
     affine[:3, :3] = np.asarray(grid.direction) * np.asarray(grid.spacing_mm[::-1])
     affine[:3, 3] = grid.origin_mm
-    return np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine
+    return np.asarray(np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine)

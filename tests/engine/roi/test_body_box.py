@@ -1,6 +1,8 @@
 """The patient's box: tables, cushions and air do not count."""
 
 import numpy as np
+import pytest
+from scipy import ndimage
 
 from flare_trt.engine.base.grid import Grid
 from flare_trt.engine.base.volume import Volume
@@ -39,3 +41,18 @@ def test_a_cushion_does_not_count_and_an_arm_does() -> None:
 
 def test_a_scan_of_air_is_looked_at_as_a_whole() -> None:
     assert body_box(scan()) == Box((0, 0, 0), GRID.shape_zyx)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_pieces_are_those_of_scipy(seed: int) -> None:
+    """Blobs that touch at edges and corners are pieces of their own; the box is that of all pieces which are large enough."""
+    random = np.random.default_rng(seed)
+    dense = ndimage.zoom(random.random((9, 11, 13)), (6, 13, 13), order=1)[:52, :131, :149] > 0.62
+    found = body_box(Volume(np.where(dense, 40, -1000).astype(np.int16), Grid(dense.shape, (4.0, 4.0, 4.0))))
+    pieces, count = ndimage.label(dense)
+    sizes = np.bincount(pieces.ravel())[1:]
+    assert count > 3
+    cuts = [cut for cut, size in zip(ndimage.find_objects(pieces), sizes, strict=True) if size >= 0.005 * sizes.max()]
+    start = [max(0, min(cut[axis].start for cut in cuts) - 4) for axis in range(3)]
+    stop = [min(size, max(cut[axis].stop for cut in cuts) + 4) for axis, size in enumerate(dense.shape)]
+    assert (list(found.start_zyx), list(found.stop_zyx)) == (start, stop)

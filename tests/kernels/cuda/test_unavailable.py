@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -55,4 +57,34 @@ def test_the_real_cupy_says_no_and_the_process_ends_well() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("kernel device 'cuda': CuPy finds no NVIDIA GPU")
+    assert done.stdout.startswith("kernel device 'cuda': ")
+    assert "no NVIDIA GPU with a working driver" in done.stdout
+
+
+PROGRAM = """
+import sys
+from flare_trt.kernels import cuda_problem
+problem = cuda_problem()
+print(problem, "cupy" in sys.modules, sep=";")
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "gpus", "answer"),
+    [
+        (None, 0, "there is no NVIDIA GPU with a working driver: libcuda.so.1 cannot be loaded;False"),
+        (100, 1, "there is no NVIDIA GPU with a working driver: libcuda.so.1 answers 100, 0 GPUs;False"),
+        (0, 0, "there is no NVIDIA GPU with a working driver: libcuda.so.1 answers 0, 0 GPUs;False"),
+        (0, 1, "CuPy finds no NVIDIA GPU with a working driver;True"),
+    ],
+)
+def test_the_driver_is_asked_before_cupy_is_imported(tmp_path: Path, code: int | None, gpus: int, answer: str) -> None:
+    """A driver in the loader's path that answers as it is told; where it sees a GPU, the real CuPy has the last word."""
+    if pytest.importorskip("cupy", reason="tests/requirements-gpu-gates.txt is not installed").is_available():
+        pytest.skip("this machine has a GPU")
+    environment = {**os.environ, "LD_LIBRARY_PATH": str(tmp_path), "FAKE_DRIVER_CODE": str(code), "FAKE_DRIVER_GPUS": str(gpus)}
+    if code is not None:
+        source = Path(__file__).with_name("fake_driver.c")
+        subprocess.run(["cc", "-shared", "-fPIC", "-o", tmp_path / "libcuda.so.1", source], check=True)
+    done = subprocess.run([sys.executable, "-c", PROGRAM], env=environment, capture_output=True, text=True)
+    assert (done.stdout.strip(), done.returncode) == (answer, 0), done.stderr
