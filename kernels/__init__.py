@@ -16,6 +16,7 @@ from flare_trt.kernels.devices import (
     gpu_ordinal,
     limit_threads,
     load,
+    load_host,
     native_problem,
 )
 
@@ -30,5 +31,6 @@ __all__ = [
     "gpu_ordinal",
     "limit_threads",
     "load",
+    "load_host",
     "native_problem",
 ]

@@ -49,6 +49,11 @@ def gpu_ordinal(device: str) -> int | None:
     return int(ordinal) if name == "cuda" and ordinal.isdecimal() and ordinal.isascii() else None
 
 
+def load_host() -> Kernels:
+    """Kernels for arrays of the host: native where they are built, else reference, whose results are the same."""
+    return load("reference" if native_problem() else "native")
+
+
 def limit_threads(device: str, threads: int) -> None:
     """Threads of every later call of a CPU device in this process, 0 for all cores. Other devices have none to limit."""
     if device == "native":

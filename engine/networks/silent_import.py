@@ -29,7 +29,7 @@ def load_openvino() -> ModuleType:
     """OpenVINO, its telemetry missing and its model converter not loaded yet. Raises ImportError.
 
     Its __init__ imports the model converter, which reports each import unless the package openvino_telemetry cannot be
-    imported (openvino/tools/ovc/telemetry_utils.py), and takes a sixth of a second. Both are hidden for as long as the import takes;
+    imported (openvino/tools/ovc/telemetry_utils.py), and takes a sixth of a second. Both are hidden meanwhile;
     whoever wants `openvino.convert_model` gets it at its first use.
     """
     if "openvino" in sys.modules or "openvino_telemetry" in sys.modules:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from flare_trt.engine.base.errors import InputError
 from flare_trt.engine.base.grid import Grid, Shape, Vector
 from flare_trt.engine.base.volume import Volume
-from flare_trt.kernels import Box
+from flare_trt.kernels import Box, load_host
 
 
 @dataclass(frozen=True)
@@ -41,13 +41,12 @@ class OrganMeasure:
 
 def measure_organs(ct: Volume, labels: Volume, names: Mapping[int, str]) -> tuple[OrganMeasure, ...]:
     """Measure each label of `names` (value -> name) in uint8 `labels` that lie on the CT's grid. Raises InputError."""
-    from scipy import ndimage
-
     if labels.grid.shape_zyx != ct.grid.shape_zyx:
         raise InputError(f"measures: got labels of shape {labels.grid.shape_zyx} for a CT of {ct.grid.shape_zyx}")
-    found = ndimage.find_objects(labels.array, max_label=max(names, default=0))
+    rows = load_host().bounds(np.ascontiguousarray(labels.array), 256).tolist()
+    cuts = {value: (slice(a, x), slice(b, y), slice(c, z)) for value, (a, b, c, x, y, z, voxels) in enumerate(rows) if voxels}
     return tuple(
-        OrganMeasure(value, name, 0, 0.0) if found[value - 1] is None else _measure(ct, labels, (value, name), found[value - 1])
+        _measure(ct, labels, (value, name), cuts[value]) if value in cuts else OrganMeasure(value, name, 0, 0.0)
         for value, name in names.items()
     )
 

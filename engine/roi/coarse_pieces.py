@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from flare_trt.engine.base.grid import Vector
 from flare_trt.engine.base.organs import ANCHOR_ORGANS, DEFAULT_REACH_MM, canonical, reach_mm
+from flare_trt.engine.base.pieces import piece_cuts
 from flare_trt.engine.base.run_report import DroppedComponent
 from flare_trt.kernels import Box
 
@@ -64,16 +65,12 @@ class PieceTable:
 
 def find_pieces(labels: NDArray[np.uint8], components: NDArray[np.int32], names: dict[int, str], spacing_mm: Vector) -> list[Piece]:
     """All pieces, largest first. `components` numbers them 1..n as the kernels' `components` does."""
-    from scipy import ndimage
-
     voxel_ml = float(np.prod(spacing_mm)) / 1000.0
     sizes = np.bincount(components.ravel())
     label_of = np.zeros(sizes.size, np.uint8)
     label_of[components] = labels  # each piece lies in one label, so any of its voxels tells which
     found = []
-    for number, cut in enumerate(ndimage.find_objects(components), start=1):
-        if cut is None:
-            continue
+    for number, cut in enumerate(piece_cuts(components), start=1):
         label, voxels = int(label_of[number]), int(sizes[number])
         found.append(Piece(label, names.get(label, str(label)), voxels, voxels * voxel_ml, Box.cut_by(cut)))
     return sorted(found, key=lambda piece: -piece.voxels)

@@ -6,12 +6,14 @@ second to import, and a second more where pydicom is installed, which it imports
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 HEADER_BYTES = 348
+
+ByteOrder = Literal["<", ">"]
 
 _FIELDS: list[tuple[Any, ...]] = [
     ("sizeof_hdr", "i4"),
@@ -65,7 +67,7 @@ LITTLE = np.dtype(_FIELDS).newbyteorder("<")
 _MM, _SCANNER = 2, 1
 
 
-def fields_of(block: bytes, order: str) -> NDArray[np.void]:
+def fields_of(block: bytes, order: ByteOrder) -> NDArray[np.void]:
     """The fields of a header's bytes, an array of no axes; `order` is "<" or ">"."""
     return np.frombuffer(block, LITTLE.newbyteorder(order), count=1).reshape(())
 

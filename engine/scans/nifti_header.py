@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from flare_trt.engine.base.errors import InputError
 from flare_trt.engine.base.grid import Grid, Shape
 from flare_trt.engine.scans.nifti_affine import affine_warnings, header_grid
-from flare_trt.engine.scans.nifti_fields import HEADER_BYTES, fields_of, little_endian, new_fields
+from flare_trt.engine.scans.nifti_fields import HEADER_BYTES, ByteOrder, fields_of, little_endian, new_fields
 
+_NIFTI_2_BYTES = 540
 #: Where voxels start in a file without header extensions: the header and four bytes that say so.
 VOXELS_AT = 352
 
@@ -85,9 +86,9 @@ def volume_header(grid: Grid, dtype: np.dtype[Any], source: NiftiHeader | None) 
 
 
 def _raw_header(block: bytes) -> NDArray[np.void]:
-    order = {348: "<", 540: "2"}.get(int.from_bytes(block[:4], "little"))
-    order = order or {348: ">", 540: "2"}.get(int.from_bytes(block[:4], "big"))
-    if order == "2":
+    little, big = int.from_bytes(block[:4], "little"), int.from_bytes(block[:4], "big")
+    order: ByteOrder | None = "<" if little == HEADER_BYTES else ">" if big == HEADER_BYTES else None
+    if _NIFTI_2_BYTES in (little, big):
         raise InputError("the file is NIfTI-2, expected NIfTI-1; convert it (nibabel: Nifti1Image.from_image)")
     if order is None or block[344:348] not in (b"n+1\0", b"ni1\0"):
         raise InputError(f"not a NIfTI-1 file: got the magic {block[344:348]!r}, expected b'n+1\\x00'; convert the scan to .nii.gz")

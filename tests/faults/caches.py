@@ -33,7 +33,7 @@ def corrupt_cache(folder: Path, times: int) -> str:
     """A cached engine with flipped bits, cuts and foreign bytes."""
     rng, rebuilt = random.Random(0), 0
     engine = rng.randbytes(5000)
-    logging.getLogger("flare_trt.engine.networks.tensorrt_.cache").setLevel(logging.ERROR)
+    logging.getLogger("flare_trt.engine.networks.kept_files").setLevel(logging.ERROR)
     with mock.patch.dict(os.environ, {"XDG_CACHE_HOME": str(folder)}):
         file = write_engine(_KEY, engine)
         whole = file.read_bytes()

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from flare_trt.engine.base.errors import BundleError, DeviceError
+from flare_trt.engine.networks.openvino_.blobs import LARGEST_NETWORK_BYTES, blob_key, keep_blob, open_blob
 from flare_trt.engine.networks.openvino_.means import split_means
-from flare_trt.engine.networks.session import Session, SessionOptions, one_channel_shape, require_tile
+from flare_trt.engine.networks.session import Precision, Session, SessionOptions, one_channel_shape, require_tile
 from flare_trt.engine.networks.silent_import import load_openvino
 
 _PRECISIONS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
@@ -42,23 +43,18 @@ class OpenVinoSession:
         core = openvino.Core()
         if options.precision == "bf16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
             raise DeviceError("backend openvino: this CPU has no bf16 arithmetic; use precision fp32")
-        try:
-            model = core.read_model(str(onnx))
-        except RuntimeError as error:
-            raise BundleError(f"{onnx.name}: OpenVINO cannot read it: {error}") from error
-        self.precision = options.precision
-        self.input_shape = one_channel_shape(onnx.name, [_size(d) for d in model.inputs[0].partial_shape], len(model.outputs))
-        model.reshape({model.inputs[0].any_name: list(self.input_shape)})
-        if options.precision == "fp32":
-            split_means(model)
         settings: dict[str, Any] = {
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_PRECISION_HINT": _PRECISIONS[options.precision],
         }
         if options.threads:
             settings["INFERENCE_NUM_THREADS"] = options.threads
-        self._request = core.compile_model(model, "CPU", settings).create_infer_request()
-        self.channels = int(model.outputs[0].shape[1])
+        compiled = _compiled(onnx, options.precision, core, settings, openvino.__version__)
+        self.precision = options.precision
+        _, _, z, y, x = compiled.inputs[0].shape
+        self.input_shape = 1, 1, int(z), int(y), int(x)
+        self.channels = int(compiled.outputs[0].shape[1])
+        self._request = compiled.create_infer_request()
         self._tensor = openvino.Tensor
 
     def run(self, tile: Any) -> Any:
@@ -71,6 +67,27 @@ class OpenVinoSession:
 
     def close(self) -> None:
         self._request = None
+
+
+def _compiled(onnx: Path, precision: Precision, core: Any, settings: dict[str, Any], version: str) -> Any:
+    """The compiled network, from the cache where it is kept there. Raises BundleError for a file that is no such network."""
+    content = onnx.read_bytes()
+    key = blob_key(content, core, version, precision) if len(content) <= LARGEST_NETWORK_BYTES else None
+    compiled = open_blob(key, core, settings) if key else None
+    if compiled is not None:
+        return compiled
+    try:
+        model = core.read_model(str(onnx))
+    except RuntimeError as error:
+        raise BundleError(f"{onnx.name}: OpenVINO cannot read it: {error}") from error
+    shape = one_channel_shape(onnx.name, [_size(d) for d in model.inputs[0].partial_shape], len(model.outputs))
+    model.reshape({model.inputs[0].any_name: list(shape)})
+    if precision == "fp32":
+        split_means(model)
+    compiled = core.compile_model(model, "CPU", settings)
+    if key:
+        keep_blob(key, compiled)
+    return compiled
 
 
 def _size(dimension: Any) -> int | None:

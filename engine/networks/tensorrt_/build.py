@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flare_trt.engine.base.errors import BundleError, DeviceError, OutputError
-from flare_trt.engine.networks.tensorrt_.cache import write_file
+from flare_trt.engine.networks.kept_files import write_file
 
 if TYPE_CHECKING:
     import tensorrt as trt
