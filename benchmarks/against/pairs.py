@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
+import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,25 +92,32 @@ def _run_once(build: Build, case: Case, inputs: Path, output: Path) -> Spent:
         return timed(words, {"XDG_CACHE_HOME": fresh if case.caches == EMPTY else str(kept)})
 
 
-def timed(words: Sequence[str], environment: dict[str, str]) -> Spent:
-    """Run a command to its end and ask the system what it took. Raises FlareError where it fails.
+#: Linux counts the parent's size at the start into a child's peak: so a small process is the parent, and does the measuring.
+_WATCH = """
+import json, os, sys, time
+start_s = time.perf_counter()
+child = os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ)
+_, status, usage = os.wait4(child, 0)
+wall_s = time.perf_counter() - start_s
+found = [os.waitstatus_to_exitcode(status), wall_s, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024]
+print(json.dumps(found), file=sys.stderr)
+"""
 
-    The peak is that of the largest process; Linux counts the parent's size at the start in, so the caller stays small.
-    """
+
+def timed(words: Sequence[str], environment: dict[str, str]) -> Spent:
+    """Run a program (a path, then its arguments) to its end and ask the system what it took. Raises FlareError where it fails."""
     inherited = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")}
-    with tempfile.TemporaryFile() as log:
-        busy_s, start_s = _busy_seconds(), time.perf_counter()
-        process = subprocess.Popen(words, env=inherited | environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
-        _, status, usage = os.wait4(process.pid, 0)
-        wall_s = time.perf_counter() - start_s
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
-            log.seek(0)
-            last = log.read()[-2000:].decode(errors="replace").strip()
-            raise FlareError(f"{' '.join(words)} ended with exit code {process.returncode}: {last}")
-    cpu_s = usage.ru_utime + usage.ru_stime
+    watch = [sys.executable, "-I", "-S", "-c", _WATCH, *words]
+    busy_s = _busy_seconds()
+    done = subprocess.run(watch, env=inherited | environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    said, _, last = done.stderr.rstrip().rpartition("\n")
+    if done.returncode:
+        raise FlareError(f"{words[0]} cannot be run: {last}")
+    exit_code, wall_s, cpu_s, peak_mb = json.loads(last)
+    if exit_code:
+        raise FlareError(f"{' '.join(words)} ended with exit code {exit_code}: {(said or done.stdout)[-2000:].strip()}")
     others_s = max(0.0, _busy_seconds() - busy_s - cpu_s)
-    return Spent(wall_s, cpu_s, usage.ru_maxrss / 1024, min(1.0, others_s / wall_s / (os.cpu_count() or 1)))
+    return Spent(wall_s, cpu_s, peak_mb, min(1.0, others_s / wall_s / (os.cpu_count() or 1)))
 
 
 def _busy_seconds() -> float:
