@@ -14,8 +14,8 @@ from typing import Any
 from flare_trt.benchmarks.against.builds import Build, build, default_builds, named_commit, working_tree
 from flare_trt.benchmarks.against.pairs import EMPTY, FILLED, Case, run_pairs
 from flare_trt.benchmarks.against.ratios import label_checks, pair_row, ratio_table
+from flare_trt.benchmarks.base.result_file import new_result, save_result
 from flare_trt.benchmarks.peers.peers_cli import tell_checks
-from flare_trt.benchmarks.report.result_file import new_result, save_result
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -10,8 +10,8 @@ import numpy as np
 
 from flare_trt.benchmarks.against.pairs import Pair
 from flare_trt.benchmarks.peers.compare import mean_dice
-from flare_trt.engine.base.text_tables import markdown_table
 from flare_trt.engine.base.errors import InputError
+from flare_trt.engine.base.text_tables import markdown_table
 from flare_trt.engine.model.spec import Check
 from flare_trt.engine.scans.nifti import read_labels
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flare_trt.engine.base.grid import Grid, Shape
-from flare_trt.engine.base.pieces import label_pieces
+from flare_trt.engine.base.pieces import label_pieces, piece_cuts
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.results.measures import OrganMeasure
 from flare_trt.kernels import Box
@@ -87,13 +87,11 @@ def _chain(placed: NDArray[np.float64], at: NDArray[np.float64], side: int) -> N
 
 def _pieces(labels: Volume, tumour: OrganMeasure) -> Iterator[tuple[NDArray[np.bool_], Box]]:
     """Each piece as a mask of its own box."""
-    from scipy import ndimage
-
     if tumour.start_zyx is None or tumour.stop_zyx is None:
         return
     around = Box(tumour.start_zyx, tumour.stop_zyx)
     numbers, _ = label_pieces(labels.array[around.slices] == tumour.value)
-    for number, cut in enumerate(ndimage.find_objects(numbers), start=1):
+    for number, cut in enumerate(piece_cuts(numbers), start=1):
         yield numbers[cut] == number, Box.cut_by(cut).shifted(around.start_zyx)
 
 

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from flare_trt.engine.base.errors import BundleError, DeviceError
+from flare_trt.engine.model.modes import Precision
 from flare_trt.engine.networks.openvino_.blobs import LARGEST_NETWORK_BYTES, blob_key, keep_blob, open_blob
 from flare_trt.engine.networks.openvino_.means import split_means
-from flare_trt.engine.networks.session import Precision, Session, SessionOptions, one_channel_shape, require_tile
+from flare_trt.engine.networks.session import Session, SessionOptions, one_channel_shape, require_tile
 from flare_trt.engine.networks.silent_import import load_openvino
 
 _PRECISIONS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
