@@ -13,9 +13,10 @@ from flare_trt.engine.model.spec import StageSpec
 class RunOptions:
     """`device` is auto, cpu or cuda:N; `backend` None takes the device's default; `threads` 0 takes all cores.
 
-    `mode` exact gives what nnU-Net gives, in the box that a coarse stage found; fast takes the fewest tiles in that box, leaves out
-    what lies outside of the body, and takes the bundle's cheaper settings. `mirror` averages over the bundle's
-    mirror axes (test-time augmentation, up to 8 times the network's cost). `max_memory_mb` bounds the memory above the idle
+    `mode` exact gives what nnU-Net gives, in the box that a coarse stage found; half does the same in half precision (bf16 on
+    a CPU, fp16 on a GPU), or is a DeviceError where there is none; fast takes the fewest tiles in that box, leaves out what
+    lies outside of the body, and takes the bundle's cheaper settings. `mirror` averages over the bundle's mirror axes
+    (test-time augmentation, up to 8 times the network's cost). `max_memory_mb` bounds the memory above the idle
     process.
     """
 

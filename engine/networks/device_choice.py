@@ -66,6 +66,8 @@ def _place_on_gpu(options: RunOptions, device: str, reason: str) -> Placement:
     usable = [name for name in GPU_BACKENDS if backend_problem(name, device) is None]
     backend = options.backend or usable[0]
     precision = options.settings.precision_of(backend)
+    if precision == "fp32" and options.settings.never_fp32:
+        raise DeviceError(f"mode {options.mode}: the backend {backend} has no half precision here, tensorrt has; use --mode exact")
     return Placement(device, "cuda", backend, SessionOptions(device, precision, options.threads), reason)
 
 
@@ -76,6 +78,9 @@ def _place_on_cpu(options: RunOptions, reason: str) -> Placement:
     precision = options.settings.precision_of(backend)
     if precision == "bf16" and not _cpu_has_bf16():
         precision = "fp32"
+    if precision == "fp32" and options.settings.never_fp32:
+        lacks = "this CPU has no bf16 arithmetic" if backend == CPU_BACKEND else f"the backend {backend} computes in fp32 alone"
+        raise DeviceError(f"mode {options.mode}: {lacks}; use --mode exact")
     problem = native_problem()
     kernels = "reference" if problem else "native"
     warning = f"{problem}; the slow reference kernels run" if problem else None

@@ -27,8 +27,14 @@ def test_exact_is_nnunet_and_fast_takes_the_box_s_own_tiles() -> None:
     assert [fast.precision_of(backend) for backend in backends] == ["bf16", "fp32", "fp16", "fp32", "fp32"]
 
 
+def test_half_is_exact_in_half_precision() -> None:
+    exact, half = RunOptions().settings, RunOptions(mode="half").settings
+    assert (half.raster, half.search, half.uses_fast_spec) == (exact.raster, exact.search, exact.uses_fast_spec)
+    assert (half.precision_of("openvino"), half.precision_of("tensorrt")) == ("bf16", "fp16")
+
+
 def test_a_mode_that_there_is_not_is_refused() -> None:
-    with pytest.raises(InputError, match="got 'quick', expected 'exact' or 'fast'"):
+    with pytest.raises(InputError, match="got 'quick', expected 'exact' or 'half' or 'fast'"):
         RunOptions(mode="quick")  # type: ignore[arg-type]
 
 

@@ -25,7 +25,7 @@
 
 namespace flare_trt {
 
-enum class Mode { kExact, kFast };
+enum class Mode { kExact, kHalf, kFast };
 
 // As flare_trt.engine.RunOptions: `device` is auto, cpu or cuda:N; no backend means the device's default; 0 threads means all.
 struct Options {
@@ -98,10 +98,18 @@ py::object python_volume(const Scan<Voxel>& scan) {
     return py::module_::import("flare_trt.engine.base.volume").attr("ct_volume")(voxels, grid);
 }
 
+inline const char* name_of(Mode mode) {
+    switch (mode) {
+        case Mode::kHalf: return "half";
+        case Mode::kFast: return "fast";
+        default: return "exact";
+    }
+}
+
 inline py::object python_options(const Options& options) {
     using py::literals::operator""_a;
     return py::module_::import("flare_trt.engine.model.options")
-        .attr("RunOptions")("mode"_a = options.mode == Mode::kFast ? "fast" : "exact", "device"_a = options.device,
+        .attr("RunOptions")("mode"_a = name_of(options.mode), "device"_a = options.device,
                             "backend"_a = options.backend ? py::object(py::str(*options.backend)) : py::none(),
                             "max_memory_mb"_a = options.max_memory_mb ? py::object(py::int_(*options.max_memory_mb)) : py::none(),
                             "mirror"_a = options.mirror, "threads"_a = options.threads);
