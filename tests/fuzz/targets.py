@@ -6,6 +6,7 @@ What a target is, `target.py` says.
 from __future__ import annotations
 
 import json
+import os
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -13,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from tests.fuzz import dicom_damage, dicom_seeds, http_requests, mutate, seeds
+from tests.fuzz import dicom_damage, dicom_meaning, dicom_seeds, http_requests, mutate, seeds
 from tests.fuzz.target import Bench, LongWork, Target
 
 from flare_trt.engine.base.errors import InputError
@@ -76,6 +77,12 @@ def _series(data: bytes, bench: Bench) -> None:
     rtstruct = bench.output / "contours.dcm" if bench.rng.random() < 0.04 else None
     (job,) = plan_jobs([scan], Destination(labels, rtstruct=rtstruct))
     _segment(job, bench)
+
+
+def _meaning(data: bytes, bench: Bench) -> None:
+    from tests.fuzz.meaning import same_labels
+
+    same_labels(data, bench, _segmenter())
 
 
 def _unpacked(packed: Path, bench: Bench) -> Path:
@@ -240,6 +247,7 @@ TARGETS = {
     "gzip": Target(seeds.gzipped_scans, mutate.damaged_nifti, _scan, 900),
     "gzip-stream": Target(seeds.gzipped_scans, mutate.damaged, _scan, 1000),
     "dicom": Target(dicom_seeds.series_zips, dicom_damage.damaged_series, _series, 600),
+    "meaning": Target(dicom_meaning.recipes, dicom_meaning.drawn, _meaning, 500 if os.environ.get("FLARE_TRT_NIGHTLY") else 100),
     "http": Target(http_requests.connections, http_requests.damaged_connection, _http, 500),
     "labels": Target(seeds.label_maps, mutate.damaged_nifti, _label_pair, 900),
     "bundle": Target(seeds.bundle_specs, mutate.damaged_json, _bundle, 1600),

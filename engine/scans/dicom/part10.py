@@ -135,7 +135,7 @@ def _bare_syntax(head: bytes) -> str | None:
     length = int.from_bytes(head[4:8], "little")
     second = 8 + length
     follows = head[second : second + 2] in (b"\x08\x00", b"\x10\x00")
-    return _IMPLICIT if head[:2] == b"\x08\x00" and 0 < length <= _FIRST_BYTES and length % 2 == 0 and follows else None
+    return _IMPLICIT if head[:2] == b"\x08\x00" and length <= _FIRST_BYTES and length % 2 == 0 and follows else None
 
 
 def _unpacked_kind(head: bytes) -> Kind:
