@@ -55,8 +55,8 @@ BESIDE = ("readme", "report", "localizer", "capture", "copy", "hidden")
 class Recipe:
     """How a series is written. `axes` and `flips` turn the volume (z, y, x) before it is cut into planes along its first axis.
 
-    `syntaxes` are each file's, in turn; `bits`, `junk` (of 16 bits) and `slopes` as PS3.5 has them; `order` shuffles files and frames
-    by its seed; `twist` is a key of LISTED.
+    `syntaxes` are each file's, in turn; `bits`, `junk` (of 16 bits) and `slopes` as PS3.5 has them; `order` shuffles files
+    and frames by its seed; `twist` is a key of LISTED.
     """
 
     container: str = "classic"

@@ -1,4 +1,4 @@
-"""The fuzz target of meaning: a series written as a recipe says is segmented as the command does it, and compared in the patient."""
+"""The fuzz target of meaning: a series written as a recipe says is segmented as by the command, and compared in the patient."""
 
 from __future__ import annotations
 
