@@ -60,17 +60,17 @@ gpu:
 fuzz: $(VENV)/dev.stamp typing
 	$(BIN)/python -m tests.fuzz --seconds 600
 
-# What `flare-trt view` draws with: fetched with npm, held to its checksum, never part of the source tree, bundled into wheels.
+# What `flare-trt view` draws with: fetched with npm, checked against its checksum, never part of the source tree, bundled into wheels.
 viewer: typing
 	PYTHONPATH=build/typing $(PYTHON) -m flare_trt.engine.apps.viewer.niivue
 
-# Readers in JavaScript that tests compare with, in build/npm, held to the checksums of the lock file; their own scripts never run.
+# Readers in JavaScript that tests compare with, in build/npm, checked against the checksums of the lock file; their own scripts never run.
 npm:
 	@mkdir -p build/npm && cp tests/npm/package.json tests/npm/package-lock.json build/npm
 	cd build/npm && npm ci --ignore-scripts --no-audit --no-fund --silent
 
 # dist/: the sdist and the wheel of this commit, the wheel marked for many Linuxes where auditwheel finds it fit. Then the wheel is
-# installed in a fresh environment, with packages held to their hashes (Linux x86_64, CPython 3.11 to 3.13), and tried.
+# installed in a fresh environment, with packages checked against their hashes (Linux x86_64, CPython 3.11 to 3.13), and tried.
 wheel: export SOURCE_DATE_EPOCH = $(shell git log -1 --format=%ct)
 wheel: $(VENV)/wheel.stamp viewer
 	@rm -rf dist build/wheel build/fresh

@@ -20,7 +20,7 @@ def export_onnx(networks: Sequence[Path], spec_file: Path, destination: Path) ->
     """Verify ONNX files and bundle them. Raises ExportError, BundleError, OutputError.
 
     `spec_file` is a bundle.json without checksums; it names the files by their last part. There is no torch network to compare
-    with, so ONNX Runtime is held to OpenVINO, the more exact one.
+    with, so ONNX Runtime is compared with OpenVINO, the more exact one.
     """
     require_replaceable(destination)
     try:

@@ -1,4 +1,4 @@
-"""What a client of the Triton models does before and after each call, told with a bundle's own numbers."""
+"""What a client of the Triton models does before and after each call, with a bundle's own numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an exported network is held to before a bundle is written: a valid graph, static shapes, the same logits on each backend."""
+"""Checks of an exported network before a bundle is written: a valid graph, static shapes, the same logits on each backend."""
 
 from __future__ import annotations
 

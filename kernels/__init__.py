@@ -1,7 +1,7 @@
 """Array maths of flare-trt: one contract, three devices (reference, native, cuda).
 
 `contract.py` says what each kernel does, `reference.py` defines it in NumPy and SciPy, `native/` and `cuda/` are fast
-twins that are held to it by one contract test. Nothing here knows about files, models or anatomy.
+twins that one contract test compares with it. Nothing here knows about files, models or anatomy.
 """
 
 if __name__ != "flare_trt.kernels":

@@ -22,7 +22,7 @@ _DRIVER = "libcuda.so.1"
 
 
 class KernelsUnavailableError(RuntimeError):
-    """A kernel device that was asked for by name cannot be used here; the message says why and what to do."""
+    """The named kernel device cannot be used here; the message says why and what to do."""
 
 
 def load(device: str) -> Kernels:

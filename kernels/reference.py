@@ -1,4 +1,4 @@
-"""The definition of each kernel in plain NumPy and SciPy: slow, clear, and the oracle that the fast devices are held to."""
+"""The definition of each kernel in plain NumPy and SciPy: slow, clear, and the oracle of the fast devices."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ FlareError
 +-- InputError      a scan, a label file or an array that cannot be used
 +-- BundleError     a model bundle or its spec that cannot be used
 +-- ExportError     a trained model that cannot be turned into a bundle
-+-- DeviceError     a device or backend, asked for by name, that is not there (exit code 3)
++-- DeviceError     a device or backend that was named and is not there (exit code 3)
 +-- BudgetError     a memory budget that cannot be kept; says the least that would do
 +-- OutputError     a result that cannot be written
 +-- ServiceError    a server or a cluster that cannot be started or reached as asked
@@ -36,7 +36,7 @@ class ExportError(FlareError):
 
 
 class DeviceError(FlareError):
-    """A device or backend, asked for by name, that is not there."""
+    """A device or backend that was named and is not there."""
 
     exit_code = 3
 

@@ -1,4 +1,4 @@
-"""Where a run happens: the device, its kernels and its network backend, chosen once and told with the reason."""
+"""Where a run happens: the device, its kernels and its network backend, chosen once, with the reason."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Placement:
 
 
 def place(options: RunOptions) -> Placement:
-    """Choose device, kernels and backend. Raises DeviceError where what was asked for by name is not there."""
+    """Choose device, kernels and backend. Raises DeviceError where a named device or backend is not there."""
     if options.backend is not None and options.backend not in BACKENDS:
         raise DeviceError(f"backend: got {options.backend!r}, expected one of {', '.join(BACKENDS)}")
     if options.device == "cpu":

@@ -12,7 +12,7 @@ from flare_trt.engine.networks.device_choice import GPU_ONLY
 from flare_trt.engine.networks.session import BACKENDS, backend_problem
 from flare_trt.kernels import KERNEL_DEVICES, cuda_problem, native_problem
 
-#: Distributions whose versions matter to results; of those in one line the first that is installed is told.
+#: Distributions whose versions matter to results; of those in one line, the first that is installed counts.
 _LIBRARIES = (
     ("numpy",),
     ("scipy",),

@@ -79,7 +79,7 @@ def segment_roi(run: StageRun, located: Located, names: dict[int, str]) -> Segme
 
     A cut side is enlarged by a slab; with the whole scan's raster only labels that no tile has settled yet are made for it. Where a
     solid organ is cut a second time the whole scan is taken; vessels and gullet, which run on beyond any box, are followed a few
-    slabs and then told.
+    slabs, and then the report names them.
     """
     scan, kernels = run.view.ct.grid, run.runner.kernels
     story, box = located.story, located.box

@@ -38,7 +38,7 @@ class Piece:
 
 @dataclass(frozen=True)
 class PieceTable:
-    """Labels, volumes and boxes of pieces as arrays, row by row: noise leaves thousands, and each is held to the others."""
+    """Labels, volumes and boxes of pieces as arrays, row by row: noise leaves thousands, and each is compared with the others."""
 
     labels: NDArray[np.int64]
     volumes_ml: NDArray[np.float64]

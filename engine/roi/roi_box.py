@@ -1,4 +1,4 @@
-"""From the coarse labels' pieces to the box in which the fine network looks, with guards and a told fallback.
+"""From the coarse labels' pieces to the box in which the fine network looks, with guards, and a fallback that the report names.
 
 Paper, section 2.2: the box of the coarse foreground, 20 mm larger on every side. The guards are ours: a box that looks wrong
 is enlarged, one that cannot be trusted gives way to the whole scan, and the story says which.

@@ -1,4 +1,4 @@
-"""Whether a scan looks like a CT in Hounsfield units. What looks wrong is told and never corrected in silence.
+"""Whether a scan looks like a CT in Hounsfield units. What looks wrong triggers a warning and is never corrected in silence.
 
 In HU air is -1000 and water 0, so that a body CT holds air or lung, much soft tissue between -150 and 150, and hardly a voxel
 at 874 to 1174, where soft tissue comes to lie when a scanner's offset of 1024 was left in.

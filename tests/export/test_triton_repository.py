@@ -1,4 +1,4 @@
-"""The repository for Triton: held to Triton's own schema, and its networks give what the bundle's give."""
+"""The repository for Triton: it follows Triton's own schema, and its networks give what the bundle's give."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """A strict stand-in for the few CuPy names that flare-trt uses; the kernels run in the g++ build of the same sources.
 
-It is stricter than CuPy: arrays are opaque, memory is poisoned, kernel arguments are held to the PTX signature. It proves the
+It is stricter than CuPy: arrays are opaque, memory is poisoned, kernel arguments have to fit the PTX signature. It proves the
 host code around the kernels, not CuPy. `tests/fakes/test_fake_cupy.py` holds its names to the real package.
 """
 

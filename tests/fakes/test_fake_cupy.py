@@ -1,4 +1,4 @@
-"""The fake CuPy is held to the real package's names, and to the strictness that the gates rely on."""
+"""The fake CuPy has the real package's names and the strictness that the gates rely on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Our use of TensorRT, and the fake, are held to the real bindings of versions 10 and 11: names, signatures and types."""
+"""Our use of TensorRT, and the fake, agree with the real bindings of versions 10 and 11: names, signatures and types."""
 
 from __future__ import annotations
 

@@ -113,4 +113,4 @@ def jumping_clock(folder: Path, times: int) -> str:
         assert at == sorted(at), "time ran backwards"
         assert 0 < found.wall_s < 10, "a jump was taken for time that passed"
         told += abs(found.clock_step_s) > 1
-    return f"samples keep their order and durations; the step is told {told} times (clock_step_s), else it was 0"
+    return f"samples keep their order and durations; the step is reported {told} times (clock_step_s), else it was 0"

@@ -150,4 +150,4 @@ def lost_gpu(folder: Path, times: int) -> str:
         assert all(isinstance(error, DeviceError) for error in errors)
         assert len(finished(place / "labels")) == len(told) - len(errors)
         failed += len(errors)
-    return f"{failed} scans told as failed with DeviceError, no labels of theirs written, those before are whole"
+    return f"{failed} scans reported as failed with DeviceError, no labels of theirs written, those before are whole"

@@ -1,4 +1,4 @@
-"""Runs a target's inputs in child processes, so that a crash of native code or a hang ends one child and is told.
+"""Runs a target's inputs in child processes, so that a crash of native code or a hang ends one child and is reported.
 
 A child that dies or goes silent is traced: the input it was at is tried alone, then with ever more of those before it, until
 the fault comes back. A fresh child goes on behind it.

@@ -21,7 +21,7 @@ COPY_BYTES = 1 << 30
 
 
 def measure(findings: Findings, shape: Shape = CT_SHAPE, copy_bytes: int = COPY_BYTES) -> None:
-    """Time the copies, then every kernel; one that fails is told and the next goes on."""
+    """Time the copies, then every kernel; one that fails is reported and the next goes on."""
     kernels = load("cuda:0")
     with kernels.active():
         copies = findings.data["copy_gb_s"] = copy_rates(kernels, copy_bytes)

@@ -8,7 +8,7 @@ from flare_trt.engine.networks.inventory import take_inventory
 
 
 def look(findings: Findings) -> None:
-    """Note the inventory; each part that cannot be used is told."""
+    """Note the inventory; with each part that cannot be used."""
     import cupy
 
     inventory = take_inventory().as_json()

@@ -28,7 +28,7 @@ SCANS: dict[str, tuple[Shape, Vector]] = {
 CASES: tuple[tuple[str, Mode], ...] = (("bands", "exact"), ("default", "exact"), ("default", "fast"))
 #: Of `1 - equal voxels` and `1 - least DSC`: what mode=exact promises, and what fp16 may cost in mode=fast.
 LIMITS: dict[Mode, tuple[float, float]] = {"exact": (1e-4, 1e-3), "fast": (2e-3, 1e-2)}
-#: A class of fewer voxels is told and not checked: one voxel would move its DSC by more than the limit.
+#: A class of fewer voxels is reported and not checked: one voxel would move its DSC by more than the limit.
 LEAST_VOXELS = 1000
 
 

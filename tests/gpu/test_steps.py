@@ -39,7 +39,7 @@ def test_machine(findings: Findings) -> None:
 
 
 def test_kernels(findings: Findings, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every launch is held to its signature by the fake; a kernel that fails costs its own row alone."""
+    """The fake checks every launch against its signature; a kernel that fails costs its own row alone."""
     monkeypatch.setattr(kernel_times, "ROUNDS", 1)
     monkeypatch.setattr(kernel_times, "ROUND_S", 0.0)
 

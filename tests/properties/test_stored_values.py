@@ -1,4 +1,4 @@
-"""The same HU give the same labels, in whatever type and scale a file stores them; what is not HU is told."""
+"""The same HU give the same labels, in whatever type and scale a file stores them; what is not HU triggers a warning."""
 
 from __future__ import annotations
 

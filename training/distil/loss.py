@@ -1,4 +1,4 @@
-"""What a student is held to: the teacher's probabilities (KL), its arg-max (cross entropy) and the overlap of both (soft Dice)."""
+"""What a student learns from: the teacher's probabilities (KL), its arg-max (cross entropy) and the overlap of both (soft Dice)."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from flare_trt.training.prepare.vouching import vouched_classes
 
 LABEL_NAMES = {row.value: row.name for row in STRUCTURES}
 
-#: Spacings outside are read, and told: slices thicker than 10 mm hide adrenal glands, voxels under 0.2 mm are no body CT.
+#: Spacings outside are read, with a warning: slices thicker than 10 mm hide adrenal glands, voxels under 0.2 mm are no body CT.
 SPACING_MM = (0.2, 10.0)
 
 

@@ -65,7 +65,7 @@ def series_rules(text: str) -> tuple[str, ...]:
 
 def add_run_options(parser: argparse.ArgumentParser) -> None:
     """Add one argument a field of RunOptions."""
-    modes = "; ".join(f"{name}: {settings.about}" for name, settings in MODES.items())
+    modes = "; ".join(f"{name}: {settings.about.replace('%', '%%')}" for name, settings in MODES.items())
     parser.add_argument("--mode", choices=tuple(MODES), default="exact", help=modes)
     parser.add_argument("--device", type=device, default="auto", metavar="auto|cpu|cuda:N", help="default: auto")
     parser.add_argument("--backend", help="openvino, onnxruntime, tensorrt or onnxruntime-tensorrt; default: the device's own")

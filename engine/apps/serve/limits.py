@@ -8,7 +8,7 @@ from dataclasses import dataclass
 @dataclass(frozen=True)
 class Limits:
     """`waiting_jobs` are uploading or queued at most, beside the one that runs. `timeout_s` bounds an upload, and a job from
-    its first to its last tile. `grace_s` is left to the running job when the server is told to stop. Results are deleted
+    its first to its last tile. `grace_s` is left to the running job when the server has to stop. Results are deleted
     after `kept_s`, or sooner where more than `kept_bytes` or `kept_jobs` of them have gathered.
     """
 

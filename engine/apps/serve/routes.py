@@ -27,7 +27,7 @@ _LINGER_S = 5.0
 _HANG_UP = {"connection": "close"}
 
 
-#: HTTP status -> what OpenAPI is told about that answer.
+#: HTTP status -> what the OpenAPI description says of that answer.
 Answers = dict[int | str, dict[str, Any]]
 
 

@@ -1,4 +1,4 @@
-"""niivue, the WebGL viewer that the page draws with: a pinned version, fetched with npm and held to its checksums.
+"""niivue, the WebGL viewer that the page draws with: a pinned version, fetched with npm and checked against its checksums.
 
 It is never part of the source tree. `make viewer`, or `python -m flare_trt.engine.apps.viewer.niivue`, puts it into the package's
 folder static/vendor, from where it goes into wheels. Needs npm on the machine that fetches, not on one that views.

@@ -1,4 +1,4 @@
-"""What the page is told of a scan: its labels' names, colours, volumes, and a place inside each to jump to."""
+"""What the page knows of a scan: its labels' names, colours, volumes, and a place inside each to jump to."""
 
 from __future__ import annotations
 

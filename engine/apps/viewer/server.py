@@ -1,7 +1,7 @@
 """A server for one page and the files that it needs, on loopback, behind a random token in the address.
 
 What can be asked for is a table of names made beforehand: no part of an address ever becomes a path. The Host header is
-held to the server's own, so that no foreign page can reach it through a name that it points at this machine.
+checked against the server's own, so that no foreign page can reach it through a name that it points at this machine.
 """
 
 from __future__ import annotations

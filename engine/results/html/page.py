@@ -16,7 +16,7 @@ from flare_trt.engine.results.preview import WINDOW_HU, Pictures
 from flare_trt.engine.results.scan_report import ScanReport
 
 DISCLAIMER = "Research software, not a medical device. Not for diagnosis or treatment."
-#: The browser is told to load nothing from anywhere, whatever the page says.
+#: The browser may load nothing from anywhere, whatever the page says.
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 

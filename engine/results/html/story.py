@@ -1,4 +1,4 @@
-"""Where the network looked, told in words."""
+"""Where the network looked, in words."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Acquisitions (phases) in one series, whose slices lie between each other's: told apart and chosen, never woven into one volume.
+"""Acquisitions (phases) in one series, whose slices lie between each other's: kept apart and chosen, never woven into one volume.
 
 A series may hold several acquisitions (PS3.3, A.1.2.4). Where each fills a stretch of z of its own, as the rotations of a
 step-and-shoot scan do, they make one volume; where they lie in the same stretch they do not.

@@ -1,4 +1,4 @@
-"""The files under a folder or inside a zip, opened by number: their names may be a patient's and are never told.
+"""The files under a folder or inside a zip, opened by number: their names may be a patient's and are never shown.
 
 A zip is read in place and nothing of it is unpacked to the disk; its claimed sizes are bounded before a byte is inflated.
 """

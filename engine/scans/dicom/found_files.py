@@ -37,7 +37,7 @@ class FoundFile:
 
 
 def damaged(path: Path, file: int, count: int, error: BaseException) -> InputError:
-    """The error for a file that a library cannot use; its own words may repeat what the file holds, so only its kind is told."""
+    """The error for a file that a library cannot use; its own words may repeat what the file holds, so only its kind is shown."""
     kind = type(error).__name__
     return InputError(f"{path}: {_numbered(file, count)} is damaged or cut ({kind}); copy the series again")
 

@@ -1,4 +1,4 @@
-"""Values of a DICOM header as text and numbers: each is checked when it is needed, and what is wrong with it is told by its name.
+"""Values of a DICOM header as text and numbers: each is checked when it is needed, and an error names the element that is wrong.
 
 The header's own text is never repeated but where it can only be a number: a damaged length makes a value hold what follows it.
 """

@@ -1,7 +1,7 @@
 """What kind of file one is, by its first bytes, and any readable kind as a plain DICOM file (PS3.10).
 
 GDCM reads files without the 128-byte preamble and without a header of their own too; so are they here. A file that was packed
-or emptied is told from one that never was a slice.
+or emptied is distinguished from one that never was a slice.
 """
 
 from __future__ import annotations

@@ -119,9 +119,7 @@ def _warnings(series: Series, planes: tuple[Plane, ...]) -> tuple[str, ...]:
         found.append(f"{series.files.linked} links to other folders were not followed")
     shared = len(planes) - len({(plane.sop_uid, plane.frame) for plane in planes if plane.sop_uid})
     if shared and any(plane.sop_uid for plane in planes):
-        found.append(
-            f"{shared} slices share their SOPInstanceUID with another one or have none: they are told apart by their places"
-        )
+        found.append(f"{shared} slices share their SOPInstanceUID with another one or have none: their places distinguish them")
     if not all(plane.rescaled for plane in planes):
         found.append("the series has no rescale slope and intercept: its stored values are taken for HU")
     if any(plane.lossy for plane in planes):

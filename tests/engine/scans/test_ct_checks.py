@@ -1,4 +1,4 @@
-"""What is no CT in HU is told; real CTs are let through without a word."""
+"""What is no CT in HU triggers a warning; real CTs trigger none."""
 
 from __future__ import annotations
 

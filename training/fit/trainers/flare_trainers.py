@@ -41,7 +41,7 @@ class FlareTrainer(nnUNetTrainer):
         return rotation, dummy_2d, patch, None
 
     def train_step(self, batch: dict[str, Any]) -> dict[str, Any]:
-        """One step on a batch; the loss is told what its cases vouch for."""
+        """One step on a batch; the loss knows what its cases vouch for."""
         self._tell_loss(batch)
         result: dict[str, Any] = super().train_step(batch)
         return result

@@ -59,7 +59,7 @@ class ScriptedPool:
 def outcomes(pool: ScriptedPool, workers: int = 2, jobs_each: int = 2) -> dict[Job, ScanOutcome]:
     told: list[ScanOutcome] = []
     Dispatcher(pool, workers, jobs_each, told.append).run(JOBS)
-    assert len({outcome.job for outcome in told}) == len(told)  # nothing is told twice
+    assert len({outcome.job for outcome in told}) == len(told)  # nothing is reported twice
     return {outcome.job: outcome for outcome in told}
 
 

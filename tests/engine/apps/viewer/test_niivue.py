@@ -1,4 +1,4 @@
-"""niivue comes as it was published or not at all, and where it is missing the way to it is told."""
+"""niivue comes as it was published or not at all, and where it is missing the message says how to get it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The viewer's page in a real browser: it draws the scan and its labels, its controls work, a bad file is told."""
+"""The viewer's page in a real browser: it draws the scan and its labels, its controls work, a bad file is reported."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ def check_windows(browser: Any) -> None:
 
 
 def check_jumps(browser: Any, scene: Scene) -> None:
-    """A click on a name brings the crosshair into that organ; one that is not there cannot be chosen; volumes are told."""
+    """A click on a name brings the crosshair into that organ; one that is not there cannot be chosen; volumes are shown."""
     for organ in scene.organs:
         line = row(browser, organ.name)
         button = line.find_element("css selector", "button")

@@ -1,4 +1,4 @@
-"""Each way that the ROI may go is told."""
+"""The page describes each way that the ROI may go."""
 
 from __future__ import annotations
 

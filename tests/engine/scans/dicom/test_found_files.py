@@ -143,7 +143,7 @@ def test_other_files_are_counted_in_one_warning(tmp_path: Path) -> None:
 
 
 def test_links_to_folders(tmp_path: Path) -> None:
-    """Those within are walked anyway; those that lead out may hold slices and are told."""
+    """Those within are walked anyway; those that lead out may hold slices and are reported."""
     folder = series(tmp_path / "ct")
     (folder / "again").symlink_to(folder)
     (tmp_path / "elsewhere").mkdir()

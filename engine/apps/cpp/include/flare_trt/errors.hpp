@@ -5,7 +5,7 @@
 // +-- InputError      a scan, a label file or an array that cannot be used
 // +-- BundleError     a model bundle or its spec that cannot be used
 // +-- ExportError     a trained model that cannot be turned into a bundle
-// +-- DeviceError     a device or backend, asked for by name, that is not there
+// +-- DeviceError     a device or backend that was named and is not there
 // +-- BudgetError     a memory budget that cannot be kept; says the least that would do
 // +-- OutputError     a result that cannot be written
 // +-- ServiceError    a server or a cluster that cannot be started or reached
