@@ -1,7 +1,7 @@
 """What is made from a network once and kept in the user's cache folder: TensorRT's engines, OpenVINO's compiled networks.
 
 A file is one line of JSON (what it was made from and for, and the checksum of the rest) and then the content. It appears whole or
-not at all, so that several processes may share the folder. One that is damaged or out of date is told and made again.
+not at all, so that several processes may share the folder. A damaged or outdated one triggers a warning and is made again.
 """
 
 from __future__ import annotations
