@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from flare_trt.benchmarks.score.protocol import Protocol, Score
 from flare_trt.benchmarks.score.surface import Vector
 from flare_trt.engine.base.errors import InputError
-from flare_trt.engine.base.files import case_name
+from flare_trt.engine.base.files import case_name, files_with
 from flare_trt.engine.base.organs import Structure
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.scans.nifti import ENDINGS, read_labels
@@ -69,8 +69,8 @@ def evaluate_pair(pair: Pair, structures: Sequence[Structure], protocol: Protoco
     prediction, reference = read_labels(pair.prediction), read_labels(pair.reference)
     if not prediction.grid.same_place(reference.grid):
         raise InputError(
-            f"{pair.prediction}: lies on another grid than {pair.reference} (shape {prediction.grid.shape_zyx} against "
-            f"{reference.grid.shape_zyx}, or another affine); resample the prediction to the reference first"
+            f"{pair.prediction}: lies on another grid than {pair.reference} ({prediction.grid.difference(reference.grid)}); "
+            "resample the prediction to the reference first"
         )
     for volume, path in ((prediction, pair.prediction), (reference, pair.reference)):
         _require_known(volume, path, structures)
@@ -139,7 +139,7 @@ def _require_known(volume: Volume, path: Path, structures: Sequence[Structure]) 
 
 def _label_files(folder: Path) -> dict[str, Path]:
     found: dict[str, Path] = {}
-    for path in sorted(path for path in folder.iterdir() if path.name.endswith(ENDINGS)):
+    for path in files_with(folder, ENDINGS):
         case = case_name(path)
         if case in found:
             raise InputError(f"{path}: the case {case} occurs twice, also as {found[case].name}; keep one of them")

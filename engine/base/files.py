@@ -57,17 +57,31 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, _NUMBERS.sub(lambda found: re.sub(r"\s+", " ", found[0]), text) + "\n")
 
 
+def has_ending(path: Path, endings: tuple[str, ...]) -> bool:
+    """Whether a name ends so, in capitals too: scanners and old systems write .NII.GZ.
+
+    >>> has_ending(Path("CT.NII.GZ"), (".nii", ".nii.gz"))
+    True
+    """
+    return path.name.lower().endswith(endings)
+
+
+def files_with(folder: Path, endings: tuple[str, ...]) -> list[Path]:
+    """The files of a folder whose names end so, in name order, without hidden ones (._case.nii.gz is macOS's, and no scan)."""
+    return sorted(path for path in folder.iterdir() if has_ending(path, endings) and not path.name.startswith("."))
+
+
 def case_name(file: Path) -> str:
     """The name of a scan's or label map's case: without ending and without FLARE's channel number.
 
     Never anything out of the scan's header.
 
-    >>> case_name(Path("FLARE22_Tr_0001_0000.nii.gz")), case_name(Path("ct.nii")), case_name(Path("study.zip"))
-    ('FLARE22_Tr_0001', 'ct', 'study')
+    >>> case_name(Path("FLARE22_Tr_0001_0000.nii.gz")), case_name(Path("CT.NII")), case_name(Path("study.zip"))
+    ('FLARE22_Tr_0001', 'CT', 'study')
     """
     name = file.absolute().resolve().name if file.name in ("", "..") else file.name
     for ending in _ENDINGS:
-        name = name.removesuffix(ending)
+        name = name[: -len(ending)] if name.lower().endswith(ending) else name
     return name.removesuffix(CHANNEL) or name
 
 

@@ -67,8 +67,7 @@ class Grid:
     @property
     def told(self) -> str:
         """Shape, voxel and orientation in words."""
-        spacing = " x ".join(f"{mm:g}" for mm in self.spacing_mm)
-        return f"{' x '.join(map(str, self.shape_zyx))} voxels of {spacing} mm, {self.orientation}"
+        return f"{' x '.join(map(str, self.shape_zyx))} voxels of {_sizes(self)} mm, {self.orientation}"
 
     @property
     def voxels(self) -> int:
@@ -118,8 +117,20 @@ class Grid:
         """Whether both grids put each voxel at the same place, to `tolerance_mm` at the corners."""
         if self.shape_zyx != other.shape_zyx:
             return False
+        return self._apart_mm(other) <= tolerance_mm
+
+    def difference(self, other: Grid) -> str:
+        """In words, how another grid differs: in shape, in voxel size, and by how many mm its voxels lie elsewhere at most."""
+        if self.shape_zyx != other.shape_zyx:
+            return f"shape {self.shape_zyx} against {other.shape_zyx}"
+        near = np.allclose(self.spacing_mm, other.spacing_mm, rtol=0, atol=1e-4)
+        spacing = "" if near else f"voxels of {_sizes(self)} against {_sizes(other)} mm, "
+        return f"{spacing}up to {self._apart_mm(other):.3g} mm apart"
+
+    def _apart_mm(self, other: Grid) -> float:
+        """The farthest that a voxel of this grid lies from the same one of another of this shape, along one axis: at a corner."""
         corners = np.array(np.meshgrid(*[(0, n - 1) for n in self.shape_zyx[::-1]])).reshape(3, -1)
-        return bool(np.abs(self._world(corners) - other._world(corners)).max() <= tolerance_mm)
+        return float(np.abs(self._world(corners) - other._world(corners)).max())
 
     def _world(self, index_xyz: NDArray[Any]) -> NDArray[np.float64]:
         scaled = index_xyz * np.asarray(self.spacing_mm[::-1])[:, None]
@@ -214,3 +225,7 @@ def _axis_directions(direction: tuple[Vector, Vector, Vector]) -> list[tuple[int
         matrix[world, :] = 0
         matrix[:, index] = 0
     return result
+
+
+def _sizes(grid: Grid) -> str:
+    return " x ".join(f"{mm:g}" for mm in grid.spacing_mm)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from flare_trt.engine.base.errors import InputError, OutputError
-from flare_trt.engine.base.files import require_place
+from flare_trt.engine.base.files import files_with, has_ending, require_place
 from flare_trt.engine.batch.names import ScanNames, is_pattern, needs_uids, with_uids
 from flare_trt.engine.results.label_files import DICOM_ENDING, LABEL_ENDINGS, fits_scan, require_writable
 from flare_trt.engine.scans.dicom.choice import ONLY_SERIES, SeriesChoice
@@ -21,6 +21,28 @@ from flare_trt.engine.scans.scan_reader import SlabReader
 
 #: What a report may be: for programs, or a page to read. A folder gets the first.
 REPORT_ENDINGS = (".json", ".html")
+#: Of files that are wanted now and then where another kind is written; no folder is made under such a name.
+_OTHER_ENDINGS = (
+    *(
+        ".nii",
+        ".gz",
+        ".mha",
+        ".mhd",
+        ".nrrd",
+        ".nhdr",
+        ".hdr",
+        ".img",
+        ".mgz",
+        ".mgh",
+        ".mnc",
+        ".vtk",
+        ".stl",
+        ".dcm",
+        ".npy",
+        ".npz",
+    ),
+    *(".json", ".html", ".htm", ".txt", ".csv", ".pdf", ".png", ".jpg", ".jpeg", ".svg", ".zip"),
+)
 
 
 @dataclass(frozen=True)
@@ -147,7 +169,7 @@ def named_scans(inputs: Sequence[Path]) -> list[Path]:
 def _nifti_files(folder: Path) -> list[Path]:
     """The NIfTI files in a folder; none where it cannot be read, which its reader will say in its turn."""
     try:
-        return sorted(file for file in folder.iterdir() if file.name.endswith(ENDINGS) and not file.name.startswith("."))
+        return files_with(folder, ENDINGS)
     except OSError:
         return []
 
@@ -155,9 +177,9 @@ def _nifti_files(folder: Path) -> list[Path]:
 def _target(given: Path, endings: tuple[str, ...], names: ScanNames, one: bool) -> Path:
     """`given` itself where it names a file, with the scan's names for `{case}` and the like; else a file in the folder `given`."""
     if is_pattern(given):
-        given, one = names.filled(given), one or given.name.endswith(endings)
-    if not given.name.endswith(endings) or given.is_dir():
-        if given.is_file():
+        given, one = names.filled(given), one or has_ending(given, endings)
+    if not has_ending(given, endings) or given.is_dir():
+        if given.is_file() or (has_ending(given, _OTHER_ENDINGS) and not given.is_dir()):
             raise OutputError(f"{given}: expected a folder, or a name that ends in {' or '.join(endings)}")
         return given / (names.case + endings[0])
     if not one:
@@ -170,7 +192,7 @@ def _target(given: Path, endings: tuple[str, ...], names: ScanNames, one: bool) 
 def _refuse_kinds(job: Job, jobs: int) -> None:
     """Refuse what only a DICOM series can give, and a choice of one series for several scans."""
     if not is_dicom(job.scan):
-        wanted = [path for path in job.outputs if path.name.endswith(DICOM_ENDING)]
+        wanted = [path for path in job.outputs if has_ending(path, (DICOM_ENDING,))]
         if wanted:
             raise OutputError(f"{wanted[0]}: DICOM output needs a DICOM scan, got {job.scan}; name a .nii.gz file instead")
         if job.choice != ONLY_SERIES:

@@ -124,7 +124,7 @@ def write_results(job: Job, scan: Scan, found: Segmentation, spec: ModelSpec) ->
         outputs.write(job.labels, lambda path: write_label_file(path, scan.source, found.labels, spec))
         outputs.write(job.rtstruct, lambda path: write_contours(path, scan.source, found.labels, spec))
     with watch.phase("measure"), memory.phase("measure"):
-        organs = measure_organs(scan.ct, found.labels, spec.label_names)
+        organs = measure_organs(scan.ct, found.labels, spec.looked_for)
         tumours = tuple(measure_tumour(found.labels, organ) for organ in organs if is_tumour(organ.name))
     shown = None
     if job.preview is not None or is_page(job.report):

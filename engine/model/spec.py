@@ -161,6 +161,11 @@ class ModelSpec:
         """Label value -> name, without the background."""
         return {label.value: label.name for label in self.labels}
 
+    @property
+    def looked_for(self) -> dict[int, str]:
+        """Label value -> name of the classes that the model can give: a label without a channel is never looked for."""
+        return {label.value: label.name for label in self.labels if label.value in self.fine.channel_values}
+
 
 def _require(holds: bool, field: str, got: object, expected: str) -> None:
     if not holds:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from flare_trt.engine.base.errors import OutputError
+from flare_trt.engine.base.files import has_ending
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.model.spec import ModelSpec
 from flare_trt.engine.results.dicom.segmentation import is_segmentation_of, require_segmentation, write_segmentation
@@ -22,13 +23,13 @@ LABEL_ENDINGS = (".nii.gz", ".nii", DICOM_ENDING)
 
 def require_writable(outputs: Sequence[Path], source: SlabReader) -> None:
     """Raises InputError where DICOM outputs are wanted of a series that they could not refer to."""
-    if isinstance(source, DicomReader) and any(path.name.endswith(DICOM_ENDING) for path in outputs):
+    if isinstance(source, DicomReader) and any(has_ending(path, (DICOM_ENDING,)) for path in outputs):
         require_references(source)
 
 
 def require_makeable(labels_file: Path, rtstruct_file: Path | None, source: SlabReader, spec: ModelSpec) -> None:
     """Find out, before a network runs, whether DICOM outputs can be made of this scan. Raises InputError or OutputError."""
-    if labels_file.name.endswith(DICOM_ENDING):
+    if has_ending(labels_file, (DICOM_ENDING,)):
         require_segmentation(labels_file, _dicom(labels_file, source), spec)
     if rtstruct_file is not None:
         require_structure_set(rtstruct_file, _dicom(rtstruct_file, source), spec)
@@ -36,7 +37,7 @@ def require_makeable(labels_file: Path, rtstruct_file: Path | None, source: Slab
 
 def write_label_file(path: Path, source: SlabReader, labels: Volume, spec: ModelSpec) -> tuple[str, ...]:
     """Write labels as the file's ending says; returns warnings. Raises InputError or OutputError."""
-    if path.name.endswith(DICOM_ENDING):
+    if has_ending(path, (DICOM_ENDING,)):
         return write_segmentation(path, labels, _dicom(path, source), spec)
     write_labels(path, labels, source.header if isinstance(source, NiftiReader) else None)
     return ()
@@ -49,7 +50,7 @@ def write_contours(path: Path, source: SlabReader, labels: Volume, spec: ModelSp
 
 def fits_scan(labels_file: Path, source: SlabReader) -> bool:
     """Whether a label file is whole and belongs to this scan. Raises InputError where it cannot be read."""
-    if labels_file.name.endswith(DICOM_ENDING):
+    if has_ending(labels_file, (DICOM_ENDING,)):
         return isinstance(source, DicomReader) and is_segmentation_of(labels_file, source)
     return read_labels(labels_file).grid.same_place(source.grid)
 

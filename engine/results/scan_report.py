@@ -43,4 +43,4 @@ class ScanReport:
 
 def is_page(path: Path | None) -> bool:
     """Whether a report is to be a page, which needs pictures."""
-    return path is not None and path.suffix == ".html"
+    return path is not None and path.suffix.lower() == ".html"

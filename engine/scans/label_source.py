@@ -36,7 +36,7 @@ def read_named_labels(path: Path, names: Mapping[int, str] | None, grid: Grid) -
 
     Raises InputError for labels on another grid, and for values that have no name.
     """
-    if path.suffix == ".dcm":
+    if path.suffix.lower() == ".dcm":
         volume, own = read_segmentation(path)
         return _renumbered(NamedLabels(on_grid(path, volume, grid), own), names or {})
     volume = on_grid(path, read_labels(path), grid)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flare_trt.engine.base.errors import InputError, OutputError
-from flare_trt.engine.base.files import atomic_file
+from flare_trt.engine.base.files import atomic_file, has_ending
 from flare_trt.engine.base.grid import Grid
 from flare_trt.engine.base.regular_file import require_regular
 from flare_trt.engine.base.volume import Volume
@@ -172,12 +172,12 @@ def write_ct(path: Path | str, ct: Volume) -> None:
 
 
 def _write(target: Path, volume: Volume, source: NiftiHeader | None) -> None:
-    if not target.name.endswith(ENDINGS):
+    if not has_ending(target, ENDINGS):
         raise OutputError(f"{target}: expected a name that ends in {' or '.join(ENDINGS)}")
     voxels = np.ascontiguousarray(volume.array)
     header = volume_header(volume.grid, voxels.dtype, source)
     with atomic_file(target) as file:
-        if target.name.endswith(".gz"):
+        if has_ending(target, (".gz",)):
             _write_gzipped(file, header, voxels)
         else:
             file.write(header)

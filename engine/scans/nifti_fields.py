@@ -72,11 +72,6 @@ def fields_of(block: bytes, order: ByteOrder) -> NDArray[np.void]:
     return np.frombuffer(block, LITTLE.newbyteorder(order), count=1).reshape(())
 
 
-def little_endian(fields: NDArray[np.void]) -> NDArray[np.void]:
-    """The same values in the byte order that files are written in."""
-    return fields.astype(LITTLE)
-
-
 def new_fields(ras_affine: NDArray[np.float64], spacing_xyz: tuple[float, float, float]) -> NDArray[np.void]:
     """A header whose two affines are `ras_affine` (4 x 4, mm, orthogonal axes as long as the spacing); no sizes, no type."""
     fields = np.zeros((), LITTLE)

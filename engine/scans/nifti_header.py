@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from flare_trt.engine.base.errors import InputError
 from flare_trt.engine.base.grid import Grid, Shape
 from flare_trt.engine.scans.nifti_affine import affine_warnings, header_grid
-from flare_trt.engine.scans.nifti_fields import HEADER_BYTES, ByteOrder, fields_of, little_endian, new_fields
+from flare_trt.engine.scans.nifti_fields import HEADER_BYTES, ByteOrder, fields_of, new_fields
 
 _NIFTI_2_BYTES = 540
 #: Where voxels start in a file without header extensions: the header and four bytes that say so.
@@ -23,6 +23,11 @@ VOXELS_AT = 352
 
 #: NIfTI datatype code -> NumPy type of a voxel.
 _STORED = {2: "u1", 4: "i2", 8: "i4", 16: "f4", 64: "f8", 256: "i1", 512: "u2", 768: "u4", 1024: "i8", 1280: "u8"}
+#: The fields that say where voxels lie.
+_PLACE = (
+    *("pixdim", "xyzt_units", "qform_code", "sform_code", "quatern_b", "quatern_c", "quatern_d"),
+    *("qoffset_x", "qoffset_y", "qoffset_z", "srow_x", "srow_y", "srow_z"),
+)
 _OTHER = {1: "1-bit", 32: "complex", 128: "RGB", 1536: "128-bit float", 1792: "complex", 2048: "complex", 2304: "RGBA"}
 
 
@@ -70,12 +75,16 @@ def parse_header(block: bytes) -> NiftiHeader:
 
 
 def volume_header(grid: Grid, dtype: np.dtype[Any], source: NiftiHeader | None) -> bytes:
-    """The 352 bytes that go before voxels on `grid`: the source's affines, codes and units where there is a source."""
-    if source is None:
-        z_mm, y_mm, x_mm = grid.spacing_mm
-        header = new_fields(_ras_affine(grid), (x_mm, y_mm, z_mm))
-    else:
-        header = little_endian(source.raw)
+    """The 352 bytes that go before voxels on `grid`: the source's affines, codes and units where there is a source.
+
+    Nothing else of it goes on: free text may name a patient, and an intent would make a statistic of labels.
+    """
+    z_mm, y_mm, x_mm = grid.spacing_mm
+    header = new_fields(_ras_affine(grid), (x_mm, y_mm, z_mm))
+    if source is not None:
+        for field in _PLACE:
+            header[field] = source.raw[field]
+        header["pixdim"][4:] = 1
     header["dim"] = [3, *grid.shape_zyx[::-1], 1, 1, 1, 1]
     code = next(code for code, stored in _STORED.items() if np.dtype(stored) == dtype)
     header["datatype"], header["bitpix"] = code, 8 * dtype.itemsize

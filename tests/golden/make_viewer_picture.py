@@ -16,7 +16,6 @@ from tests.browser import chromium, wait_for
 
 from flare_trt.engine.apps.viewer.scene import read_scene
 from flare_trt.engine.apps.viewer.server import ViewerServer, page_resources
-from flare_trt.engine.model.spec import FLARE_LABELS
 from flare_trt.engine.phantom.synthetic_body import PhantomOptions, make_phantom
 from flare_trt.engine.scans.nifti import write_ct, write_labels
 
@@ -29,7 +28,7 @@ def main(target: Path) -> None:
         write_ct(folder / "phantom.nii.gz", ct)
         write_labels(folder / "labels.nii.gz", labels)
         paths = folder / "phantom.nii.gz", folder / "labels.nii.gz"
-        with ViewerServer(page_resources(read_scene(*paths, FLARE_LABELS), *paths), print) as server:
+        with ViewerServer(page_resources(read_scene(*paths), *paths), print) as server:
             threading.Thread(target=server.serve_forever, daemon=True).start()
             with chromium(folder / "profile") as browser:
                 browser.get(server.url)

@@ -86,7 +86,7 @@ def _finished_cases(jobs: Sequence[Job], arguments: argparse.Namespace, teller: 
         spec = bundle.spec
     read, cases = ct_reader(arguments.max_memory), []
     for job in jobs:
-        files = LabelFiles(job.labels, names=spec.label_names, model=spec.name)
+        files = LabelFiles(job.labels, names=spec.looked_for, model=spec.name)
         case = teller.names[job.scan]
         try:
             cases.append(measured(case, job.open(), read, files, job.hash_uids))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import webbrowser
-from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from flare_trt.engine.apps.viewer.niivue import require_niivue
 from flare_trt.engine.apps.viewer.scene import read_scene
 from flare_trt.engine.apps.viewer.server import ViewerServer, page_resources
 from flare_trt.engine.model.bundle import open_bundle
-from flare_trt.engine.model.spec import FLARE_LABELS, LabelSpec
+from flare_trt.engine.model.spec import ModelSpec
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -21,7 +20,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("ct", type=Path, metavar="CT", help="a .nii or .nii.gz file")
     parser.add_argument("labels", type=Path, metavar="SEG", help="its label map, on the same grid")
     parser.add_argument(
-        "--labels", dest="bundle", type=Path, metavar="BUNDLE", help="take names and colours from a model bundle; default: FLARE's"
+        "--labels",
+        dest="bundle",
+        type=Path,
+        metavar="BUNDLE",
+        help="the model that made the labels: its names, colours and classes; default: FLARE's",
     )
     parser.add_argument("--no-browser", action="store_true", help="print the address and open nothing")
 
@@ -30,7 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Serve until interrupted. Raises InputError for a bad file, or where niivue is missing."""
     console = Console()
     require_niivue()
-    scene = read_scene(arguments.ct, arguments.labels, _known(arguments.bundle))
+    scene = read_scene(arguments.ct, arguments.labels, _model(arguments.bundle))
     resources = page_resources(scene, arguments.ct, arguments.labels)
     with ViewerServer(resources, lambda words: console.complain(f"flare-trt: {words}")) as server:
         console.line(f"{server.url}\nOnly this machine can open it. Ctrl-C ends it. Research software, not a medical device.")
@@ -41,8 +44,8 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _known(bundle: Path | None) -> Sequence[LabelSpec]:
+def _model(bundle: Path | None) -> ModelSpec | None:
     if bundle is None:
-        return FLARE_LABELS
+        return None
     with open_bundle(bundle) as opened:
-        return opened.spec.labels
+        return opened.spec

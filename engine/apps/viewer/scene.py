@@ -8,25 +8,29 @@ from pathlib import Path
 
 import numpy as np
 
-from flare_trt.engine.base.errors import InputError
 from flare_trt.engine.base.grid import Vector
 from flare_trt.engine.base.organs import label_colour
 from flare_trt.engine.base.volume import Volume
-from flare_trt.engine.model.spec import LabelSpec
+from flare_trt.engine.model.spec import FLARE_LABELS, LabelSpec, ModelSpec
 from flare_trt.engine.results.measures import OrganMeasure, measure_organs
+from flare_trt.engine.scans.label_source import on_grid
 from flare_trt.engine.scans.nifti import read_ct, read_labels
 from flare_trt.kernels import Box
 
 
 @dataclass(frozen=True)
 class SceneOrgan:
-    """One label. `place_ras_mm` is the labelled voxel nearest to the organ's centre, None where nothing is labelled."""
+    """One label. `place_ras_mm` is the labelled voxel nearest to the organ's centre, None where nothing is labelled.
+
+    `looked_for`: whether the model can give it; one that cannot has not found nothing.
+    """
 
     value: int
     name: str
     colour: str
     volume_ml: float
     place_ras_mm: Vector | None
+    looked_for: bool = True
 
 
 @dataclass(frozen=True)
@@ -38,18 +42,21 @@ class Scene:
     organs: tuple[SceneOrgan, ...]
 
 
-def read_scene(ct_path: Path, labels_path: Path, known: Sequence[LabelSpec]) -> Scene:
-    """Read both files whole, so that a bad one is refused here. Raises InputError, also where they do not lie on one grid."""
-    ct, labels = read_ct(ct_path), read_labels(labels_path)
-    if not labels.grid.same_place(ct.grid):
-        raise InputError(
-            f"{labels_path}: the labels lie on another grid ({labels.grid.told}) than the scan {ct_path.name} "
-            f"({ct.grid.told}); name the scan that they were made from"
-        )
-    specs = named(np.unique(labels.array).tolist(), known)
+def read_scene(ct_path: Path, labels_path: Path, model: ModelSpec | None = None) -> Scene:
+    """Read both files whole, so that a bad one is refused here. Raises InputError, also where they do not lie on one grid.
+
+    Labels may be stored along other axes and ways than the scan. With the `model` that they come from, all of its classes are
+    listed; without it those in the map, for nobody can tell what else was looked for.
+    """
+    ct, stored = read_ct(ct_path), read_labels(labels_path)
+    labels = on_grid(labels_path, stored, ct.grid)
+    values = np.unique(labels.array).tolist()
+    known = [label for label in FLARE_LABELS if label.value in values] if model is None else model.labels
+    specs = named(values, known)
     measured = measure_organs(ct, labels, {spec.value: spec.name for spec in specs})
+    looked_for = {spec.value for spec in specs} if model is None else {*model.looked_for, *values}
     organs = (
-        SceneOrgan(spec.value, spec.name, spec.colour, organ.volume_ml, _place_ras_mm(labels, organ))
+        SceneOrgan(spec.value, spec.name, spec.colour, organ.volume_ml, _place_ras_mm(labels, organ), spec.value in looked_for)
         for spec, organ in zip(specs, measured, strict=True)
     )
     return Scene(ct_path.name, labels_path.name, tuple(organs))

@@ -65,7 +65,7 @@ def _main(report: ScanReport, colours: tuple[LabelSpec, ...], pictures: Pictures
         _pictures(report, pictures),
         tag("h2", "Structures"),
         organ_table(report, by_value),
-        tumour_section(report.tumours),
+        tumour_section(report),
         tag("h2", "Where the network looked"),
         _story(report.run.roi),
         tag("h2", "Time and memory"),

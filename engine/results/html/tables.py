@@ -13,22 +13,31 @@ from flare_trt.engine.results.scan_report import ScanReport
 #: Rows of the table of lesions; the JSON report has them all.
 _MOST_LESIONS = 25
 
-_ABSENT = "not found"
+#: Where the coarse network saw no abdomen the fine one never ran.
+_ABSENT, _UNSEEN = "not found", "not looked for"
 _NONE = "–"
 
 
 def organ_table(report: ScanReport, colours: Mapping[int, str]) -> Markup:
     """A row an organ, with the colour that it has in the pictures."""
+    absent = _UNSEEN if nothing_seen(report) else _ABSENT
     heads = ("Structure", "Volume (ml)", "Mean HU", "SD HU", "Extent (mm)", "Box (voxels)", "In the scan")
-    rows: list[list[str | Markup]] = [[_named(organ, colours[organ.value]), *_organ_cells(organ)] for organ in report.organs]
+    rows: list[list[str | Markup]] = [
+        [_named(organ, colours[organ.value]), *_organ_cells(organ, absent)] for organ in report.organs
+    ]
     return table(
         "Extents and boxes run along z, y, x. What the scan's edge cuts is larger than what is measured here.", heads, rows
     )
 
 
-def _organ_cells(organ: OrganMeasure) -> list[str]:
+def nothing_seen(report: ScanReport) -> bool:
+    """Whether the fine network looked nowhere."""
+    return report.run.roi is not None and report.run.roi.decision == "empty"
+
+
+def _organ_cells(organ: OrganMeasure, absent: str) -> list[str]:
     if organ.start_zyx is None or organ.stop_zyx is None or organ.extent_mm is None:
-        return [_NONE, _NONE, _NONE, _NONE, _NONE, _ABSENT]
+        return [_NONE, _NONE, _NONE, _NONE, _NONE, absent]
     box = ", ".join(f"{low}–{high - 1}" for low, high in zip(organ.start_zyx, organ.stop_zyx, strict=True))
     extent = " × ".join(f"{mm:.0f}" for mm in organ.extent_mm)
     hu = [_NONE if value is None else f"{value:.0f}" for value in (organ.mean_hu, organ.std_hu)]
@@ -44,9 +53,11 @@ def completeness(touches_edge: tuple[str, ...]) -> str:
     return f"cut: {listed([WORLD[side] for side in touches_edge])}" if touches_edge else "whole"
 
 
-def tumour_section(tumours: tuple[TumourMeasure, ...]) -> Markup:
+def tumour_section(report: ScanReport) -> Markup:
     """A table of lesions for each tumour label; empty where the model has none."""
-    return join(_tumour(tumour) for tumour in tumours)
+    if report.tumours and nothing_seen(report):
+        return join([tag("h2", "Lesions"), tag("p", "Not looked for: no abdomen was found.")])
+    return join(_tumour(tumour) for tumour in report.tumours)
 
 
 def _tumour(tumour: TumourMeasure) -> Markup:

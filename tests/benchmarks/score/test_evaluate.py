@@ -101,6 +101,15 @@ def test_folders_are_paired_by_case(tmp_path: Path) -> None:
     assert unpaired == ["extra"]
 
 
+def test_hidden_files_are_no_cases_and_capitals_are(tmp_path: Path) -> None:
+    predictions, references = tmp_path / "predictions", tmp_path / "references"
+    for folder in (predictions, references):
+        folder.mkdir()
+        for name in ("A.NII.GZ", "b.nii", "._b.nii", "._c.nii.gz"):
+            (folder / name).touch()
+    assert [pair.case for pair in pair_files(predictions, references)[0]] == ["A", "b"]
+
+
 def test_what_cannot_be_paired_is_an_error(tmp_path: Path) -> None:
     predictions, references = tmp_path / "p", tmp_path / "r"
     predictions.mkdir()
@@ -123,7 +132,11 @@ def test_what_cannot_be_paired_is_an_error(tmp_path: Path) -> None:
     ("prediction", "spacing", "message"),
     [
         (label_map(1, (6, 7, 9), (1, 2)), SPACING, "another grid"),
-        (label_map(1, (6, 7, 8), (1, 2)), (2.5, 0.7, 0.9), "another grid"),
+        (
+            label_map(1, (6, 7, 8), (1, 2)),
+            (2.5, 0.7, 0.9),
+            r"another grid than .* \(voxels of 2.5 x 0.7 x 0.9 against 2.5 x 0.7 x 0.8 mm, up to 0.7 mm apart\)",
+        ),
         (label_map(1, (6, 7, 8), (1, 77)), SPACING, r"holds the labels \[77\]"),
         (np.stack([label_map(1, (6, 7, 8), (1,))] * 2), SPACING, "expected one 3-D"),
         (label_map(1, (6, 7, 8), (1,)) + np.float32(0.5), SPACING, "whole numbers"),

@@ -156,3 +156,22 @@ def test_what_is_finished(tmp_path: Path) -> None:
     other = read_ct(write_raw(tmp_path / "other.nii", np.arange(210, dtype="<i2").reshape(5, 6, 7), AXIAL))
     write_labels(job.labels, Volume((other.array % 3).astype(np.uint8), other.grid))
     assert not is_finished(job)
+
+
+def test_names_in_capitals_are_scans_too(tmp_path: Path) -> None:
+    scans, out = tmp_path / "scans", tmp_path / "out"
+    scans.mkdir()
+    for name in ("A.NII", "B.NII.GZ", "c.nii.gz", "._c.nii.gz"):
+        (scans / name).touch()
+    assert [job.labels for job in plan_jobs([scans], Destination(out))] == [out / f"{case}.nii.gz" for case in ("A", "B", "c")]
+    (job,) = plan_jobs([scans / "A.NII"], Destination(tmp_path / "OUT.NII.GZ"))
+    assert job.labels == tmp_path / "OUT.NII.GZ"
+
+
+@pytest.mark.parametrize("name", ["x.mha", "x.nrrd", "X.NRRD", "x.img", "x.gz", "x.png", "x.csv"])
+def test_no_folder_is_made_under_the_name_of_another_kind_of_file(folder: Path, tmp_path: Path, name: str) -> None:
+    with pytest.raises(OutputError, match=rf"{name}: expected a folder, or a name that ends in .nii.gz or .nii or .dcm"):
+        plan_jobs([folder / "a.nii"], Destination(tmp_path / name))
+    (tmp_path / name).mkdir()
+    (job,) = plan_jobs([folder / "a.nii"], Destination(tmp_path / name))
+    assert job.labels == tmp_path / name / "a.nii.gz"

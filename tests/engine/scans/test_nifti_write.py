@@ -151,3 +151,31 @@ def test_permissions_follow_the_umask(tmp_path: Path, labels: Volume) -> None:
     finally:
         os.umask(old)
     assert (tmp_path / "out.nii.gz").stat().st_mode & 0o777 == 0o640
+
+
+def test_nothing_but_the_place_goes_on_from_the_source(tmp_path: Path) -> None:
+    """Free text may name a patient, and a statistic's intent is none of a label map's."""
+    raw = nib.load(write_raw(tmp_path / "ct.nii", np.arange(60, dtype="<i2").reshape(3, 4, 5), AXIAL))
+    image = nib.Nifti1Image(np.asarray(raw.dataobj), raw.affine)
+    text = {"aux_file": b"NAME=TEST", "db_name": b"ID-12345", "intent_name": b"TEST", "data_type": b"TEST", "intent_code": 3}
+    for field, value in {**text, "intent_p1": 7, "toffset": 5, "slice_code": 1, "dim_info": 27, "regular": b"r"}.items():
+        image.header[field] = value
+    image.header["pixdim"][4:] = 9
+    nib.save(image, tmp_path / "named.nii")
+    reader = NiftiReader(tmp_path / "named.nii")
+    write_labels(tmp_path / "labels.nii", labels_of(read_ct(tmp_path / "named.nii")), reader.header)
+    header = raw_header(tmp_path / "labels.nii")
+    place = {"dim", "pixdim", "qform_code", "sform_code", "srow_x", "srow_y", "srow_z", "xyzt_units", "datatype", "bitpix"}
+    place |= {f"quatern_{axis}" for axis in "bcd"} | {f"qoffset_{axis}" for axis in "xyz"}
+    written = place | {"descrip", "vox_offset", "magic", "scl_slope", "scl_inter"}
+    assert {field: header[field].item() for field in set(header) - written if header[field].item() not in (0, b"")} == {
+        "sizeof_hdr": 348
+    }
+    assert header["pixdim"][4:].tolist() == [1, 1, 1, 1]
+
+
+@pytest.mark.parametrize("name", ["LABELS.NII", "Labels.Nii.Gz"])
+def test_names_in_capitals(tmp_path: Path, labels: Volume, name: str) -> None:
+    write_labels(tmp_path / name, labels)
+    assert (tmp_path / name).read_bytes()[:2] == (b"\x1f\x8b" if name.endswith("Gz") else b"\x5c\x01")
+    np.testing.assert_array_equal(read_labels(tmp_path / name).array, labels.array)

@@ -3,10 +3,10 @@
 /* Level and width in HU; the first is shown at the start, as in reports. The liver's is for the portal-venous phase. */
 const WINDOWS_HU = { abdomen: [40, 400], liver: [90, 150], lung: [-600, 1500], bone: [400, 1800] };
 const OPACITY = 0.5;
-/* niivue's names for what it draws: planes without a 3-D rendering, and a click that moves the crosshair. */
+/* niivue's names for what it draws: right and front on the left, planes without a 3-D rendering, a click that moves the crosshair. */
 const OPTIONS = {
-  isRadiologicalConvention: true, multiplanarShowRender: 0, dragAndDropEnabled: false, backColor: [0, 0, 0, 1], crosshairColor: [0.4, 0.8, 1, 0.7],
-  logLevel: "error", loadingText: "",
+  isRadiologicalConvention: true, sagittalNoseLeft: true, multiplanarShowRender: 0, dragAndDropEnabled: false,
+  backColor: [0, 0, 0, 1], crosshairColor: [0.4, 0.8, 1, 0.7], logLevel: "error", loadingText: "",
 };
 
 const byId = (id) => document.getElementById(id);
@@ -21,6 +21,7 @@ async function start() {
   if (!byId("canvas").getContext("webgl2")) throw new Error("This browser has no WebGL 2, which the viewer draws with.");
   await view.attachToCanvas(byId("canvas"));
   const [ct, labels] = await Promise.all([volume("ct", scene.ct), volume("labels", scene.labels)]);
+  renumber(labels, scene.organs);
   view.addVolume(ct);
   view.addVolume(labels);
   colour(view, labels, scene.organs);
@@ -50,13 +51,22 @@ async function volume(resource, name) {
   }
 }
 
+/** Number the labels that occur from 1 on, as `number` of each organ: niivue tints the whole scan where values have gaps. */
+function renumber(labels, organs) {
+  organs.filter((organ) => organ.place_ras_mm).forEach((organ, at) => { organ.number = at + 1; });
+  const numbers = new Map(organs.map((organ) => [organ.value, organ.number || 0]));
+  labels.img = Uint8Array.from(labels.img, (value) => numbers.get(value) || 0);
+  [labels.hdr.datatypeCode, labels.hdr.numBitsPerVoxel] = [2, 8]; // uint8
+  labels.calMinMax();
+}
+
 /** Give each label its colour, and none to those that are hidden and to the background. */
 function colour(view, labels, organs) {
-  const shown = organs.filter((organ) => !hidden.has(organ.value));
-  const part = (at) => [0, ...shown.map((organ) => parseInt(organ.colour.slice(at, at + 2), 16))];
+  const there = organs.filter((organ) => organ.number);
+  const part = (at) => [0, ...there.map((organ) => parseInt(organ.colour.slice(at, at + 2), 16))];
   labels.setColormapLabel({
-    R: part(1), G: part(3), B: part(5), A: [0, ...shown.map(() => 255)],
-    I: [0, ...shown.map((organ) => organ.value)], labels: ["", ...shown.map((organ) => organ.name)],
+    R: part(1), G: part(3), B: part(5), A: [0, ...there.map((organ) => (hidden.has(organ.value) ? 0 : 255))],
+    I: [0, ...there.map((organ) => organ.number)], labels: ["", ...there.map((organ) => organ.name)],
   });
   view.updateGLVolume();
 }
@@ -109,7 +119,7 @@ function row(view, organ, box) {
   button.append(swatch, organ.name);
   button.addEventListener("click", () => goTo(view, organ.place_ras_mm));
   line.dataset.value = organ.value;
-  for (const content of [box, button, organ.place_ras_mm ? organ.volume_ml.toFixed(1) : "not found"]) {
+  for (const content of [box, button, organ.place_ras_mm ? organ.volume_ml.toFixed(1) : organ.looked_for ? "not found" : "not looked for"]) {
     const cell = document.createElement("td");
     cell.append(content);
     line.append(cell);
@@ -127,7 +137,7 @@ function goTo(view, place_ras_mm) {
 function describe(place, organs) {
   const ras_mm = Array.from(place.mm).slice(0, 3).map((mm) => mm.toFixed(1));
   const [ct, label] = place.values.map((found) => found.value);
-  const organ = organs.find((candidate) => candidate.value === Math.round(label));
+  const organ = organs.find((candidate) => candidate.number && candidate.number === Math.round(label));
   byId("place").textContent = [`RAS ${ras_mm.join(", ")} mm`, `${Math.round(ct)} HU`, organ ? organ.name : "no label"].join(" · ");
 }
 

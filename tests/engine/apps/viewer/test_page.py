@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from tests.browser import chromium, pixels, wait_for
+from tests.engine.fake_bundle import fake_spec
 
 from flare_trt.engine.apps.viewer.niivue import require_niivue
 from flare_trt.engine.apps.viewer.scene import Scene, read_scene
@@ -19,9 +21,9 @@ from flare_trt.engine.apps.viewer.server import Resource, ViewerServer, page_res
 from flare_trt.engine.base.errors import InputError
 from flare_trt.engine.base.grid import Grid, Reorientation
 from flare_trt.engine.base.volume import Volume
-from flare_trt.engine.model.spec import FLARE_LABELS
+from flare_trt.engine.model.spec import FLARE_LABELS, LabelSpec, ModelSpec
 from flare_trt.engine.phantom.synthetic_body import make_phantom
-from flare_trt.engine.scans.nifti import write_ct, write_labels
+from flare_trt.engine.scans.nifti import read_labels, write_ct, write_labels
 
 COLOURS = {label.name: tuple(int(label.colour[at : at + 2], 16) for at in (1, 3, 5)) for label in FLARE_LABELS}
 #: Stored along other axes and ways than it is shown, off the origin.
@@ -51,6 +53,12 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 def moved(grid: Grid) -> Grid:
     return Grid(grid.shape_zyx, grid.spacing_mm, (-140.0, 33.0, 512.0), grid.direction)
+
+
+def model() -> ModelSpec:
+    """Without a channel for tumours, and with an organ that is in no phantom."""
+    spec, other = fake_spec(), LabelSpec(99, "third kidney", "#123456")
+    return replace(spec, labels=(*FLARE_LABELS, other), fine=replace(spec.fine, channel_values=(*range(14), 99)))
 
 
 @contextmanager
@@ -87,7 +95,7 @@ def row(browser: Any, name: str) -> Any:
 
 
 def test_it_draws_and_its_controls_work(browser: Any, files: tuple[Path, Path]) -> None:
-    scene, told = read_scene(*files, FLARE_LABELS), list[str]()
+    scene, told = read_scene(*files, model()), list[str]()
     with served(page_resources(scene, *files), told) as url:
         assert opened(browser, url) == "ready"
         assert browser.title == "ct <b>.nii.gz · labels.nii"
@@ -156,7 +164,7 @@ def check_jumps(browser: Any, scene: Scene) -> None:
         button = line.find_element("css selector", "button")
         if organ.place_ras_mm is None:
             assert not button.is_enabled()
-            assert "not found" in line.text
+            assert ("not found" if organ.looked_for else "not looked for") in line.text
             continue
         assert f"{organ.volume_ml:.1f}" in line.text
         button.click()
@@ -169,7 +177,7 @@ def check_jumps(browser: Any, scene: Scene) -> None:
 def test_a_file_that_changed_is_told_in_the_page_and_to_the_command(browser: Any, files: tuple[Path, Path], tmp_path: Path) -> None:
     ct, told = tmp_path / "case.nii.gz", list[str]()
     ct.write_bytes(files[0].read_bytes())
-    with served(page_resources(read_scene(ct, files[1], FLARE_LABELS), ct, files[1]), told) as url:
+    with served(page_resources(read_scene(ct, files[1]), ct, files[1]), told) as url:
         ct.write_bytes(b"junk")
         assert opened(browser, url) == "failed"
         assert browser.find_element("id", "problem").text == told[0]
@@ -177,8 +185,72 @@ def test_a_file_that_changed_is_told_in_the_page_and_to_the_command(browser: Any
 
 
 def test_a_file_that_niivue_cannot_read_is_told_in_the_page(browser: Any, files: tuple[Path, Path]) -> None:
-    resources = page_resources(read_scene(*files, FLARE_LABELS), *files)
+    resources = page_resources(read_scene(*files, model()), *files)
     resources["labels"] = Resource("application/octet-stream", b"\x1f\x8b junk" * 99)
     with served(resources, []) as url:
         assert opened(browser, url) == "failed"
         assert "labels.nii cannot be shown" in browser.find_element("id", "problem").text
+
+
+def test_values_with_gaps_colour_their_own_voxels_alone(browser: Any, files: tuple[Path, Path], tmp_path: Path) -> None:
+    labels = read_labels(files[1])
+    renumbered = np.where(labels.array == 3, 200, labels.array).astype(np.uint8)
+    write_labels(tmp_path / "gaps.nii", Volume(renumbered, labels.grid))
+    shown = []
+    for path in (files[1], tmp_path / "gaps.nii"):
+        with served(page_resources(read_scene(files[0], path), files[0], path), []) as url:
+            assert opened(browser, url) == "ready"
+            set_opacity(browser, 1)
+            shown.append(drawn(browser))
+            row(browser, "spleen" if path == files[1] else "label 200")
+    same = (shown[0] == shown[1]).all(axis=2)
+    assert count(shown[0], COLOURS["spleen"]) > 150
+    assert (~same).sum() < 2 * count(shown[0], COLOURS["spleen"])
+    for name in ("liver", "stomach"):
+        assert count(shown[1], COLOURS[name]) == pytest.approx(count(shown[0], COLOURS[name]), rel=0.03)
+
+
+def test_right_and_front_are_on_the_left(browser: Any, tmp_path: Path) -> None:
+    """A mark at the front right top of a body is at the upper left of each plane."""
+    grid = Grid((64, 64, 64), (4.0, 4.0, 4.0))
+    hu, marks = np.full(grid.shape_zyx, -1000, np.int16), np.zeros(grid.shape_zyx, np.uint8)
+    hu[8:56, 8:56, 8:56] = 40
+    marks[40:48, 14:22, 14:22] = 1  # (z, y, x) run towards superior, posterior and left
+    write_ct(tmp_path / "ct.nii", Volume(hu, grid))
+    write_labels(tmp_path / "labels.nii", Volume(marks, grid))
+    files = tmp_path / "ct.nii", tmp_path / "labels.nii"
+    with served(page_resources(read_scene(*files), *files), []) as url:
+        assert opened(browser, url) == "ready"
+        set_opacity(browser, 1)
+        image = drawn(browser)
+    places = marks_in_bodies(image, COLOURS["liver"])
+    assert len(places) == 3
+    np.testing.assert_allclose(places, 0.3, atol=0.1)
+
+
+def marks_in_bodies(image: np.ndarray, colour: tuple[int, ...]) -> list[tuple[float, float]]:
+    """Where the mark's middle lies in each body's picture, as a share of it from the left and from the top."""
+    from scipy import ndimage
+
+    pieces, count = ndimage.label(image.max(axis=2) > 60)
+    found = []
+    for piece in range(1, count + 1):
+        rows, columns = np.nonzero(pieces == piece)
+        marked = np.abs(image[rows, columns] - colour).max(axis=1) <= 6
+        if len(rows) > 5000 and marked.sum() > 50:
+            box = [(low.min(), low.max()) for low in (columns, rows)]
+            middle = [float(np.mean(axis[marked])) for axis in (columns, rows)]
+            found.append(tuple((at - low) / (high - low) for at, (low, high) in zip(middle, box, strict=True)))
+    return found
+
+
+def test_a_narrow_screen_is_not_scrolled_sideways(browser: Any, files: tuple[Path, Path]) -> None:
+    size = {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    try:
+        with served(page_resources(read_scene(*files, model()), *files), []) as url:
+            assert opened(browser, url) == "ready"
+            wide, shown = browser.execute_script("return [document.scrollingElement.scrollWidth, window.innerWidth]")
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    assert (wide, shown) == (390, 390)

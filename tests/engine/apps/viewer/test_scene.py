@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.engine.fake_bundle import fake_spec
 
 from flare_trt.engine.apps.viewer.scene import named, read_scene
 from flare_trt.engine.base.errors import InputError
-from flare_trt.engine.base.grid import Grid
+from flare_trt.engine.base.grid import Grid, Reorientation
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.model.spec import FLARE_LABELS, LabelSpec
-from flare_trt.engine.scans.nifti import write_ct, write_labels
+from flare_trt.engine.scans.nifti import read_labels, write_ct, write_labels
 
 TURNED = ((0.0, 0.0, -1.0), (-1.0, 0.0, 0.0), (0.0, 1.0, 0.0))
 GRID = Grid((11, 13, 17), (2.0, 1.5, 1.0), (10.0, -20.0, 30.0), TURNED)
@@ -35,16 +37,33 @@ def ring() -> np.ndarray:
 
 
 def test_organs_and_places(tmp_path: Path) -> None:
-    scene = read_scene(*write(tmp_path, ring()), FLARE_LABELS)
+    scene = read_scene(*write(tmp_path, ring()))
     assert (scene.ct, scene.labels) == ("ct.nii.gz", "seg.nii.gz")
-    assert [organ.value for organ in scene.organs] == [*range(1, 15), 77]
-    assert {organ.value for organ in scene.organs if organ.place_ras_mm is not None} == {5, 77}
-    aorta, unknown = scene.organs[4], scene.organs[14]
+    aorta, unknown = scene.organs
+    assert (aorta.value, unknown.value) == (5, 77)
     assert (aorta.name, aorta.colour, unknown.name, unknown.volume_ml) == ("aorta", "#e03c31", "label 77", 0.003)
     assert unknown.place_ras_mm == ras_mm(1, 2, 3)
     voxels = {ras_mm(*voxel): voxel for voxel in np.argwhere(ring() == 5).tolist()}
     assert aorta.place_ras_mm in voxels
     assert voxels[aorta.place_ras_mm][1:] in ([6, 5], [6, 11], [3, 8], [9, 8])  # on the inside of the ring
+
+
+def test_a_model_lists_its_classes_and_says_which_it_never_looks_for(tmp_path: Path) -> None:
+    spec = fake_spec()
+    spec = replace(spec, labels=FLARE_LABELS, fine=replace(spec.fine, channel_values=tuple(range(14))))
+    scene = read_scene(*write(tmp_path, ring()), spec)
+    assert [organ.value for organ in scene.organs] == [*range(1, 15), 77]
+    assert [organ.name for organ in scene.organs if not organ.looked_for] == ["tumour"]
+    assert {organ.value for organ in scene.organs if organ.place_ras_mm is not None} == {5, 77}
+
+
+@pytest.mark.parametrize("stored", ["LPS", "RAI", "SLP", "IRA"])
+def test_labels_stored_along_other_axes_of_the_same_space(tmp_path: Path, stored: str) -> None:
+    straight = read_scene(*write(tmp_path, ring()))
+    turn = Reorientation.to(GRID, stored)
+    write_labels(tmp_path / "seg.nii.gz", Volume(np.ascontiguousarray(turn.apply(ring())), turn.grid(GRID)))
+    assert read_labels(tmp_path / "seg.nii.gz").grid.orientation != GRID.orientation
+    assert read_scene(tmp_path / "ct.nii.gz", tmp_path / "seg.nii.gz") == straight
 
 
 def ras_mm(z: int, y: int, x: int) -> tuple[float, float, float]:
@@ -61,10 +80,10 @@ def test_names_come_from_what_is_known_and_the_rest_is_numbered() -> None:
 
 def test_labels_of_another_scan_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"the labels lie on another grid \(11 x 13 x 17 voxels of 2 x 1.5 x 3 mm"):
-        read_scene(*write(tmp_path, ring(), Grid(GRID.shape_zyx, (2.0, 1.5, 3.0))), FLARE_LABELS)
+        read_scene(*write(tmp_path, ring(), Grid(GRID.shape_zyx, (2.0, 1.5, 3.0))))
 
 
 def test_a_file_that_is_no_label_map_is_refused(tmp_path: Path) -> None:
     ct, _ = write(tmp_path, ring())
     with pytest.raises(InputError, match="expected labels: whole numbers 0 to 255"):
-        read_scene(ct, ct, FLARE_LABELS)
+        read_scene(ct, ct)

@@ -208,3 +208,13 @@ def test_a_run_without_roi_labels_or_tumours() -> None:
     assert "Lesions" not in words
     none = replace(bare, tumours=(TumourMeasure(14, "tumour", (), 0),))
     assert "No lesion was found." in Tree(report_page(none, COLOURS, pictures())).root.words
+
+
+def test_where_the_fine_network_never_ran_nothing_was_looked_for() -> None:
+    seen = report()
+    roi = replace(seen.run.roi, decision="empty") if seen.run.roi else None
+    absent = tuple(OrganMeasure(organ.value, organ.name, 0, 0.0) for organ in seen.organs)
+    words = Tree(report_page(replace(seen, organs=absent, run=replace(seen.run, roi=roi)), COLOURS, pictures())).root.words
+    assert "not looked for" in words
+    assert "not found" not in words
+    assert "No lesion was found" not in words
