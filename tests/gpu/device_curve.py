@@ -7,8 +7,9 @@ import time
 from dataclasses import asdict
 from typing import Any
 
-from flare_trt.benchmarks.base.gpu_memory import MB, GpuMemory
+from flare_trt.benchmarks.base.gpu_memory import GpuMemory
 from flare_trt.benchmarks.measure.areas import Curve, areas
+from flare_trt.engine.base.units import MIB
 
 INTERVAL_S = 0.02
 #: Readings of a curve that are kept; the highest of each stretch.
@@ -62,4 +63,4 @@ class DeviceCurve:
         import cupy
 
         free, total = cupy.cuda.runtime.memGetInfo()
-        return float(total - free) / MB
+        return float(total - free) / MIB

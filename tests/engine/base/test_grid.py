@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from flare_trt.engine.base.errors import InputError
-from flare_trt.engine.base.grid import Grid, Reorientation
+from flare_trt.engine.base.grid import OPPOSITE, Grid, Reorientation
 from flare_trt.kernels import Box
 
 CODES = ["".join(code) for letters in permutations(["RL", "AP", "IS"]) for code in product(*letters)]
@@ -98,3 +98,20 @@ def test_same_place_sees_a_shift() -> None:
     moved = Grid(grid.shape_zyx, grid.spacing_mm, (10.5, -20.0, 30.0), grid.direction)
     assert grid.same_place(grid)
     assert not grid.same_place(moved)
+
+
+@pytest.mark.parametrize("orientation", ["SPL", "IAR", "LSP", "PRI"])
+def test_margins_and_edges_are_named_by_the_patient_s_sides(orientation: str) -> None:
+    upright = Grid((20, 30, 40), (2.0, 1.5, 1.0))
+    turn = Reorientation.to(upright, orientation)
+    turned, box = turn.grid(upright), Box((3, 4, 5), (20, 9, 11))
+    low_mm, high_mm = (4.1, 3.0, 2.0), (50.0, 1.4, 0.0)  # towards I, A, R and S, P, L
+    expected = Box((0, 2, 3), (20, 10, 11))
+    for grid, there in ((upright, lambda b: b), (turned, lambda b: turn.apply_box(b, upright.shape_zyx))):
+        assert grid.grown(there(box), low_mm, high_mm) == there(expected)
+        assert set(grid.edges_touched(there(box))) == {"S"}
+        assert set(grid.edges_touched(there(expected))) == {"S", "I"}
+    assert [orientation[turned.axis_along(letter)] in (letter, OPPOSITE[letter]) for letter in "SIPALR"] == [True] * 6
+    assert sorted(turned.extent_mm) == [40.0, 40.0, 45.0]
+    assert turned.whole.shape_zyx == turned.shape_zyx
+    assert turned.voxels == 24_000
