@@ -11,7 +11,7 @@ from flare_trt.engine.base.stopwatch import Stopwatch
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.model.spec import StageSpec
 from flare_trt.engine.networks.fake import FakeSession
-from flare_trt.engine.passes.input_planes import ImageSource, InputPlanes
+from flare_trt.engine.passes.input_planes import ImageSource
 from flare_trt.engine.passes.pass_memory import Layout
 from flare_trt.engine.passes.pass_plan import PassPlan, plan_pass, ring_planes
 from flare_trt.engine.passes.predict import LabelSink, Pass, Runner, predict, run_mirrored
@@ -84,19 +84,6 @@ def test_the_ring_is_about_a_patch_high(make_stage: MakeStage, ct: Volume) -> No
     plan = plan_pass(stage, ScanView.of(ct, stage), ct.grid.whole)
     assert len(plan.starts_zyx[0]) > 5
     assert ring_planes(plan, plan.taps(0)) <= 8 + 2
-
-
-def test_rolling_planes_equal_planes_made_at_once(make_stage: MakeStage, ct: Volume) -> None:
-    stage = make_stage(patch_zyx=(8, 24, 20))
-    view = ScanView.of(ct, stage)
-    plan = plan_pass(stage, view, view.whole)
-    source = ImageSource.of(view, stage.intensity)
-    whole = InputPlanes(source, plan, KERNELS, Layout(plan.padded_shape[0], 13))
-    rolling = InputPlanes(source, plan, KERNELS, Layout(8, 3))
-    for z in plan.starts_zyx[0]:
-        whole.ensure(z + 8)
-        rolling.ensure(z + 8)
-        np.testing.assert_allclose(rolling.tile((z, 3, 5)), whole.tile((z, 3, 5)), atol=2e-6)
 
 
 def test_an_roi_sees_the_same_voxels_as_the_whole_scan(make_stage: MakeStage, ct: Volume) -> None:
