@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
@@ -62,11 +63,14 @@ class Segmenter:
     def open(bundle_path: str | Path, options: RunOptions | None = None) -> Segmenter:
         """Open a bundle folder or zip. Raises BundleError, or DeviceError where what was asked for is not there."""
         options = options or RunOptions()
-        placement = place(options)
-        kernels = load(placement.device if placement.kernels == "cuda" else placement.kernels)
-        limit_threads(placement.kernels, options.threads)
-        bundle = open_bundle(Path(bundle_path))
-        return Segmenter(bundle, options, placement, kernels)
+        with ExitStack() as undo:
+            bundle = undo.enter_context(open_bundle(Path(bundle_path)))
+            placement = place(options, {barred.backend: barred.reason for barred in bundle.spec.barred})
+            kernels = load(placement.device if placement.kernels == "cuda" else placement.kernels)
+            limit_threads(placement.kernels, options.threads)
+            segmenter = Segmenter(bundle, options, placement, kernels)
+            undo.pop_all()
+        return segmenter
 
     def segment(self, ct: Volume, progress: StageProgress | None = None) -> Segmentation:
         """Segment one CT (HU on its grid, see volume.ct_volume). The labels lie on the same grid.

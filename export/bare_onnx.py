@@ -12,15 +12,15 @@ from typing import Any
 from flare_trt.engine.base.errors import ExportError
 from flare_trt.engine.model import strict_json
 from flare_trt.engine.model.bundle_writer import require_replaceable, write_bundle
-from flare_trt.engine.model.spec import Check, ModelSpec
-from flare_trt.export.verify import session_reference, verify_graph, verify_logits
+from flare_trt.engine.model.spec import SCHEMA, Check, ModelSpec
+from flare_trt.export.verify import FULL, CheckPlan, session_reference, verify_graph, verify_logits
 
 
-def export_onnx(networks: Sequence[Path], spec_file: Path, destination: Path) -> ModelSpec:
+def export_onnx(networks: Sequence[Path], spec_file: Path, destination: Path, plan: CheckPlan = FULL) -> ModelSpec:
     """Verify ONNX files and bundle them. Raises ExportError, BundleError, OutputError.
 
     `spec_file` is a bundle.json without checksums; it names the files by their last part. There is no torch network to compare
-    with, so ONNX Runtime is compared with OpenVINO, the more exact one.
+    with, so ONNX Runtime is compared with OpenVINO; where they differ, nothing says which is right, and nothing is written.
     """
     require_replaceable(destination)
     try:
@@ -39,9 +39,10 @@ def export_onnx(networks: Sequence[Path], spec_file: Path, destination: Path) ->
                 files[network.file] = Path(temporary) / network.file
                 _write_self_contained(given[network.file], files[network.file])
                 verify_graph(files[network.file], stage)
-                checks += verify_logits(files[network.file], stage, session_reference(files[network.file], "openvino"))
-        provenance = replace(spec.provenance, exported_by=f"flare-trt {version('flare-trt')}", checks=checks)
-        return write_bundle(replace(spec, provenance=provenance), files, destination)
+                checks += verify_logits(files[network.file], stage, session_reference(files[network.file], "openvino"), plan).checks
+        exported_by = f"flare-trt {version('flare-trt')}"
+        provenance = replace(spec.provenance, exported_by=exported_by, checks=checks, checked=plan.depth)
+        return write_bundle(replace(spec, schema=SCHEMA, provenance=provenance), files, destination)
 
 
 def _write_self_contained(source: Path, target: Path) -> None:

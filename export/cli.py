@@ -30,6 +30,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=_orientation,
         help="(z, y, x) orientation of the training arrays, such as SPL; as-stored never turns scans (the image reader's)",
     )
+    nnunet.add_argument(
+        "--network-from",
+        choices=("trainer", "plans"),
+        default="trainer",
+        help="what describes the network: the trainer's class, or plans.json by your word (%(default)s)",
+    )
     nnunet.add_argument("--name", help="name of the bundle (the dataset's)")
     nnunet.add_argument("--licence", default="not stated", help="licence of the weights (%(default)s)")
     bare = kinds.add_parser("onnx", help="ONNX files and a description of them")
@@ -39,6 +45,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     triton.add_argument("bundle", type=Path, metavar="BUNDLE", help="a model bundle: a folder or a .zip")
     triton.add_argument("-o", "--output", type=Path, required=True, metavar="REPO", help="folder to write, new or empty")
     for kind in (nnunet, bare):
+        kind.add_argument(
+            "--check",
+            choices=("quick", "full"),
+            default="full",
+            help="compare two images on every CPU backend, or one on the default backend (%(default)s)",
+        )
         kind.add_argument("-o", "--output", type=Path, required=True, metavar="BUNDLE", help="folder, or file in .zip, to write")
 
 
@@ -50,6 +62,8 @@ def run(arguments: argparse.Namespace) -> int:
         spec = _nnunet(arguments) if arguments.kind == "nnunet" else _onnx(arguments)
         for check in spec.provenance.checks:
             print(f"{check.name}: {check.measured:.2g} (limit {check.limit:g})")
+        for bar in spec.barred:
+            print(f"barred: {bar.backend}: {bar.reason}")
     print(f"wrote {arguments.output}")
     return 0
 
@@ -62,17 +76,19 @@ def _nnunet(arguments: argparse.Namespace) -> ModelSpec:
         raise ExportError("export nnunet: give either one model folder, or --coarse FOLDER with --fine FOLDER")
 
     def model(folder: Path) -> TrainedModel:
-        return TrainedModel(folder, arguments.folds, arguments.checkpoint, arguments.orientation)
+        plans_only = arguments.network_from == "plans"
+        return TrainedModel(folder, arguments.folds, arguments.checkpoint, arguments.orientation, plans_only)
 
     coarse = model(arguments.coarse) if two else None
     fine = model(arguments.fine if two else arguments.folder)
-    return export_nnunet(fine, coarse, About(arguments.licence, arguments.name), arguments.output, _tell)
+    return export_nnunet(fine, coarse, About(arguments.licence, arguments.name), arguments.output, _tell, arguments.check)
 
 
 def _onnx(arguments: argparse.Namespace) -> ModelSpec:
     from flare_trt.export.bare_onnx import export_onnx
+    from flare_trt.export.verify import CheckPlan
 
-    return export_onnx(arguments.networks, arguments.spec, arguments.output)
+    return export_onnx(arguments.networks, arguments.spec, arguments.output, CheckPlan(arguments.check, _tell))
 
 
 def _triton(arguments: argparse.Namespace) -> None:

@@ -16,8 +16,8 @@ _NETWORKS = ("PlainConvUNet", "ResidualEncoderUNet")
 _LAYERS = ("Conv3d", "InstanceNorm3d", "LeakyReLU", "ReLU")
 
 
-def build_network(architecture: Architecture, heads: int, weights: Mapping[str, Any]) -> Any:
-    """A torch module in evaluation mode with one output, (1, heads, z, y, x). Raises ExportError where the weights do not fit."""
+def build_network(architecture: Architecture, heads: int) -> Any:
+    """The torch module that plans.json describes, with one output, (1, heads, z, y, x). Raises ExportError."""
     from dynamic_network_architectures.architectures import unet
 
     name = architecture.class_name.rpartition(".")[2]
@@ -28,8 +28,7 @@ def build_network(architecture: Architecture, heads: int, weights: Mapping[str, 
         network = getattr(unet, name)(input_channels=1, num_classes=heads, **{**kwargs, "deep_supervision": False})
     except Exception as error:  # wrong counts raise AssertionError, TypeError, IndexError and more
         raise ExportError(f"plans.json: architecture: {name} cannot be built: {type(error).__name__}: {error}") from error
-    _load(network, weights)
-    return network.eval()
+    return network
 
 
 def _layer(key: str, dotted: Any) -> Any:
@@ -43,8 +42,8 @@ def _layer(key: str, dotted: Any) -> Any:
     return getattr(nn, name)
 
 
-def _load(network: Any, weights: Mapping[str, Any]) -> None:
-    """Fill every parameter, strictly.
+def load_weights(network: Any, weights: Mapping[str, Any], described_by: str) -> Any:
+    """The network in evaluation mode with every parameter filled, strictly. Raises ExportError where the weights do not fit.
 
     A module that is reached by two paths has two names (convs.0.conv and convs.0.all_modules.0, encoder and decoder.encoder),
     and which of them a checkpoint holds depends on the version that wrote it: one name is enough, and two have to agree.
@@ -59,7 +58,7 @@ def _load(network: Any, weights: Mapping[str, Any]) -> None:
     missing = [group[0] for group in names.values() if not set(group) & set(weights)]
     if unknown or missing:
         raise ExportError(
-            f"checkpoint: the weights do not fit the network of plans.json: {len(missing)} are missing ({_some(missing)}), "
+            f"checkpoint: the weights do not fit the network of {described_by}: {len(missing)} are missing ({_some(missing)}), "
             f"{len(unknown)} are unknown ({_some(unknown)}); was the network changed by a custom trainer?"
         )
     for group in names.values():
@@ -72,6 +71,7 @@ def _load(network: Any, weights: Mapping[str, Any]) -> None:
             raise ExportError(f"checkpoint: {', '.join(group)} are one parameter but hold different weights; the file is damaged")
         with torch.no_grad():
             state[group[0]].copy_(found[0])
+    return network.eval()
 
 
 def _some(names: list[str]) -> str:

@@ -3,36 +3,50 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
 from flare_trt.engine.base.errors import ExportError
 from flare_trt.engine.model.bundle_writer import require_replaceable, write_bundle
-from flare_trt.engine.model.spec import SCHEMA, Check, ModelSpec, NetworkFile, Provenance, StageSpec
+from flare_trt.engine.model.spec import SCHEMA, BarredBackend, ModelSpec, NetworkFile, Provenance, StageSpec
 from flare_trt.export.checkpoint import Checkpoint, load_checkpoint
 from flare_trt.export.colours import label_specs
-from flare_trt.export.configuration import architecture_of, configuration_of
+from flare_trt.export.configuration import configuration_of
 from flare_trt.export.dataset_json import outputs_of, require_one_channel
 from flare_trt.export.model_folder import CheckpointKind, ModelFolder, open_model_folder
-from flare_trt.export.network import build_network
+from flare_trt.export.network import load_weights
 from flare_trt.export.stage import stage_of
 from flare_trt.export.to_onnx import write_onnx
-from flare_trt.export.verify import torch_reference, verify_graph, verify_logits
+from flare_trt.export.trainers import NetworkSource, network_maker
+from flare_trt.export.verify import (
+    DIFFERENCE_LIMITS,
+    CheckDepth,
+    CheckPlan,
+    Verified,
+    torch_reference,
+    verify_graph,
+    verify_logits,
+)
 
 #: Called with a line about what is being done.
 Tell = Callable[[str], None]
+_LEAST_SURE: tuple[NetworkSource, ...] = ("plans", "known trainer", "trainer")
 
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """A model folder and what of it is wanted. No folds: all numbered ones. No orientation: the one of its image reader."""
+    """A model folder and what of it is wanted. No folds: all numbered ones. No orientation: the one of its image reader.
+
+    `plans_only` is the user's word that plans.json describes the network, whatever the trainer (`trainers.py`).
+    """
 
     folder: Path
     folds: tuple[str, ...] = ()
     checkpoint: CheckpointKind = "final"
     orientation: str | None = None
+    plans_only: bool = False
 
 
 @dataclass(frozen=True)
@@ -45,22 +59,29 @@ class About:
 
 @dataclass(frozen=True)
 class ExportedStage:
-    """A stage with its network files, the names of its labels, and what was measured."""
+    """A stage with its network files, the names of its labels, what built its network, and what was measured."""
 
     stage: StageSpec
     files: dict[str, Path]
     names: dict[int, str]
     dataset: str
     source: str
-    checks: tuple[Check, ...]
+    network_from: NetworkSource
+    verified: Verified
 
 
-def export_nnunet(fine: TrainedModel, coarse: TrainedModel | None, about: About, destination: Path, tell: Tell) -> ModelSpec:
-    """Export, verify and write a bundle; nothing is written where a check fails. Raises ExportError, OutputError."""
+def export_nnunet(
+    fine: TrainedModel, coarse: TrainedModel | None, about: About, destination: Path, tell: Tell, depth: CheckDepth = "full"
+) -> ModelSpec:
+    """Export, verify and write a bundle; nothing is written where no backend gives the network's logits.
+
+    A backend that misses a limit is barred in the bundle, with the reason. Raises ExportError, OutputError.
+    """
     require_replaceable(destination)
     with tempfile.TemporaryDirectory(prefix="flare-trt-") as temporary:
-        found = export_stage(fine, "fine", Path(temporary), tell)
-        first = None if coarse is None else export_stage(coarse, "coarse", Path(temporary), tell)
+        plan = CheckPlan(depth, tell)
+        found = export_stage(fine, "fine", Path(temporary), plan)
+        first = None if coarse is None else export_stage(coarse, "coarse", Path(temporary), plan)
         stages = [found] if first is None else [first, found]
         spec = ModelSpec(
             schema=SCHEMA,
@@ -72,13 +93,24 @@ def export_nnunet(fine: TrainedModel, coarse: TrainedModel | None, about: About,
                 source="nnU-Net v2: " + "; ".join(stage.source for stage in stages),
                 licence=about.licence,
                 exported_by=f"flare-trt {version('flare-trt')}",
-                checks=tuple(check for stage in stages for check in stage.checks),
+                checks=tuple(check for stage in stages for check in stage.verified.checks),
+                checked=depth,
+                network_from=min((stage.network_from for stage in stages), key=_LEAST_SURE.index),
             ),
+            barred=_barred(stages),
         )
         return write_bundle(spec, {name: path for stage in stages for name, path in stage.files.items()}, destination)
 
 
-def export_stage(model: TrainedModel, stage_name: str, folder: Path, tell: Tell) -> ExportedStage:
+def _barred(stages: Sequence[ExportedStage]) -> tuple[BarredBackend, ...]:
+    """Each backend once. Raises ExportError where none is left."""
+    barred = {bar.backend: bar for stage in stages for bar in stage.verified.barred}
+    if barred.keys() >= DIFFERENCE_LIMITS.keys():
+        raise ExportError(f"{'; '.join(bar.reason for bar in barred.values())}; no backend runs all networks, nothing was written")
+    return tuple(barred.values())
+
+
+def export_stage(model: TrainedModel, stage_name: str, folder: Path, plan: CheckPlan) -> ExportedStage:
     """Write the ONNX files of one model folder's folds into `folder` and verify each. Raises ExportError."""
     trained = open_model_folder(model.folder, model.folds, model.checkpoint)
     first = load_checkpoint(trained.checkpoints[0])
@@ -88,24 +120,29 @@ def export_stage(model: TrainedModel, stage_name: str, folder: Path, tell: Tell)
     single = len(trained.folds) == 1
     networks = tuple(NetworkFile(f"{stage_name}.onnx" if single else f"{stage_name}_fold_{fold}.onnx") for fold in trained.folds)
     stage = stage_of(trained.plans, configuration, outputs, networks, model.orientation)
-    architecture = architecture_of(configuration)
-    checks: tuple[Check, ...] = ()
+    maker = network_maker(trained.plans, first, len(outputs.channel_values), model.folder, model.plans_only)
+    if maker.difference is not None:
+        plan.tell(
+            f"{stage_name}: {maker.described_by} builds another network than plans.json, which is exported: {maker.difference}"
+        )
+    verified = Verified(())
     for file, network_file in zip(trained.checkpoints, networks, strict=True):
         checkpoint = load_checkpoint(file)
         _require_alike(checkpoint, first, file)
         path = folder / network_file.file
-        tell(f"{stage_name}: {file.parent.name}: exporting and comparing with torch")
-        network = build_network(architecture, len(outputs.channel_values), checkpoint.weights)
+        plan.tell(f"{stage_name}: {file.parent.name}: exporting and comparing with torch")
+        network = load_weights(maker.build(), checkpoint.weights, maker.described_by)
         write_onnx(network, stage.patch_zyx, path)
         verify_graph(path, stage)
-        checks += verify_logits(path, stage, torch_reference(network))
+        verified += verify_logits(path, stage, torch_reference(network), plan)
     return ExportedStage(
         stage=replace(stage, mirror_axes=first.mirror_axes),
         files={network.file: folder / network.file for network in networks},
         names=outputs.names,
         dataset=trained.plans.get("dataset_name", str),
         source=_source(trained, first, model),
-        checks=checks,
+        network_from=maker.source,
+        verified=verified,
     )
 
 
@@ -114,6 +151,8 @@ def _require_alike(checkpoint: Checkpoint, first: Checkpoint, file: Path) -> Non
         raise ExportError(
             f"{file}: got the configuration {checkpoint.configuration!r}, expected the first fold's {first.configuration!r}"
         )
+    if checkpoint.trainer != first.trainer:
+        raise ExportError(f"{file}: got the trainer {checkpoint.trainer!r}, expected the first fold's {first.trainer!r}")
 
 
 def _source(trained: ModelFolder, checkpoint: Checkpoint, model: TrainedModel) -> str:

@@ -9,7 +9,7 @@ from flare_trt.engine.base.errors import BundleError, ExportError
 from flare_trt.engine.model.spec import NetworkFile, StageSpec
 from flare_trt.export.dataset_json import Outputs
 from flare_trt.export.json_file import JsonObject
-from flare_trt.export.readers import orientation_of
+from flare_trt.export.readers import reader_of
 from flare_trt.export.resampling import orders_of
 from flare_trt.kernels import Intensity
 
@@ -32,6 +32,7 @@ def stage_of(
             f"{configuration.where}: got force_separate_z {image.separate_z} for data and {logits.separate_z} for probabilities, "
             "expected the same"
         )
+    reader, turned_to = reader_of(plans, orientation)
     try:
         return StageSpec(
             networks=networks,
@@ -40,7 +41,8 @@ def stage_of(
             intensity=_intensity(plans),
             channel_values=outputs.channel_values,
             activation=outputs.activation,
-            orientation=orientation or orientation_of(plans),
+            orientation=turned_to,
+            reader=reader,
             transpose_forward=_transpose(plans),
             image_order=image.order,
             image_order_z=image.order_z,

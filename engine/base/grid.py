@@ -32,12 +32,16 @@ WORLD_AXIS = {"S": 0, "I": 0, "P": 1, "A": 1, "L": 2, "R": 2}
 
 @dataclass(frozen=True)
 class Grid:
-    """A regular grid of voxels. `direction[i][j]` is the LPS component i of the unit vector of index axis j in (x, y, z)."""
+    """A regular grid of voxels. `direction[i][j]` is the LPS component i of the unit vector of index axis j in (x, y, z).
+
+    `nibabel_orientation` is where nibabel takes the array's axes to run, as letters of `orientation`; "" where that is the same.
+    """
 
     shape_zyx: Shape
     spacing_mm: Vector  # (z, y, x)
     origin_mm: Vector = (0.0, 0.0, 0.0)  # (x, y, z), centre of voxel (0, 0, 0)
     direction: tuple[Vector, Vector, Vector] = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
+    nibabel_orientation: str = ""
 
     def __post_init__(self) -> None:
         if len(self.shape_zyx) != 3 or min(self.shape_zyx) < 1:
@@ -153,12 +157,17 @@ class Reorientation:
     @staticmethod
     def to(grid: Grid, wanted: str) -> Reorientation:
         """The permutation and flips that make `grid` run in `wanted` ("SPL": z to Superior, y to Posterior, x to Left)."""
+        return Reorientation.between(grid.orientation, wanted)
+
+    @staticmethod
+    def between(present: str, wanted: str) -> Reorientation:
+        """The permutation and flips that take an array which runs in `present` to `wanted`, both such as "SPL"."""
         if sorted(wanted.translate(str.maketrans("RAI", "LPS"))) != ["L", "P", "S"]:
             raise InputError(f"orientation: got {wanted!r}, expected one letter of each pair LR, PA, SI in (z, y, x) order")
-        have = grid.orientation.translate(str.maketrans("RAI", "LPS"))
+        have = present.translate(str.maketrans("RAI", "LPS"))
         want = wanted.translate(str.maketrans("RAI", "LPS"))
         z, y, x = (have.index(letter) for letter in want)
-        flips = tuple(grid.orientation[axis] != letter for axis, letter in zip((z, y, x), wanted, strict=True))
+        flips = tuple(present[axis] != letter for axis, letter in zip((z, y, x), wanted, strict=True))
         return Reorientation((z, y, x), flips)  # type: ignore[arg-type]  # three axes, known
 
     def apply(self, array: NDArray[Any]) -> NDArray[Any]:

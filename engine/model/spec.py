@@ -11,12 +11,14 @@ from flare_trt.engine.base.organs import STRUCTURES
 from flare_trt.kernels import Intensity
 
 #: Version of the bundle format. A reader refuses a newer one and still opens each older one.
-SCHEMA = 1
+SCHEMA = 2
 
 #: Smallest and largest voxel that a network may ask for, mm: finer ones would make a scan of any size endless.
 SPACING_MM = (0.1, 50.0)
 
 Triple = tuple[int, int, int]
+#: nnU-Net's image readers; "" is not known. The Nibabel ones take a NIfTI header's affine as nibabel does, the others as ITK.
+ImageReader = Literal["", "SimpleITKIO", "SimpleITKIOWithReorient", "NibabelIO", "NibabelIOWithReorient"]
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,8 @@ class StageSpec:
     """One network pass (coarse or fine). Triples are in the network's axis order, after `transpose_forward`.
 
     `orientation` is the scan's array orientation, (z, y, x), that the network was trained on, or "as-stored" for nnU-Net's
-    SimpleITK reader, which never reorients. `channel_values[c]` is the label that output channel c stands for; with
+    SimpleITK reader, which never reorients. `reader` is the one that the network's scans came through. `channel_values[c]` is the
+    label that output channel c stands for; with
     activation "regions" channels are painted in that order where their logit is > 0
     (nnunetv2/utilities/label_handling/label_handling.py). `separate_z` None lets nnU-Net's anisotropy rule decide.
     """
@@ -69,6 +72,7 @@ class StageSpec:
     channel_values: tuple[int, ...]
     activation: Literal["argmax", "regions"] = "argmax"
     orientation: str = "as-stored"
+    reader: ImageReader = ""
     transpose_forward: Triple = (0, 1, 2)
     image_order: int = 3
     image_order_z: int = 0
@@ -118,13 +122,28 @@ class Check:
 
 
 @dataclass(frozen=True)
+class BarredBackend:
+    """A network backend that missed a limit of the export's checks on this bundle, and which one: it never runs it."""
+
+    backend: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class Provenance:
-    """Where the weights come from. `licence` is the weights', not the code's; the export fills the last two in."""
+    """Where the weights come from. `licence` is the weights', not the code's; the export fills the rest in.
+
+    `checked` is how the ONNX files were compared with the trained networks: "full" with two images on each CPU backend, "quick"
+    with one on the default backend alone. `network_from` is what nnU-Net's networks were built by: the "trainer" class, or
+    plans.json alone, because the class is known to follow it ("known trainer") or by the user's word ("plans").
+    """
 
     source: str
     licence: str
     exported_by: str = ""
     checks: tuple[Check, ...] = ()
+    checked: Literal["", "quick", "full"] = ""
+    network_from: Literal["", "trainer", "known trainer", "plans"] = ""
 
 
 @dataclass(frozen=True)
@@ -138,6 +157,7 @@ class ModelSpec:
     provenance: Provenance
     coarse: StageSpec | None = None
     roi: RoiSpec = RoiSpec()
+    barred: tuple[BarredBackend, ...] = ()
 
     def __post_init__(self) -> None:
         _require(1 <= self.schema <= SCHEMA, "schema", self.schema, f"a version up to {SCHEMA}; update flare-trt")

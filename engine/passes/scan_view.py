@@ -33,7 +33,8 @@ class ScanView:
         if stage.orientation == "as-stored":
             turn = Reorientation((0, 1, 2), (False, False, False))
         else:
-            turn = Reorientation.to(ct.grid, stage.orientation)
+            as_nibabel = ct.grid.nibabel_orientation if stage.reader.startswith("Nibabel") else ""
+            turn = Reorientation.between(as_nibabel or ct.grid.orientation, stage.orientation)
         turn = turn.transposed(stage.transpose_forward)
         kept = ct.nonzero_box if stage.crop_nonzero else ct.grid.whole
         return ScanView(ct, turn, turn.apply_box(kept, ct.grid.shape_zyx))

@@ -10,6 +10,7 @@ by rounding, and up to 0.001 they are read as the nearest rotation, with a warni
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,40 @@ _RAS_TO_LPS = np.array([-1.0, -1.0, 1.0])
 
 
 def header_grid(header: Any, shape_zyx: Shape) -> Grid:
-    """The Grid (LPS, mm) of a header's fields as ITK reads it. Raises InputError where no affine is free of shear."""
+    """The Grid (LPS, mm) of a header's fields as ITK reads it, and how nibabel takes the axes to run where that differs.
+
+    Raises InputError where no affine is free of shear.
+    """
+    grid = _itk_grid(header, shape_zyx)
+    as_nibabel = nibabel_orientation(header)
+    return grid if as_nibabel in ("", grid.orientation) else replace(grid, nibabel_orientation=as_nibabel)
+
+
+def nibabel_orientation(header: Any) -> str:
+    """What nnU-Net's NibabelIOWithReorient goes by, (z, y, x): the sform if it is set, else the qform, else x to Left, y to Anterior.
+
+    "" where that affine is damaged. Source: nibabel 5, Nifti1Header.get_best_affine and orientations.io_orientation.
+    """
+    if int(header["sform_code"]) != 0:
+        matrix = _sform(header)[:3, :3]
+    elif int(header["qform_code"]) != 0:
+        matrix = _qform(header)[:3, :3]
+    else:
+        return "SAL"
+    lengths = np.linalg.norm(matrix.astype(np.float64), axis=0)
+    if not np.isfinite(lengths).all() or lengths.min() == 0:
+        return ""
+    left, _, right = np.linalg.svd(matrix / lengths)
+    rotation = left @ right  # the nearest one
+    letters = ["", "", ""]
+    for axis in np.argsort(-(rotation**2).max(axis=0), kind="stable"):
+        world = int(np.abs(rotation[:, axis]).argmax())
+        letters[axis] = "RAS"[world] if rotation[world, axis] > 0 else "LPI"[world]
+        rotation[world] = 0
+    return "".join(reversed(letters))
+
+
+def _itk_grid(header: Any, shape_zyx: Shape) -> Grid:
     unit_mm = _MM.get(int(header["xyzt_units"]) & 7, 1.0)
     x_mm, y_mm, z_mm = (float(mm) * unit_mm for mm in header["pixdim"][1:4])
     matrix = _chosen_affine(header)
@@ -51,7 +85,12 @@ def header_grid(header: Any, shape_zyx: Shape) -> Grid:
 
 
 def affine_warnings(header: Any, grid: Grid) -> tuple[str, ...]:
-    """What is odd about the affines but usable: a sform whose voxel size is not pixdim, two affines that disagree."""
+    """What is odd about the affines but usable: none set, a sform whose voxel size is not pixdim, two affines that disagree."""
+    if int(header["sform_code"]) <= 0 and int(header["qform_code"]) <= 0:
+        return (
+            "the header sets neither qform nor sform, so the scan's orientation is unknown: x is taken to run to Left and y to "
+            "Posterior, as ITK does (nibabel: y to Anterior); sides and edges in the results are a guess",
+        )
     if int(header["sform_code"]) <= 0:
         return ()
     warnings = []

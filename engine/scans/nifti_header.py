@@ -70,7 +70,16 @@ def parse_header(block: bytes) -> NiftiHeader:
         # ITK (and so nnU-Net) takes an unset or NaN slope for 1 and a NaN intercept for 0
         slope=slope if np.isfinite(slope) and slope != 0 else 1.0,
         intercept=intercept if np.isfinite(intercept) else 0.0,
-        warnings=affine_warnings(raw, grid),
+        warnings=affine_warnings(raw, grid) + _scale_warnings(slope, intercept),
+    )
+
+
+def _scale_warnings(slope: float, intercept: float) -> tuple[str, ...]:
+    if (np.isfinite(slope) and slope != 0) or not np.isfinite(intercept) or intercept == 0:
+        return ()
+    return (
+        f"the header holds slope {slope:g} with an intercept of {intercept:g}: it is added to every voxel, as ITK does; nibabel "
+        "does not add it, so check which values are HU",
     )
 
 

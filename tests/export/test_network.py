@@ -13,7 +13,7 @@ from flare_trt.engine.base.errors import ExportError
 from flare_trt.export.checkpoint import load_checkpoint
 from flare_trt.export.configuration import Architecture, architecture_of, configuration_of
 from flare_trt.export.json_file import read_object
-from flare_trt.export.network import build_network
+from flare_trt.export.network import build_network, load_weights
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("dynamic_network_architectures")
@@ -26,8 +26,12 @@ def plain(golden: Callable[[str], Path]) -> tuple[Architecture, dict[str, Any]]:
     return architecture_of(configuration_of(read_object(folder / "plans.json"), "3d_fullres")), weights
 
 
+def filled(architecture: Architecture, heads: int, weights: dict[str, Any]) -> Any:
+    return load_weights(build_network(architecture, heads), weights, "plans.json")
+
+
 def test_one_output_in_evaluation_mode(plain: tuple[Architecture, dict[str, Any]]) -> None:
-    network = build_network(plain[0], 14, plain[1])
+    network = load_weights(build_network(plain[0], 14), plain[1], "plans.json")
     assert not network.training
     with torch.inference_mode():
         assert network(torch.zeros(1, 1, 16, 24, 32)).shape == (1, 14, 16, 24, 32)
@@ -41,7 +45,7 @@ def test_doubled_names_are_not_needed(plain: tuple[Architecture, dict[str, Any]]
     other = {name: w for name, w in weights.items() if name.startswith("decoder")}
     image = torch.randn(1, 1, 16, 24, 16)
     with torch.inference_mode():
-        results = [build_network(architecture, 14, some)(image) for some in (weights, single, other)]
+        results = [filled(architecture, 14, some)(image) for some in (weights, single, other)]
     assert torch.equal(results[0], results[1])
     assert torch.equal(results[0], results[2])
 
@@ -53,15 +57,15 @@ def test_weights_that_do_not_fit_are_refused(plain: tuple[Architecture, dict[str
     with pytest.raises(
         ExportError, match=r"2 are missing \(decoder.seg_layers.2.weight, .*0 are unknown \(none\); .*custom trainer"
     ):
-        build_network(architecture, 14, missing)
+        filled(architecture, 14, missing)
     with pytest.raises(ExportError, match=r"0 are missing \(none\), 1 are unknown \(running_mean\)"):
-        build_network(architecture, 14, {**weights, "running_mean": torch.zeros(3)})
+        filled(architecture, 14, {**weights, "running_mean": torch.zeros(3)})
     with pytest.raises(ExportError, match=r"seg_layers.0.weight: got \(14, 16, 1, 1, 1\), expected \(15, 16, 1, 1, 1\)"):
-        build_network(architecture, 15, weights)
+        filled(architecture, 15, weights)
     with pytest.raises(ExportError, match=r"are one parameter but hold different weights"):
-        build_network(architecture, 14, {**weights, name: weights[name] + 1})
+        filled(architecture, 14, {**weights, name: weights[name] + 1})
     with pytest.raises(ExportError, match=r"decoder.seg_layers.2.bias: holds NaN or infinite weights"):
-        build_network(architecture, 14, {**weights, "decoder.seg_layers.2.bias": torch.full((14,), torch.nan)})
+        filled(architecture, 14, {**weights, "decoder.seg_layers.2.bias": torch.full((14,), torch.nan)})
 
 
 @pytest.mark.parametrize(
@@ -83,4 +87,4 @@ def test_plans_cannot_load_code(plain: tuple[Architecture, dict[str, Any]], chan
     else:
         architecture = replace(architecture, kwargs={**architecture.kwargs, **change})
     with pytest.raises(ExportError, match=word):
-        build_network(architecture, 14, weights)
+        filled(architecture, 14, weights)

@@ -15,11 +15,12 @@ from flare_trt.engine.model.spec import NetworkFile, StageSpec
 from flare_trt.export import nnunet
 from flare_trt.export.nnunet import About, TrainedModel, export_nnunet
 from flare_trt.export.sample_patch import ct_patch, noise_patch
-from flare_trt.export.verify import Reference, session_reference, verify_graph, verify_logits
+from flare_trt.export.verify import CheckPlan, Reference, session_reference, verify_graph, verify_logits
 from flare_trt.kernels import Intensity
 
 onnx = pytest.importorskip("onnx")
 
+IMAGES = ("CT-like patch", "noise")
 STAGE = StageSpec((NetworkFile("fine.onnx"),), (3.0, 2.0, 2.0), PATCH_ZYX, Intensity(-200.0, 300.0, 40.0, 120.0), (0, 1, 2, 3))
 
 
@@ -37,7 +38,9 @@ def changed(network: Path, change: Callable[[Any], None]) -> Path:
 
 def test_a_sound_network_passes(network: Path) -> None:
     verify_graph(network, STAGE)
-    checks = verify_logits(network, STAGE, session_reference(network, "onnxruntime"))
+    told: list[str] = []
+    checks = verify_logits(network, STAGE, session_reference(network, "onnxruntime"), CheckPlan(tell=told.append)).checks
+    assert [line.partition(":")[0] for line in told] == [f"fine.onnx, {name}, openvino against onnxruntime" for name in IMAGES]
     assert [check.limit for check in checks] == [1e-3, 1e-4] * 2
     assert max(check.measured for check in checks) < 1e-5
 
@@ -47,11 +50,38 @@ def test_logits_that_are_off_are_caught(network: Path) -> None:
     with pytest.raises(
         ExportError, match=r"fine.onnx, CT-like patch, openvino.*largest difference.*expected at most 0.001; nothing"
     ):
-        verify_logits(network, STAGE, Reference("torch", lambda image: truth.run(image) * np.float32(1.002)))
+        verify_logits(network, STAGE, Reference("torch", lambda image: truth.run(image) * np.float32(1.2)))
     with pytest.raises(ExportError, match=r"largest difference.*got nan"):
         verify_logits(network, STAGE, Reference("torch", lambda image: truth.run(image) * np.float32(np.nan)))
     with pytest.raises(ExportError, match=r"largest difference.*got inf"):
         verify_logits(network, STAGE, Reference("torch", lambda image: truth.run(image)[:3]))
+
+
+def test_a_backend_that_misses_its_limit_is_barred_and_the_others_are_not(network: Path) -> None:
+    """Logits 0.2 % off: past OpenVINO's limit, within ONNX Runtime's."""
+    truth = session_reference(network, "onnxruntime")
+    off = Reference("torch", lambda image: truth.run(image) * np.float32(1.002))
+    found = verify_logits(network, STAGE, off)
+    (barred,) = found.barred
+    assert barred.backend == "openvino"
+    assert barred.reason.startswith("fine.onnx, CT-like patch, openvino against torch: largest difference")
+    assert len(found.checks) == 4
+    assert all("onnxruntime against torch" in check.name for check in found.checks)
+    with pytest.raises(ExportError, match=r"openvino"):
+        verify_logits(network, STAGE, off, CheckPlan("quick"))
+
+
+def test_quick_compares_one_image_on_the_default_backend(network: Path) -> None:
+    calls = []
+    truth = session_reference(network, "onnxruntime")
+
+    def run(image: np.ndarray) -> np.ndarray:
+        calls.append(image)
+        return truth.run(image)
+
+    found = verify_logits(network, STAGE, Reference("torch", run), CheckPlan("quick"))
+    assert len(calls) == 1
+    assert [check.name.rpartition(":")[0] for check in found.checks] == ["fine.onnx, CT-like patch, openvino against torch"] * 2
 
 
 def test_labels_that_differ_are_caught_though_logits_are_near(network: Path) -> None:

@@ -16,6 +16,10 @@ from numpy.typing import NDArray
 def nnunet_predictor(model_folder: Path, folds: Sequence[int | str] = (0,), mirroring: bool = False) -> Any:
     """An nnUNetPredictor with the folder's folds loaded."""
     import torch
+
+    from flare_trt.export.torchvision_import import mend_torchvision
+
+    mend_torchvision()
     from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 
     with contextlib.redirect_stdout(io.StringIO()):

@@ -49,7 +49,10 @@ def export_student(student: Student, file: Path) -> tuple[Check, ...]:
         raise ExportError(f"{file.name}: got {file.stat().st_size} bytes, expected at most {MOST_BYTES}; train a smaller student")
     verify_graph(file, stage)
     rounding = verify_change(f"{file.name}, kernels rounded to half precision", student.network(), network, stage)
-    return (rounding, *verify_logits(file, stage, torch_reference(network)))
+    verified = verify_logits(file, stage, torch_reference(network))
+    if verified.barred:  # the default weights have to run on every backend
+        raise ExportError(verified.barred[0].reason)
+    return (rounding, *verified.checks)
 
 
 def student_spec(coarse: Student, fine: Student) -> ModelSpec:

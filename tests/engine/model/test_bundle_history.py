@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from tests.engine.tiny_bundle import LABELS
 
+from flare_trt.engine.base.errors import DeviceError
 from flare_trt.engine.base.grid import Grid
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.model.options import RunOptions
@@ -18,7 +19,10 @@ from flare_trt.kernels import Intensity
 
 BUNDLES = Path(__file__).resolve().parents[2] / "golden" / "bundles"
 #: SHA-256 of the file, which must never be written again.
-KEPT = {1: "bbf1cc713a124696aa308cea30063379b29cc5e843cb225d8e07801756279d5b"}
+KEPT = {
+    1: "bbf1cc713a124696aa308cea30063379b29cc5e843cb225d8e07801756279d5b",
+    2: "f58bad5ad0fde5c05ccd49ec0d0bc0347e24ca197de254a26347e3d6ddab7ab4",
+}
 
 
 def test_every_schema_has_its_bundle() -> None:
@@ -38,6 +42,18 @@ def test_yesterdays_bundle_opens_and_segments(schema: int) -> None:
     steps = np.bincount(found.ravel(), minlength=4).tolist()
     assert np.all(np.diff(found.ravel().astype(int)) >= 0)  # the network bands the intensities
     assert [abs(count - expected) < 60 for count, expected in zip(steps, COUNTS, strict=True)] == [True] * 4
+
+
+def test_schema_2_bars_a_backend_and_names_the_reader() -> None:
+    file = BUNDLES / "schema2.zip"
+    with Segmenter.open(file, RunOptions(device="cpu", threads=1)) as segmenter:
+        assert segmenter.placement.backend == "openvino"
+        assert (segmenter.spec.fine.reader, segmenter.spec.fine.orientation) == ("NibabelIOWithReorient", "SAR")
+        assert (segmenter.spec.provenance.checked, segmenter.spec.provenance.network_from) == ("quick", "plans")
+    with pytest.raises(
+        DeviceError, match=r"backend onnxruntime: barred by this bundle: .* got 0.2, expected at most 0.1; use openvino"
+    ):
+        Segmenter.open(file, RunOptions(device="cpu", backend="onnxruntime"))
 
 
 #: Bands of the normalised intensity at -1, 0 and 1 (-80, 40 and 160 HU) of the ramp.

@@ -1,6 +1,6 @@
 """Makes nnU-Net's look-up of trainers work beside a CPU torch.
 
-nnU-Net imports torchvision (through timm, for trainers that we do not use) when it looks for a trainer by name. PyPI's
+nnU-Net imports torchvision (through timm, for its transformers) when it looks for a trainer by name. PyPI's
 torchvision is built for a CUDA torch; beside a CPU torch its operators are missing and its import fails. Naming the operators
 is enough: nothing here calls them.
 """
