@@ -13,7 +13,7 @@ import pytest
 from flare_trt.engine.base.errors import BundleError, OutputError
 from flare_trt.engine.model.bundle import open_bundle
 from flare_trt.engine.model.bundle_writer import write_bundle
-from flare_trt.engine.model.spec import LabelSpec, ModelSpec, NetworkFile, Provenance, StageSpec
+from flare_trt.engine.model.spec import SCHEMA, LabelSpec, ModelSpec, NetworkFile, Provenance, StageSpec
 from flare_trt.kernels import Intensity
 
 onnx = pytest.importorskip("onnx")
@@ -166,8 +166,8 @@ def test_symbolic_links_are_refused(folder: Path, tmp_path: Path, name: str) -> 
 
 
 def test_newer_schema_and_unknown_key_are_refused(folder: Path) -> None:
-    edit(folder, lambda data: data.update(schema=2))
-    with pytest.raises(BundleError, match="schema: got 2, expected a version up to 1; update flare-trt"):
+    edit(folder, lambda data: data.update(schema=SCHEMA + 1))
+    with pytest.raises(BundleError, match=f"schema: got {SCHEMA + 1}, expected a version up to {SCHEMA}; update flare-trt"):
         open_bundle(folder)
     edit(folder, lambda data: data.update(schema=1, licence="x"))
     with pytest.raises(BundleError, match="unknown key 'licence'"):
