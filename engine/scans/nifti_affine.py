@@ -43,7 +43,7 @@ def header_grid(header: Any, shape_zyx: Shape) -> Grid:
 
 
 def nibabel_orientation(header: Any) -> str:
-    """What nnU-Net's NibabelIOWithReorient goes by, (z, y, x): the sform if it is set, else the qform, else x to Left, y to Anterior.
+    """What nnU-Net's NibabelIOWithReorient goes by: the sform if set, else the qform, else x to Left and y to Anterior; (z, y, x).
 
     "" where that affine is damaged. Source: nibabel 5, Nifti1Header.get_best_affine and orientations.io_orientation.
     """
