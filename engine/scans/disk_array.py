@@ -54,7 +54,7 @@ class DiskArray:
         depths, rows, columns = (range(*c.indices(size)) for c, size in zip(cut, self.shape, strict=True))
         block = np.empty((len(depths), len(rows), len(columns)), self.dtype)
         plane = np.empty((max(0, rows.stop - rows.start), self.shape[2]), self.dtype)
-        for index, z in enumerate(depths):
+        for index, z in enumerate(depths if block.size else ()):
             self._read(plane, (z * self.shape[1] + rows.start) * self.shape[2] * self.dtype.itemsize)
             block[index] = plane[:: rows.step, columns.start : columns.stop : columns.step]
         return block
