@@ -91,7 +91,7 @@ class InputPlanes:
         order = (axis, *(a for a in range(3) if a != axis))  # the axis that is resampled on its own goes first
         image = kernels.normalise(kernels.upload(slab.transpose(order)), self._source.intensity)
         image = kernels.resample_spline(image, _by(order, spans), _by(order, plan.image_orders), self._source.clamp)
-        return image if axis == 0 else image.transpose(_inverse(order))
+        return image if axis == 0 else image.transpose([order.index(a) for a in range(3)])
 
 
 def runs(start: int, count: int, capacity: int) -> list[tuple[int, int]]:
@@ -105,7 +105,3 @@ def runs(start: int, count: int, capacity: int) -> list[tuple[int, int]]:
 def _by(order: tuple[int, ...], values: Any) -> tuple[Any, Any, Any]:
     a, b, c = order
     return values[a], values[b], values[c]
-
-
-def _inverse(order: tuple[int, ...]) -> list[int]:
-    return [order.index(axis) for axis in range(len(order))]

@@ -1,7 +1,7 @@
 """The ring of logits of one block of a pass: plane z of the padded window lies at z % capacity, one ring a fold.
 
 A ring may outlive its pass: planes that a further row of tiles would touch keep their sums, and a pass that goes on upwards with
-that row adds to them as if there had been no break (box_pass.py).
+that row adds to them as if there had been no break (growing_box.py).
 """
 
 from __future__ import annotations

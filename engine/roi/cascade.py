@@ -119,10 +119,10 @@ def _source_pieces(coarse: CoarseLabels, names: dict[int, str]) -> list[Piece]:
     plan, view = coarse.plan, coarse.view
     scale = [source / network for source, network in zip(plan.source_shape, plan.network_shape, strict=True)]
     z, y, x = (mm * s for mm, s in zip(view.spacing_mm, scale, strict=True))
+
+    def on_scan(box: Box) -> Box:
+        ranges = zip(box.shifted(plan.window.start_zyx).ranges, scale, strict=True)
+        return view.to_source(Box.spanning((int(np.floor(low * s)), int(np.ceil(high * s))) for (low, high), s in ranges))
+
     pieces = find_pieces(coarse.labels, coarse.components, names, (z, y, x))
-    moved = [(piece, piece.box.shifted(plan.window.start_zyx)) for piece in pieces]
-    return [replace(piece, box=view.to_source(_scaled(box, scale))) for piece, box in moved]
-
-
-def _scaled(box: Box, scale: list[float]) -> Box:
-    return Box.spanning((int(np.floor(low * s)), int(np.ceil(high * s))) for (low, high), s in zip(box.ranges, scale, strict=True))
+    return [replace(piece, box=on_scan(piece.box)) for piece in pieces]

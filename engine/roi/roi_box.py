@@ -6,7 +6,7 @@ is enlarged, one that cannot be trusted gives way to the whole scan, and the sto
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -43,7 +43,7 @@ def locate(found: Sorted, expected: Collection[str], scan: Grid, roi: RoiSpec) -
     tight = _hull(pieces)
     box = scan.grown(tight, roi.margin_low_mm, roi.margin_high_mm)
     missing = tuple(name for name in map(canonical, expected) if name not in {canonical(p.name) for p in pieces})
-    doubts = _missing_core(missing) + _odd_volumes(pieces, scan)
+    doubts = tuple(f"{name} was not found" for name in missing if name in CORE_ORGANS) + _odd_volumes(pieces, scan)
     alarms = _odd_extents(tight, scan) + _upside_down(pieces, scan)
     if alarms:
         return Located(scan.whole, _story("whole", scan.whole, scan, alarms + doubts + _mirrored(pieces, scan), missing, found))
@@ -120,10 +120,6 @@ def _seen_instead(pieces: Sequence[Piece]) -> str:
 
 def _hull(pieces: Sequence[Piece]) -> Box:
     return pieces[0].box.hull(*(piece.box for piece in pieces[1:]))
-
-
-def _missing_core(missing: Iterable[str]) -> tuple[str, ...]:
-    return tuple(f"{name} was not found" for name in missing if name in CORE_ORGANS)
 
 
 def _odd_volumes(pieces: Sequence[Piece], scan: Grid) -> tuple[str, ...]:
