@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -25,7 +26,7 @@ from flare_trt.engine.model.bundle import Bundle, open_bundle
 from flare_trt.engine.model.options import RunOptions
 from flare_trt.engine.model.spec import ModelSpec, StageSpec
 from flare_trt.engine.networks.device_choice import Placement, place
-from flare_trt.engine.networks.session import Session, open_session
+from flare_trt.engine.networks.session import RunsPairs, Session, open_session
 from flare_trt.engine.passes.predict import Runner
 from flare_trt.engine.passes.scan_view import storage_warning
 from flare_trt.engine.roi.cascade import coarse_labels, locate_abdomen, segment_roi, segment_whole
@@ -34,6 +35,8 @@ from flare_trt.engine.scans.ct_checks import require_body_size
 from flare_trt.engine.scans.from_array import ct_from_array
 from flare_trt.kernels import Kernels, limit_threads, load
 
+#: The least budget for two tiles at once, a voxel of the patch: twice what two tiles of a network of 32 channels take.
+_PAIR_BYTES_A_VOXEL = 2000
 #: Called with (stage "coarse" or "fine", tiles done, tiles in all).
 StageProgress = Callable[[str, int, int], None]
 
@@ -56,7 +59,8 @@ class Segmenter:
         self._lock = threading.Lock()
         with kernels.active():
             idle = kernels.used_bytes() if options.max_memory_mb else 0
-            self._sessions = {name: _open_stage(bundle, stage, placement) for name, stage in bundle.spec.stages.items()}
+            budget = options.max_memory_mb * MB if options.max_memory_mb else None
+            self._sessions = {name: _open_stage(bundle, stage, placement, budget) for name, stage in bundle.spec.stages.items()}
             self._network_bytes = _warm_up(self._sessions, kernels, idle) if options.max_memory_mb else 0
 
     @staticmethod
@@ -161,10 +165,11 @@ class Segmenter:
         )
 
 
-def _open_stage(bundle: Bundle, stage: StageSpec, placement: Placement) -> Sequence[Session]:
-    sessions = []
+def _open_stage(bundle: Bundle, stage: StageSpec, placement: Placement, budget_bytes: int | None) -> Sequence[Session]:
+    enough = budget_bytes is not None and budget_bytes >= _PAIR_BYTES_A_VOXEL * math.prod(stage.patch_zyx)
+    options, sessions = replace(placement.session, pairs=placement.session.pairs and enough), []
     for file in bundle.network_files(stage):
-        session = open_session(placement.backend, file, placement.session)
+        session = open_session(placement.backend, file, options)
         got, expected = (session.channels, *session.input_shape[2:]), (len(stage.channel_values), *stage.patch_zyx)
         if got != expected:
             raise BundleError(
@@ -178,7 +183,11 @@ def _open_stage(bundle: Bundle, stage: StageSpec, placement: Placement) -> Seque
 def _warm_up(sessions: dict[str, Sequence[Session]], kernels: Kernels, idle_bytes: int) -> int:
     """Run each network once, so that it takes the memory it needs, and measure that."""
     for session in [session for stage in sessions.values() for session in stage]:
-        session.run(kernels.zeros(session.input_shape, np.float32))
+        tile = kernels.zeros(session.input_shape, np.float32)
+        if isinstance(session, RunsPairs):
+            session.run_together([tile, tile])
+        else:
+            session.run(tile)
     return max(0, kernels.used_bytes() - idle_bytes)
 
 

@@ -101,7 +101,9 @@ def _place_on_cpu(options: RunOptions, reason: str, barred: Barred) -> Placement
         warnings.append(f"{backend} runs instead of {CPU_BACKENDS[0]}, barred by this bundle: {barred[CPU_BACKENDS[0]]}")
     warning = "; ".join(warnings) or None
     threads = options.threads or len(os.sched_getaffinity(0))
-    return Placement("cpu", kernels, backend, SessionOptions("cpu", precision, threads), reason, warning)
+    # activations are held twice, so only where the user has said how much memory there is; see segmenter
+    pairs = backend == CPU_BACKEND and options.max_memory_mb is not None and threads > 1
+    return Placement("cpu", kernels, backend, SessionOptions("cpu", precision, threads, pairs), reason, warning)
 
 
 def _cpu_has_bf16() -> bool:

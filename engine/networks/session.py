@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from flare_trt.engine.base.errors import BundleError, DeviceError
 from flare_trt.engine.base.extras import install_command
@@ -25,11 +25,15 @@ BACKENDS = {
 
 @dataclass(frozen=True)
 class SessionOptions:
-    """How to open a network. `threads` 0 lets the backend take all cores. `device` is "cpu" or "cuda:N"."""
+    """How to open a network. `threads` 0 lets the backend take all cores. `device` is "cpu" or "cuda:N".
+
+    `pairs` lets a backend that can run two tiles at once do so (RunsPairs), which is quicker and holds activations twice.
+    """
 
     device: str = "cpu"
     precision: Precision = "fp32"
     threads: int = 0
+    pairs: bool = False
 
     @property
     def ordinal(self) -> int:
@@ -55,6 +59,13 @@ class Session(Protocol):
     def run(self, tile: Any) -> Any: ...
 
     def close(self) -> None: ...
+
+
+@runtime_checkable
+class RunsPairs(Protocol):
+    """A session that runs up to two tiles at once; one alone gets half of the threads. Logits are valid until the next run."""
+
+    def run_together(self, tiles: Sequence[Any]) -> list[Any]: ...
 
 
 def open_session(backend: str, onnx: Path, options: SessionOptions) -> Session:

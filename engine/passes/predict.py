@@ -16,7 +16,7 @@ import numpy as np
 
 from flare_trt.engine.base.stopwatch import Stopwatch
 from flare_trt.engine.model.spec import StageSpec
-from flare_trt.engine.networks.session import Session
+from flare_trt.engine.networks.session import RunsPairs, Session
 from flare_trt.engine.passes.blocks import Block, cut_blocks
 from flare_trt.engine.passes.input_planes import ImageSource, InputPlanes
 from flare_trt.engine.passes.logits_ring import Ring
@@ -117,17 +117,21 @@ def _predict_block(work: Pass, runner: Runner, block: Block, tally: _Tally) -> t
     starts_z, corners = plan.starts_zyx[0], block.corners(plan)
     first = work.resumed.rows if work.resumed else 0
     planes = InputPlanes(work.source, plan, runner.kernels, work.layout, min(starts_z[first:], default=plan.padded_shape[0]))
+    # a row of one tile is quicker with all cores on it
+    pairs = len(corners) > 1 and not stage.mirror_axes and all(isinstance(session, RunsPairs) for session in runner.sessions)
     for row, z in enumerate(starts_z[first:], start=first):
         with runner.watch.phase("preprocess"):
             planes.ensure(z + plan.patch_zyx[0])
-        for y, x in corners:
-            tile = planes.tile((z, y, x))
+        for together in _cut(corners, 2 if pairs else 1):
+            tiles = [planes.tile((z, y, x)) for y, x in together]
             for fold, session in enumerate(runner.sessions):
                 with runner.watch.phase("network"):
-                    logits = run_mirrored(session, tile, stage.mirror_axes)
+                    logits = _run(session, tiles, stage.mirror_axes, pairs)
                 with runner.watch.phase("blend"):
-                    blender.add(fold, logits, (z, y, x))
-            tally.add_one()
+                    for part, (y, x) in zip(logits, together, strict=True):
+                        blender.add(fold, part, (z, y, x))
+            for _ in together:
+                tally.add_one()
         if row + 1 < len(starts_z):
             with runner.watch.phase("restore"):
                 blender.release(starts_z[row + 1])
@@ -137,6 +141,17 @@ def _predict_block(work: Pass, runner: Runner, block: Block, tally: _Tally) -> t
             return blender.labels, None
         blender.release_keeping(work.keep_from)
         return blender.labels, blender.ring
+
+
+def _cut(corners: Sequence[tuple[int, int]], size: int) -> list[Sequence[tuple[int, int]]]:
+    return [corners[first : first + size] for first in range(0, len(corners), size)]
+
+
+def _run(session: Session, tiles: Sequence[Array], axes: Sequence[int], pairs: bool) -> Sequence[Array]:
+    """Logits of tiles that stand in one row."""
+    if pairs and isinstance(session, RunsPairs):
+        return session.run_together(tiles)
+    return [run_mirrored(session, tile, axes) for tile in tiles]
 
 
 def run_mirrored(session: Session, tile: Array, axes: Sequence[int]) -> Array:

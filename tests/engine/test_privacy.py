@@ -64,7 +64,7 @@ def test_nothing_is_sent_and_the_home_folder_gets_compiled_networks_alone(tmp_pa
     )
     assert done.stdout.splitlines()[-1:] == ["0 [] False"], done.stderr
     left = [path.relative_to(home).as_posix() for path in sorted(home.rglob("*")) if path.is_file()]
-    kept = rf"\.cache/flare-trt/openvino/[0-9a-f]{{24}}-(?:{'bf16|fp32' if mode == 'fast' else 'fp32'})\.blob"
+    kept = rf"\.cache/flare-trt/openvino/[0-9a-f]{{24}}-(?:{'bf16|fp32' if mode == 'fast' else 'fp32'})-[0-9a-f]{{12}}\.blob"
     assert all(re.fullmatch(kept, name) for name in left), left
     assert bool(left) == (backend == "openvino")
     for name in left:  # nothing of the scan: what was made from the network alone says so in its first line

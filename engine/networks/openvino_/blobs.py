@@ -7,6 +7,7 @@ the files that were not used for longest go first. Where it cannot be used, netw
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 import os
 from io import BytesIO
@@ -68,9 +69,10 @@ def keep_blob(key: dict[str, Any], compiled: Any) -> None:
 
 
 def _file(key: dict[str, Any]) -> Path | None:
-    """The same for every version of OpenVINO and of ours, so that an update replaces the file; None where there is no home."""
+    """One file a key, so that computers which share a home folder do not take turns; None where there is no home."""
+    digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
     try:
-        return cache_folder("openvino") / f"{key['onnx_sha256'][:24]}-{key['precision']}.blob"
+        return cache_folder("openvino") / f"{key['onnx_sha256'][:24]}-{key['precision']}-{digest[:12]}.blob"
     except RuntimeError:
         return None
 

@@ -79,13 +79,20 @@ def test_a_damaged_file_is_built_again(
     assert "is built again" in caplog.text
 
 
-def test_a_stale_file_is_built_again(net: Path, folder: Path, compiled: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    answer(net)
-    for part in ("FULL_DEVICE_NAME", "flags"):
-        monkeypatch.setattr(blobs, "_flags", lambda part=part: part)
+def test_another_processor_or_another_version_of_ours_gets_a_file_of_its_own(
+    net: Path, folder: Path, compiled: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for flags in ("avx2", "avx512", "avx2"):
+        monkeypatch.setattr(blobs, "_flags", lambda flags=flags: flags)
         answer(net)
+    assert compiled == ["fp32"] * 2
+    assert len(list(folder.iterdir())) == 2
+    first, second = folder.iterdir()
+    contents = first.read_bytes(), second.read_bytes()
+    second.write_bytes(contents[0])  # a file under another key's name is not taken
+    first.write_bytes(contents[1])
+    answer(net)
     assert compiled == ["fp32"] * 3
-    assert len(list(folder.iterdir())) == 1
 
 
 @pytest.mark.parametrize("mode", [0o777, 0o770])
