@@ -102,7 +102,7 @@ def _place_on_cpu(options: RunOptions, reason: str, barred: Barred) -> Placement
     warning = "; ".join(warnings) or None
     threads = options.threads or len(os.sched_getaffinity(0))
     # activations are held twice, so only where the user has said how much memory there is; see segmenter
-    pairs = backend == CPU_BACKEND and options.max_memory_mb is not None and threads > 1
+    pairs = backend == CPU_BACKENDS[0] and options.max_memory_mb is not None and threads > 1
     return Placement("cpu", kernels, backend, SessionOptions("cpu", precision, threads, pairs), reason, warning)
 
 
