@@ -13,7 +13,7 @@ BINDINGS := $(patsubst %,build/tensorrt-bindings/%,11.4.0.106 10.16.1.11)
 TRITON_CLIENT := build/triton-client/2.73.0
 NATIVE := setup.py $(wildcard kernels/native/*.cpp kernels/native/*.h)
 
-.PHONY: demo setup test gates check lint types docs typing bench gpu fuzz viewer npm wheel clean
+.PHONY: demo setup test nightly gates check lint types docs typing bench gpu fuzz viewer npm wheel clean
 
 # Segment an example CT with the small runtime: no torch, no nnunetv2.
 demo: $(VENV)/runtime.stamp
@@ -25,6 +25,12 @@ setup: $(VENV)/dev.stamp $(BINDINGS) $(TRITON_CLIENT) typing
 # Without MAKEFLAGS: programs that tests build have a make of their own.
 test: setup
 	MAKEFLAGS= $(BIN)/python -m pytest
+
+# What takes too long for every change: the tests marked `nightly`, ten minutes of fuzzing, and the wheel in a fresh environment.
+nightly: setup viewer
+	MAKEFLAGS= $(BIN)/python -m pytest -m nightly
+	$(MAKE) --no-print-directory fuzz
+	$(MAKE) --no-print-directory wheel
 
 # What of the GPU path can be checked without a GPU.
 gates: $(VENV)/dev.stamp $(BINDINGS) typing

@@ -51,7 +51,7 @@ def test_the_organs_of_a_small_phantom_with_a_tiny_network(tmp_path: Path, monke
     assert all(found > 0 for _, found, _ in rows)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_the_organs_of_the_phantom_with_the_default_model(monkeypatch: pytest.MonkeyPatch) -> None:
     with open_bundle(DEFAULT_MODEL) as bundle:
         organs = len(bundle.spec.labels)

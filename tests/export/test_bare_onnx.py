@@ -79,7 +79,7 @@ def test_a_description_is_strict(network: Path, spec_file: Path, tmp_path: Path)
     assert not (tmp_path / "bundle").exists()
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_a_trained_network_of_somebody_else(tmp_path: Path) -> None:
     network = shared_file("teacher_flare25", "exported_model.onnx")
     path = tmp_path / "spec.json"

@@ -53,17 +53,18 @@ def start_build(checkout: Path, umask: str, seconds: int) -> subprocess.Popen[st
     return subprocess.Popen(command, cwd=checkout, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
+def finished(build: subprocess.Popen[str], checkout: Path) -> Built:
+    """Wait for a build."""
+    output, _ = build.communicate()
+    assert build.returncode == 0, output
+    return Built(next(checkout.glob("*.tar.gz")), next(checkout.glob("*.whl")))
+
+
 @pytest.fixture(scope="module")
-def twice(tmp_path_factory: pytest.TempPathFactory) -> tuple[Built, Built]:
-    """Two builds that differ in folder, umask and the files' times."""
-    folder = tmp_path_factory.mktemp("builds")
-    checkouts = [folder / "one", folder / "another place" / "two"]
-    running = [start_build(checkouts[0], "022", 1_600_000_000), start_build(checkouts[1], "077", 1_650_000_001)]
-    for build in running:
-        output, _ = build.communicate()
-        assert build.returncode == 0, output
-    first, second = (Built(next(at.glob("*.tar.gz")), next(at.glob("*.whl"))) for at in checkouts)
-    return first, second
+def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
+    """One build."""
+    checkout = tmp_path_factory.mktemp("build")
+    return finished(start_build(checkout, "022", 1_600_000_000), checkout)
 
 
 def names_in(wheel: Path) -> set[str]:
@@ -71,19 +72,22 @@ def names_in(wheel: Path) -> set[str]:
         return set(archive.namelist())
 
 
-def test_two_builds_give_the_same_bytes(twice: tuple[Built, Built]) -> None:
-    first, second = twice
-    assert first.sdist.name == second.sdist.name
-    assert first.sdist.read_bytes() == second.sdist.read_bytes()
-    assert first.wheel.name == second.wheel.name
-    assert first.wheel.read_bytes() == second.wheel.read_bytes()
+@pytest.mark.nightly
+def test_two_builds_give_the_same_bytes(built: Built, tmp_path: Path) -> None:
+    """They differ in folder, umask and the files' times."""
+    checkout = tmp_path / "another place" / "two"
+    second = finished(start_build(checkout, "077", 1_650_000_001), checkout)
+    assert built.sdist.name == second.sdist.name
+    assert built.sdist.read_bytes() == second.sdist.read_bytes()
+    assert built.wheel.name == second.wheel.name
+    assert built.wheel.read_bytes() == second.wheel.read_bytes()
 
 
-def test_the_wheel_holds_every_file_of_the_packages_but_sources_and_results(twice: tuple[Built, Built]) -> None:
+def test_the_wheel_holds_every_file_of_the_packages_but_sources_and_results(built: Built) -> None:
     names = subprocess.run(["git", "ls-files", *FOLDERS], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
     left_out = re.compile(r"kernels/native/[^/]+\.(cpp|h)|benchmarks/results/.*|[^/]+/LOG\.md")
     wanted = {f"flare_trt/{name}" for name in names if (ROOT / name).is_file() and not left_out.fullmatch(name)}
-    found = {name for name in names_in(twice[0].wheel) if ".dist-info/" not in name}
+    found = {name for name in names_in(built.wheel) if ".dist-info/" not in name}
     native = {name for name in found if name.endswith(".so")}
     assert len(native) == 1
     assert found - native == wanted
@@ -91,20 +95,20 @@ def test_the_wheel_holds_every_file_of_the_packages_but_sources_and_results(twic
     assert {f"flare_trt/engine/model/models/default/{name}" for name in ("bundle.json", "MODEL_CARD.md")} <= found
 
 
-def test_the_wheel_is_small(twice: tuple[Built, Built]) -> None:
-    with zipfile.ZipFile(twice[0].wheel) as archive:
+def test_the_wheel_is_small(built: Built) -> None:
+    with zipfile.ZipFile(built.wheel) as archive:
         assert sum(member.file_size for member in archive.infolist()) < 6_000_000
 
 
-def test_the_compiled_kernels_name_no_folder_of_the_machine(twice: tuple[Built, Built]) -> None:
-    with zipfile.ZipFile(twice[0].wheel) as archive:
+def test_the_compiled_kernels_name_no_folder_of_the_machine(built: Built) -> None:
+    with zipfile.ZipFile(built.wheel) as archive:
         native = archive.read(next(name for name in archive.namelist() if name.endswith(".so")))
-    places = (twice[0].sdist.parent, ROOT, Path(sys.prefix) / "lib", Path.home())
+    places = (built.sdist.parent, ROOT, Path(sys.prefix) / "lib", Path.home())
     assert [place for place in places if str(place).encode() in native] == []
 
 
-def test_the_sdist_holds_what_a_build_needs(twice: tuple[Built, Built]) -> None:
-    with tarfile.open(twice[0].sdist) as archive:
+def test_the_sdist_holds_what_a_build_needs(built: Built) -> None:
+    with tarfile.open(built.sdist) as archive:
         members = archive.getmembers()
     names = {member.name.partition("/")[2] for member in members}
     assert {"pyproject.toml", "setup.py", "LICENSE", "kernels/native/module.cpp", "kernels/native/threads.h"} <= names

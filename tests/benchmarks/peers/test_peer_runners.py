@@ -74,6 +74,7 @@ def test_stages_are_marked(planned: Path) -> None:
     assert problems == []
 
 
+@pytest.mark.nightly
 def test_a_share_of_the_tiles_with_mirroring_is_marked(scan: Path, tmp_path: Path) -> None:
     run_nnunet_here(scan, tmp_path, "--mirroring", "--tiles", "2")
     seconds = phase_seconds(read_phases(tmp_path / "stages", 0.0)[0])
@@ -82,6 +83,7 @@ def test_a_share_of_the_tiles_with_mirroring_is_marked(scan: Path, tmp_path: Pat
     assert 0 < seconds[share] <= seconds["network"]
 
 
+@pytest.mark.nightly
 def test_monai_gives_the_same_where_one_window_holds_the_scan(tmp_path: Path) -> None:
     """With several windows the two place and weigh them differently. Halves round a few voxels otherwise, a lost fold a quarter."""
     pytest.importorskip("monai")
@@ -96,6 +98,7 @@ def test_monai_gives_the_same_where_one_window_holds_the_scan(tmp_path: Path) ->
     assert sorted(names) == sorted([*STAGES, "import"])
 
 
+@pytest.mark.nightly
 def test_torch_resampling_changes_little_but_something(scan: Path, planned: Path, tmp_path: Path) -> None:
     torch = read_labels(run_nnunet_here(scan, tmp_path, "--resampling", "torch")).array
     assert 0 < agreement(torch, read_labels(planned).array).differing < 0.05

@@ -61,7 +61,7 @@ def test_equals_the_official_rules_on_phantoms(seed: int) -> None:
 
 
 @pytest.mark.peer
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_equals_the_official_rules_on_a_real_case(tmp_path: Path) -> None:
     import nibabel
 

@@ -21,7 +21,7 @@ pytest.importorskip("psutil")
 SOUND = ServiceLoad(8, 2.0, {200: 30, 429: 4}, 0, 0, 0.2, 0.9, (100.0, 101.0))
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_every_request_is_answered_or_refused(tmp_path: Path) -> None:
     scans = [tmp_path / f"phantom{seed}.nii.gz" for seed in range(2)]
     for seed, scan in enumerate(scans):

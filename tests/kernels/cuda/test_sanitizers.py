@@ -39,7 +39,9 @@ def test_a_read_past_an_edge_is_caught() -> None:
     assert "AddressSanitizer: heap-buffer-overflow" in done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("threads", [("-DFLARE_ONE_BLOCK",), ()], ids=["threads of a block", "blocks"])
+@pytest.mark.parametrize(
+    "threads", [("-DFLARE_ONE_BLOCK",), pytest.param((), marks=pytest.mark.nightly)], ids=["threads of a block", "blocks"]
+)
 def test_reductions_have_no_race(threads: tuple[str, ...]) -> None:
     done = subprocess.run([shim_build.build("flare_race.cpp", (*shim_build.RACE, *threads))], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[:3000]

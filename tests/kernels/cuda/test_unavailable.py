@@ -79,7 +79,7 @@ print(problem, "cupy" in sys.modules, sep=";")
     ],
 )
 def test_the_driver_is_asked_before_cupy_is_imported(tmp_path: Path, code: int | None, gpus: int, answer: str) -> None:
-    """A driver in the loader's path that answers as it is told; where it sees a GPU, the real CuPy has the last word."""
+    """A driver in the loader's path that gives a set answer; where it sees a GPU, the real CuPy has the last word."""
     if pytest.importorskip("cupy", reason="tests/requirements-gpu-gates.txt is not installed").is_available():
         pytest.skip("this machine has a GPU")
     environment = {**os.environ, "LD_LIBRARY_PATH": str(tmp_path), "FAKE_DRIVER_CODE": str(code), "FAKE_DRIVER_GPUS": str(gpus)}

@@ -72,7 +72,7 @@ def test_a_training_runs_resumes_and_is_fine_tuned(planned: NnUNetFolders) -> No
     assert not list(folder.glob("*.partial"))
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.peer
 def test_a_trained_folder_is_a_teacher(planned: NnUNetFolders) -> None:
     run = FitRun(NAMES, "coarse_cpu", "0", "cpu", epochs=1)
@@ -92,7 +92,7 @@ def test_a_trained_folder_is_a_teacher(planned: NnUNetFolders) -> None:
     assert np.array_equal(reading.soft.classes[0], reading.labels)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.peer
 def test_a_network_in_miniature_is_trained_and_tuned_by_its_own_trainers(planned: NnUNetFolders) -> None:
     plan_dataset(planned, NAMES, "coarse", ["coarse_mini"])

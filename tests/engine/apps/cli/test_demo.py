@@ -45,7 +45,7 @@ def test_a_build_without_a_model_says_how_to_name_one(
     assert "brings no default model; name one with --model" in capsys.readouterr().err
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_the_default_model_finds_the_phantom_s_organs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "out"
     assert main(["demo", "--output", str(out)]) == 0

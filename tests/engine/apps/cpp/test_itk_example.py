@@ -19,6 +19,8 @@ from flare_trt.engine.phantom.synthetic_body import make_phantom
 from flare_trt.engine.scans.nifti import read_ct, read_labels, write_ct
 from flare_trt.kernels import Box
 
+pytestmark = pytest.mark.nightly
+
 TURN = (math.cos(0.2), math.sin(0.2))
 OBLIQUE = ((TURN[0], -TURN[1], 0.0), (TURN[1], TURN[0], 0.0), (0.0, 0.0, -1.0))
 

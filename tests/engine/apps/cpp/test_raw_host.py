@@ -59,6 +59,7 @@ def test_a_program_gives_the_labels_of_the_command_line(hosts: Path, tmp_path: P
     np.testing.assert_array_equal(np.fromfile(tmp_path / "labels.raw", np.uint8).reshape(expected.shape), expected)
 
 
+@pytest.mark.nightly
 def test_threads_of_a_program_share_a_segmenter(hosts: Path, tmp_path: Path, ct: Volume) -> None:
     done = run(hosts / "raw_host", "threads", *words(tmp_path, ct, write_tiny_bundle(tmp_path / "model"), "openvino"))
     assert (done.returncode, done.stdout, done.stderr) == (0, "threads agree\n", "")
@@ -79,12 +80,14 @@ def require_each_error(output: str) -> None:
         assert re.search(rf"^{pattern}", output, re.MULTILINE), pattern
 
 
+@pytest.mark.nightly
 def test_errors_carry_the_engine_s_words(hosts: Path, tmp_path: Path, ct: Volume) -> None:
     done = run(hosts / "raw_host", "errors", *words(tmp_path, ct, write_tiny_bundle(tmp_path / "model"), "openvino"))
     assert (done.returncode, done.stderr) == (0, "")
     require_each_error(done.stdout)
 
 
+@pytest.mark.nightly
 def test_a_python_without_the_package_or_without_anything_is_told(hosts: Path, tmp_path: Path) -> None:
     missing = run(hosts / "raw_host", "no-python", tmp_path / "bin" / "python", PYTHONHOME=str(tmp_path))
     assert missing.returncode == 0, missing.stderr
@@ -96,6 +99,7 @@ def test_a_python_without_the_package_or_without_anything_is_told(hosts: Path, t
     assert bare.stdout.startswith(f"PythonError: Python: {python} cannot import what is needed; pip install flare-trt there\n")
 
 
+@pytest.mark.nightly
 def test_a_library_in_a_python_process_runs_in_its_threads(hosts: Path, tmp_path: Path, ct: Volume) -> None:
     """By a call that holds the GIL (PyDLL) and by calls without it (CDLL), from several threads."""
     bundle = fake_bundle(tmp_path / "model", fake_spec(coarse=True))
@@ -123,6 +127,7 @@ def test_a_library_in_a_python_process_runs_in_its_threads(hosts: Path, tmp_path
     assert (code, message) == (1, f"bundle: {tmp_path}/nothing does not exist, expected a bundle's folder or a zip of it")
 
 
+@pytest.mark.nightly
 def test_the_header_is_clean_under_the_sanitisers(tmp_path: Path, ct: Volume) -> None:
     """Leaks are not looked for: Python keeps its own until the end, and is never ended."""
     hosts = build(Path(__file__).parent, tmp_path / "build", "-DSANITISE=address,undefined")

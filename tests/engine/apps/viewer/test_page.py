@@ -174,6 +174,7 @@ def check_jumps(browser: Any, scene: Scene) -> None:
         assert told_mm == pytest.approx(organ.place_ras_mm, abs=4.1)  # half a voxel
 
 
+@pytest.mark.nightly
 def test_a_file_that_changed_is_told_in_the_page_and_to_the_command(browser: Any, files: tuple[Path, Path], tmp_path: Path) -> None:
     ct, told = tmp_path / "case.nii.gz", list[str]()
     ct.write_bytes(files[0].read_bytes())
@@ -184,6 +185,7 @@ def test_a_file_that_changed_is_told_in_the_page_and_to_the_command(browser: Any
     assert "case.nii.gz has changed since it was opened" in told[0]
 
 
+@pytest.mark.nightly
 def test_a_file_that_niivue_cannot_read_is_told_in_the_page(browser: Any, files: tuple[Path, Path]) -> None:
     resources = page_resources(read_scene(*files, model()), *files)
     resources["labels"] = Resource("application/octet-stream", b"\x1f\x8b junk" * 99)

@@ -116,7 +116,7 @@ def with_coarse_weights(model: bytes) -> bytes:
     return changed(model, round_off)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_a_trained_network_keeps_its_labels_in_fp16_and_loses_them_in_less() -> None:
     """DSC of fp16 against fp32 on the abdomen of a real CT, for every class of more than 100 voxels."""
     teacher = shared_file("teacher_flare25", "exported_model.onnx").read_bytes()

@@ -12,7 +12,7 @@ from flare_trt.engine.results.html.page import report_page
 from flare_trt.engine.results.scan_report import ScanReport
 
 
-@pytest.mark.parametrize("given", [report(), hostile()], ids=["plain", "hostile"])
+@pytest.mark.parametrize("given", [pytest.param(report(), marks=pytest.mark.nightly), hostile()], ids=["plain", "hostile"])
 def test_it_opens_from_the_disk(given: ScanReport, tmp_path: Path) -> None:
     page = tmp_path / "report.html"
     page.write_text(report_page(given, COLOURS, pictures()), encoding="utf-8")
