@@ -20,8 +20,11 @@ def require_scan(path: Path) -> None:
     """Raises InputError for a DICOM file, which is one slice or an index of a scan and not the scan."""
     if is_dicom(path) or not path.is_file():
         return
-    with path.open("rb") as file:
-        kind = kind_of(read_head(file))
+    try:
+        with path.open("rb") as file:
+            kind = kind_of(read_head(file))
+    except OSError:  # its reader will say so, in its turn
+        return
     if kind.readable or kind is Kind.PACKED:
         raise InputError(f"{path}: got one DICOM file, expected a series; name the folder that it lies in, or a .zip of the series")
 

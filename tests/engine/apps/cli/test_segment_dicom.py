@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import logging
+import os
 import shutil
 import warnings
 import zipfile
@@ -155,6 +156,35 @@ def test_a_batch_of_series(segment: Callable[..., int], tmp_path: Path, capfd: p
     assert json.loads((tmp_path / "reports" / "third.json").read_text())["labels"].endswith("third.dcm")
     assert segment(*words, "--resume") == 1
     assert "3 of 4 scans are finished already" in capfd.readouterr().out
+
+
+def test_a_folder_that_holds_nothing_stops_no_other_scan(
+    segment: Callable[..., int], tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Empty, or one that may not be read (the tests' own user may read all)."""
+    first, last = (write_series(tmp_path / name, HU, LOOK) for name in ("first", "last"))
+    for name in ("empty", "locked"):
+        (tmp_path / name).mkdir()
+    scandir, iterdir = os.scandir, Path.iterdir
+
+    def guarded(real: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        def call(path: Any) -> Any:
+            if str(path).endswith("locked"):
+                raise PermissionError(13, "Permission denied")
+            return real(path)
+
+        return call
+
+    monkeypatch.setattr(os, "scandir", guarded(scandir))
+    monkeypatch.setattr(Path, "iterdir", guarded(iterdir))
+    scans = [first, tmp_path / "empty", tmp_path / "locked", last]
+    assert segment(*scans, "-o", tmp_path / "out") == 1
+    said = capfd.readouterr()
+    assert "2 of 4 scans segmented, 2 failed" in said.out
+    assert "holds no .nii or .nii.gz file and no DICOM" in said.err
+    assert "cannot be read: Permission denied" in said.err
+    monkeypatch.undo()
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["first.nii.gz", "last.nii.gz"]
 
 
 def test_a_series_is_chosen(segment: Callable[..., int], tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

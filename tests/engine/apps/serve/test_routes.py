@@ -124,6 +124,31 @@ def test_a_zip_of_a_dicom_series(client: httpx.Client, gated: GatedSegmenter, tm
     assert sorted(path.name for path in next((tmp_path / "jobs").iterdir()).iterdir()) == ["labels.nii.gz", "report.json"]
 
 
+def test_slices_do_not_vanish_from_a_zip(client: httpx.Client, gated: GatedSegmenter, tmp_path: Path) -> None:
+    """Read without a preamble, counted where they are something else, refused where they are packed."""
+    gated.open_gate()
+    hu = small_ct((9, 21, 17))
+    folder = write_series(tmp_path / "series", hu)
+
+    def posted(name: str) -> httpx.Response:
+        zipped = shutil.make_archive(str(tmp_path / name), "zip", folder)
+        return client.post(JOBS, params={"wait": "true"}, content=Path(zipped).read_bytes())
+
+    for file in sorted(folder.iterdir())[:5]:
+        file.write_bytes(file.read_bytes()[132:])
+    (folder / "README.txt").write_text("notes")
+    answer = posted("a")
+    np.testing.assert_array_equal(labels_of(answer.content, tmp_path), np.digitize(hu, [-100, 0, 100]))
+    report = client.get(answer.headers["location"] + "/report").json()
+    assert "1 other files, which are not DICOM, were left out" in report["warnings"]
+    last = sorted(folder.iterdir())[-1]
+    (folder / "last.gz").write_bytes(gzip.compress(last.read_bytes()))
+    last.unlink()
+    answer = posted("b")
+    assert answer.status_code == 422
+    assert "a gzipped DICOM file, expected it unpacked" in answer.text
+
+
 def test_a_zip_without_a_series(client: httpx.Client, tmp_path: Path) -> None:
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "jane_doe.txt").write_text("no scan")
