@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,14 +17,19 @@ _LEAST_TOKEN_CHARACTERS = 16
 class Door:
     """Where a server is reached, and the token that opens it; without one, only from this machine. `port` 0 takes any free one.
 
-    Raises ServiceError.
+    `names` are further host names that requests may bear, and `prefix` the path before the server's own, where a reverse proxy
+    stands before it. Raises ServiceError.
     """
 
     host: str = "127.0.0.1"
     port: int = 8000
     token: str | None = None
+    names: tuple[str, ...] = ()
+    prefix: str = ""
 
     def __post_init__(self) -> None:
+        if re.fullmatch(r"(/[\w.~-]+)*", self.prefix) is None:
+            raise ServiceError(f"prefix {self.prefix}: expected a path such as /ct, without a slash at its end")
         if self.token is None and not is_loopback(self.host):
             raise ServiceError(f"host {self.host}: other machines could reach the server, expected --token-file FILE with it")
 
@@ -39,6 +45,15 @@ def read_token(path: Path) -> str:
             f"token file {path}: expected one word of at least {_LEAST_TOKEN_CHARACTERS} characters; openssl rand -hex 32 makes one"
         )
     return token
+
+
+def token_warning(path: Path) -> str | None:
+    """What to say of a token file that other users of this machine can read. Raises ServiceError."""
+    try:
+        mode = path.stat().st_mode & 0o777
+    except OSError as error:
+        raise ServiceError(f"token file {path}: cannot be looked at: {error.strerror or error}") from error
+    return f"token file {path}: others can read it (mode {mode:o}); chmod 600 {path}" if mode & 0o077 else None
 
 
 def is_loopback(host: str) -> bool:

@@ -6,7 +6,7 @@ import argparse
 import logging
 from pathlib import Path
 
-from flare_trt.engine.apps.access import Door, read_token
+from flare_trt.engine.apps.access import Door, read_token, token_warning
 from flare_trt.engine.apps.cli.console import Console
 from flare_trt.engine.apps.cli.segment import open_segmenter
 from flare_trt.engine.apps.cli.values import add_run_options, memory_mb, run_options
@@ -29,6 +29,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=_port, default=8000, help="port, 0 for any free one (%(default)s)")
     parser.add_argument("--token-file", type=Path, metavar="FILE", help="a file with the word that clients have to know")
     parser.add_argument(
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a host name that a reverse proxy passes on; may be repeated",
+    )
+    parser.add_argument(
+        "--prefix", default="", metavar="PATH", help="the path that a reverse proxy puts before the server's own, e.g. /ct"
+    )
+    parser.add_argument(
         "--queue", type=_positive, default=limits.waiting_jobs, metavar="N", help="jobs that may wait (%(default)s)"
     )
     parser.add_argument("--max-upload", type=memory_mb, default=2000, metavar="SIZE", help="largest upload (2GB)")
@@ -45,13 +55,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Serve until a signal. Returns 0."""
     token = None if arguments.token_file is None else read_token(arguments.token_file)
-    door = Door(arguments.host, arguments.port, token)
+    door = Door(arguments.host, arguments.port, token, tuple(arguments.allow_host), arguments.prefix)
     _require_extra()
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
     logging.getLogger("flare_trt").setLevel(logging.INFO)
     limits = Limits(arguments.queue, arguments.max_upload * MB, arguments.timeout)
     options = run_options(arguments)
     console = Console()
+    if arguments.token_file is not None and (warning := token_warning(arguments.token_file)):
+        console.complain(f"flare-trt: {warning}")
     with open_segmenter(arguments.model, options, console) as segmenter:
         serve(upload_steps(segmenter, options.max_memory_mb), door, limits, lambda address: console.line(f"listening on {address}"))
     return 0

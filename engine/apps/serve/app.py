@@ -11,6 +11,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.routing import Match, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from flare_trt.engine.apps.access import Door, is_token
 from flare_trt.engine.apps.serve.routes import add_routes
@@ -31,8 +32,18 @@ class TokenBearer(HTTPBearer):
         return given
 
 
+class Prefixed:
+    """Serves under a path that a reverse proxy puts before the server's own, whether the proxy passes it on or cuts it off."""
+
+    def __init__(self, app: ASGIApp, prefix: str) -> None:
+        self._app, self._prefix = app, prefix
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app({**scope, "root_path": self._prefix}, receive, send)
+
+
 def build_app(service: Service, door: Door) -> FastAPI:
-    """The app for a service. Without a token it answers to this machine's own names alone, whatever a web page tries."""
+    """The app for a service. Without a token it answers to this machine's names and the door's alone, whatever a web page tries."""
     app = FastAPI(
         title="flare-trt",
         version=version("flare-trt"),
@@ -42,7 +53,9 @@ def build_app(service: Service, door: Door) -> FastAPI:
     )
     add_routes(app, service, [] if door.token is None else [Depends(TokenBearer(door.token))])
     if door.token is None:
-        app.add_middleware(TrustedHostMiddleware, allowed_hosts=["localhost", "127.0.0.1", "::1", "[::1]", door.host])
+        app.add_middleware(TrustedHostMiddleware, allowed_hosts=["localhost", "127.0.0.1", "::1", "[::1]", door.host, *door.names])
+    if door.prefix:
+        app.add_middleware(Prefixed, prefix=door.prefix)
     app.add_exception_handler(RequestValidationError, _unreadable)
     app.add_exception_handler(ClientDisconnect, _gone)
     app.add_exception_handler(405, _wrong_method)

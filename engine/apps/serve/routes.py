@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import FastAPI, HTTPException, Request, Response
+from fastapi import FastAPI, HTTPException, Query, Request, Response
 from fastapi.responses import JSONResponse
 from starlette.requests import ClientDisconnect
 
@@ -51,19 +51,27 @@ class JobStatus:
     problem: str | None
 
 
+#: A DICOM UID (PS3.5, 9.1).
+SeriesUid = Annotated[str | None, Query(pattern=r"^[0-9.]{1,64}$")]
+
+
 class Routes:
     """One method a route; what it answers stands in `add_routes`."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
 
-    async def create(self, request: Request, response: Response, wait: bool = False) -> Any:
-        """Take a scan, a NIfTI-1 file as the request's body. With wait=true the answer is its labels as a .nii.gz file."""
+    async def create(self, request: Request, response: Response, wait: bool = False, series: SeriesUid = None) -> Any:
+        """Take a scan: a NIfTI-1 file, or a zip of DICOM, as the request's body. With wait=true the answer is its labels.
+
+        `series` is the UID of the series to take where a zip holds several. The labels are a .nii.gz file.
+        """
         limits = self._service.limits
         if request.headers.get("content-type", "").partition(";")[0] != UPLOAD_TYPE:
             raise HTTPException(415, f"expected the scan as the body, with Content-Type: {UPLOAD_TYPE}")
         try:
             with self._service.admitted() as job:
+                job.series = series
                 if int(request.headers.get("content-length", 0)) > limits.upload_bytes:
                     raise UploadTooLarge
                 async with asyncio.timeout(limits.timeout_s):
@@ -76,7 +84,7 @@ class Routes:
             raise await _refused(request, 413, f"expected at most {limits.upload_bytes} bytes; crop the scan") from large
         except TimeoutError as late:
             raise HTTPException(408, f"the upload took more than {limits.timeout_s:g} s", _HANG_UP) from late
-        response.headers["location"] = f"{JOBS}/{job.id}"
+        response.headers["location"] = _address(request, job)
         return await self._labels_when_done(request, job) if wait else self._status(job)
 
     def status(self, job_id: str) -> JobStatus:
@@ -133,12 +141,17 @@ class Routes:
             await asyncio.sleep(_POLL_S)
         if job.state == "done":
             response = await asyncio.to_thread(_labels, job)
-            response.headers["location"] = f"{JOBS}/{job.id}"
+            response.headers["location"] = _address(request, job)
             return response
         if isinstance(job.error, (InputError, BudgetError)):
             raise HTTPException(422, job.problem)
         code = {"stopped": 503, "timed_out": 504, "cancelled": 409}.get(job.state, 500)
         raise HTTPException(code, f"the job is {job.state}" + (f": {job.problem}" if job.problem else ""))
+
+
+def _address(request: Request, job: ServedJob) -> str:
+    """Where a job is asked for, with the prefix of a proxy."""
+    return f"{request.scope.get('root_path', '')}{JOBS}/{job.id}"
 
 
 def add_routes(app: FastAPI, service: Service, guarded: list[Any]) -> None:

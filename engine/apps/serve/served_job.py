@@ -26,13 +26,15 @@ class JobStopped(Exception):  # noqa: N818  # not an error: the job is no longer
 
 @dataclass(eq=False)
 class ServedJob:
-    """State of a job. The service alone changes it; `progress` is (stage, tiles done, tiles in all).
+    """State of a job. The service alone changes it; `progress` is (stage, tiles done, tiles in all). `series`: the UID
+    of the DICOM series to take.
 
     Its files lie in `folder`, which is named by the random `id`: nothing of the upload's name is kept.
     """
 
     id: str
     folder: Path
+    series: str | None = None
     state: State = "queued"
     progress: tuple[str, int, int] | None = None
     error: ScanError | None = None
@@ -62,6 +64,7 @@ class ServedJob:
         if self.error is None:
             return None
         text = str(self.error) or type(self.error).__name__
+        text = text.replace("--series UID", "?series=UID").replace("leave --series and --pick out", "leave ?series= out")
         return text.replace(str(self.upload), "the upload").replace(f"{self.folder}/", "")
 
     def on_tile(self, stage: str, done: int, total: int) -> None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import socket
-import tempfile
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from flare_trt.engine.apps.access import Door
 from flare_trt.engine.apps.serve.limits import Limits
+from flare_trt.engine.apps.serve.own_folder import own_folder
 from flare_trt.engine.apps.serve.service import Service
 from flare_trt.engine.apps.serve.steps import SegmentUpload
 from flare_trt.engine.base.errors import ServiceError
@@ -28,8 +27,8 @@ def serve(segment: SegmentUpload, door: Door, limits: Limits, tell: Callable[[st
 
     from flare_trt.engine.apps.serve.app import build_app
 
-    with _listen(door) as listener, tempfile.TemporaryDirectory(prefix="flare-trt-serve-") as folder:
-        service = Service(segment, limits, Path(folder))
+    with _listen(door) as listener, own_folder() as folder:
+        service = Service(segment, limits, folder)
         config = uvicorn.Config(
             build_app(service, door),
             access_log=False,  # it would tell what clients put into addresses

@@ -6,8 +6,10 @@ from collections.abc import AsyncIterator, Callable
 from functools import partial
 from pathlib import Path
 
+from flare_trt.engine.base.errors import InputError
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.batch.scan_steps import Scan, read_scan
+from flare_trt.engine.scans.dicom.choice import SeriesChoice
 from flare_trt.engine.scans.open_scan import open_scan
 from flare_trt.engine.scans.scan_reader import SlabReader
 
@@ -31,12 +33,17 @@ async def receive(chunks: AsyncIterator[bytes], target: Path, most_bytes: int) -
             await to_thread.run_sync(file.write, chunk)
 
 
-def take_scan(path: Path, read: Callable[[SlabReader], Volume]) -> Scan:
-    """The scan in an uploaded file, which is gone afterwards: a DICOM zip by its first bytes, else NIfTI. Raises InputError."""
+def take_scan(path: Path, read: Callable[[SlabReader], Volume], series: str | None = None) -> Scan:
+    """The scan in an uploaded file, which is gone afterwards: a DICOM zip by its first bytes, else NIfTI. Raises InputError.
+
+    `series` is the UID to take of a zip with several.
+    """
     with path.open("rb") as file:
         zipped = file.read(len(_ZIP)) == _ZIP
     named = path.rename(path.with_suffix(".zip")) if zipped else path
     try:
-        return read_scan(partial(open_scan, named), read)
+        if series is not None and not zipped:
+            raise InputError(f"{path}: a series can be chosen in a zip of DICOM only; leave --series and --pick out")
+        return read_scan(partial(open_scan, named, SeriesChoice(series)), read)
     finally:
         named.unlink()

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
@@ -82,10 +83,10 @@ def started(segment: SegmentUpload, limits: Limits, folder: Path, let_go: Callab
 
 
 @contextmanager
-def live(service: Service, token: str | None = None) -> Iterator[httpx.Client]:
-    """A client of a real server, which ends with the block; the service goes on."""
+def live(service: Service, token: str | None = None, **door: Any) -> Iterator[httpx.Client]:
+    """A client of a real server, which ends with the block; the service goes on. `door`: further fields of its Door."""
     listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(build_app(service, Door(token=token)), log_level="warning", lifespan="off")
+    config = uvicorn.Config(build_app(service, Door(token=token, **door)), log_level="warning", lifespan="off")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, args=([listener],))
     thread.start()
