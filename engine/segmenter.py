@@ -162,6 +162,7 @@ class Segmenter:
             tiles=tiles,
             roi=story,
             warnings=tuple(warnings),
+            mirror=self.options.mirror,
         )
 
 

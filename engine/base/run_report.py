@@ -47,6 +47,7 @@ class RunReport:
     tiles: dict[str, int]
     roi: RoiStory | None
     warnings: tuple[str, ...]
+    mirror: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """A plain dictionary for json.dumps."""

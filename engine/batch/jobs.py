@@ -12,7 +12,8 @@ from pathlib import Path
 from flare_trt.engine.base.errors import InputError, OutputError
 from flare_trt.engine.base.files import files_with, has_ending, require_place
 from flare_trt.engine.batch.names import ScanNames, is_pattern, needs_uids, with_uids
-from flare_trt.engine.results.label_files import DICOM_ENDING, LABEL_ENDINGS, fits_scan, require_writable
+from flare_trt.engine.results.dicom.stable import SegType
+from flare_trt.engine.results.label_files import DICOM_ENDING, LABEL_ENDINGS, DicomWishes, fits_scan, require_writable
 from flare_trt.engine.scans.dicom.choice import ONLY_SERIES, SeriesChoice
 from flare_trt.engine.scans.dicom.dicomdir import described_folder, is_dicomdir
 from flare_trt.engine.scans.nifti import ENDINGS
@@ -57,6 +58,8 @@ class Job:
     report: Path | None = None
     preview: Path | None = None
     rtstruct: Path | None = None
+    sr: Path | None = None
+    seg_type: SegType = "binary"
     choice: SeriesChoice = ONLY_SERIES
     hash_uids: bool = False
     source: SlabReader | None = field(default=None, compare=False, repr=False)
@@ -66,9 +69,14 @@ class Job:
         return self.source or open_scan(self.scan, self.choice)
 
     @property
+    def wishes(self) -> DicomWishes:
+        """What is wanted in DICOM beside the labels."""
+        return DicomWishes(self.rtstruct, self.sr, self.seg_type)
+
+    @property
     def outputs(self) -> tuple[Path, ...]:
         """The files that the job writes."""
-        return tuple(path for path in (self.labels, self.report, self.preview, self.rtstruct) if path is not None)
+        return tuple(path for path in (self.labels, self.report, self.preview, self.rtstruct, self.sr) if path is not None)
 
 
 @dataclass(frozen=True)
@@ -82,12 +90,14 @@ class Destination:
     report: Path | None = None
     preview: Path | None = None
     rtstruct: Path | None = None
+    sr: Path | None = None
+    seg_type: SegType = "binary"
     hash_uids: bool = False
 
     @property
     def paths(self) -> tuple[Path, ...]:
         """What is wanted."""
-        return tuple(path for path in (self.labels, self.report, self.preview, self.rtstruct) if path is not None)
+        return tuple(path for path in (self.labels, self.report, self.preview, self.rtstruct, self.sr) if path is not None)
 
 
 def plan_jobs(inputs: Sequence[Path], destination: Destination, choice: SeriesChoice = ONLY_SERIES) -> tuple[Job, ...]:
@@ -120,6 +130,8 @@ def _job(scan: Path, destination: Destination, names: ScanNames, one: bool) -> J
         target(destination.report, REPORT_ENDINGS),
         target(destination.preview, (".png",)),
         target(destination.rtstruct, (DICOM_ENDING,)),
+        target(destination.sr, (DICOM_ENDING,)),
+        destination.seg_type,
     )
 
 
@@ -191,6 +203,11 @@ def _target(given: Path, endings: tuple[str, ...], names: ScanNames, one: bool) 
 
 def _refuse_kinds(job: Job, jobs: int) -> None:
     """Refuse what only a DICOM series can give, and a choice of one series for several scans."""
+    if not has_ending(job.labels, (DICOM_ENDING,)):
+        if job.sr is not None:
+            raise OutputError(f"{job.sr}: an SR refers to a DICOM-SEG, got {job.labels.name} as labels; name a .dcm file with -o")
+        if job.seg_type != "binary":
+            raise OutputError(f"{job.labels}: --seg-type is a DICOM-SEG's, got another kind of file; name a .dcm file")
     if not is_dicom(job.scan):
         wanted = [path for path in job.outputs if has_ending(path, (DICOM_ENDING,))]
         if wanted:

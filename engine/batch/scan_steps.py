@@ -21,7 +21,9 @@ from flare_trt.engine.batch.jobs import Job
 from flare_trt.engine.batch.overlap import SCAN_ERRORS, ScanError, Steps
 from flare_trt.engine.model.spec import ModelSpec
 from flare_trt.engine.results.contrast_phase import contrast_phase
-from flare_trt.engine.results.label_files import require_makeable, write_contours, write_label_file
+from flare_trt.engine.results.dicom.measurement_report import Measured
+from flare_trt.engine.results.dicom.stable import Making
+from flare_trt.engine.results.label_files import require_makeable, write_contours, write_label_file, write_sr
 from flare_trt.engine.results.lesions import measure_tumour
 from flare_trt.engine.results.measures import measure_organs
 from flare_trt.engine.results.memory_curve import MemoryRecorder
@@ -75,7 +77,7 @@ def scan_steps(
     def segment(job: Job, scan: Scan) -> Segmentation:
         for path in job.outputs:
             require_place(path)
-        require_makeable(job.labels, job.rtstruct, scan.source, segmenter.spec)
+        require_makeable(job.labels, job.wishes, scan.source, segmenter.spec)
         return segment_scan(segmenter, scan, progress(job))
 
     def write(job: Job, scan: Scan, found: Segmentation) -> ScanReport:
@@ -121,11 +123,14 @@ def write_results(job: Job, scan: Scan, found: Segmentation, spec: ModelSpec) ->
     """Write what the job asks for, the report last. One that fails stops no other; then raises OutputError in the end."""
     watch, memory, outputs = Stopwatch(), scan.memory, _Outputs()
     with watch.phase("write"), memory.phase("write"):
-        outputs.write(job.labels, lambda path: write_label_file(path, scan.source, found.labels, spec))
-        outputs.write(job.rtstruct, lambda path: write_contours(path, scan.source, found.labels, spec))
+        making = Making.of(found.report, job.seg_type)
+        outputs.write(job.labels, lambda path: write_label_file(path, scan.source, found.labels, spec, making))
+        outputs.write(job.rtstruct, lambda path: write_contours(path, scan.source, found.labels, spec, making))
     with watch.phase("measure"), memory.phase("measure"):
         organs = measure_organs(scan.ct, found.labels, spec.looked_for)
         tumours = tuple(measure_tumour(found.labels, organ) for organ in organs if is_tumour(organ.name))
+        measured = Measured(found.labels, organs, tumours)
+        outputs.write(job.sr, lambda path: write_sr(path, job.labels, scan.source, measured, spec, making))
     shown = None
     if job.preview is not None or is_page(job.report):
         with watch.phase("preview"), memory.phase("preview"):

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from flare_trt.engine.base.errors import OutputError
 from flare_trt.engine.base.files import has_ending
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.model.spec import ModelSpec
+from flare_trt.engine.results.dicom.measurement_report import Measured, require_coded, write_measurement_report
 from flare_trt.engine.results.dicom.segmentation import is_segmentation_of, require_segmentation, write_segmentation
+from flare_trt.engine.results.dicom.stable import Making, SegType
 from flare_trt.engine.results.dicom.structure_set import require_structure_set, write_structure_set
 from flare_trt.engine.scans.dicom.reader import DicomReader
 from flare_trt.engine.scans.dicom.source import require_references
@@ -27,25 +30,45 @@ def require_writable(outputs: Sequence[Path], source: SlabReader) -> None:
         require_references(source)
 
 
-def require_makeable(labels_file: Path, rtstruct_file: Path | None, source: SlabReader, spec: ModelSpec) -> None:
+@dataclass(frozen=True)
+class DicomWishes:
+    """What is wanted beside the labels: contours, a measurement report of the DICOM-SEG, and how that stores its segments."""
+
+    rtstruct: Path | None = None
+    sr: Path | None = None
+    seg_type: SegType = "binary"
+
+
+def require_makeable(labels_file: Path, wishes: DicomWishes, source: SlabReader, spec: ModelSpec) -> None:
     """Find out, before a network runs, whether DICOM outputs can be made of this scan. Raises InputError or OutputError."""
     if has_ending(labels_file, (DICOM_ENDING,)):
-        require_segmentation(labels_file, _dicom(labels_file, source), spec)
-    if rtstruct_file is not None:
-        require_structure_set(rtstruct_file, _dicom(rtstruct_file, source), spec)
+        require_segmentation(labels_file, _dicom(labels_file, source), spec, Making(seg_type=wishes.seg_type))
+    if wishes.rtstruct is not None:
+        require_structure_set(wishes.rtstruct, _dicom(wishes.rtstruct, source), spec)
+    if wishes.sr is not None:
+        require_coded(spec)
 
 
-def write_label_file(path: Path, source: SlabReader, labels: Volume, spec: ModelSpec) -> tuple[str, ...]:
+def write_label_file(path: Path, source: SlabReader, labels: Volume, spec: ModelSpec, making: Making) -> tuple[str, ...]:
     """Write labels as the file's ending says; returns warnings. Raises InputError or OutputError."""
     if has_ending(path, (DICOM_ENDING,)):
-        return write_segmentation(path, labels, _dicom(path, source), spec)
+        return write_segmentation(path, labels, _dicom(path, source), spec, making)
     write_labels(path, labels, source.header if isinstance(source, NiftiReader) else None)
     return ()
 
 
-def write_contours(path: Path, source: SlabReader, labels: Volume, spec: ModelSpec) -> tuple[str, ...]:
+def write_contours(path: Path, source: SlabReader, labels: Volume, spec: ModelSpec, making: Making) -> tuple[str, ...]:
     """Write labels as an RTSTRUCT; returns warnings. Raises InputError or OutputError."""
-    return write_structure_set(path, labels, _dicom(path, source), spec)
+    return write_structure_set(path, labels, _dicom(path, source), spec, making)
+
+
+def write_sr(
+    path: Path, labels_file: Path, source: SlabReader, measured: Measured, spec: ModelSpec, making: Making
+) -> tuple[str, ...]:
+    """Write what was measured as a report of the DICOM-SEG that was written; returns warnings. Raises InputError or OutputError."""
+    if not labels_file.is_file():
+        raise OutputError(f"{path}: the DICOM-SEG that it refers to, {labels_file.name}, was not written; write that again first")
+    return write_measurement_report(path, labels_file, measured, _dicom(path, source), spec, making)
 
 
 def fits_scan(labels_file: Path, source: SlabReader) -> bool:

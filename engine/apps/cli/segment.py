@@ -42,6 +42,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--report", type=Path, metavar="FILE", help="what was found and how: .json or .html, or a folder for JSON")
     parser.add_argument("--preview", type=Path, metavar="PNG", help="pictures, a .png file for one scan, or a folder")
     parser.add_argument("--rtstruct", type=Path, metavar="DCM", help="contours too, a .dcm file for one DICOM scan, or a folder")
+    parser.add_argument("--sr", type=Path, metavar="DCM", help="a DICOM SR of what was measured, tied to the DICOM-SEG of -o")
+    parser.add_argument(
+        "--seg-type",
+        choices=("binary", "labelmap"),
+        default="binary",
+        help="how a DICOM-SEG stores its segments; labelmap is smaller, and read by few viewers so far (%(default)s)",
+    )
     parser.add_argument("--series", metavar="UID", help="the DICOM series to take, where a folder or zip holds several")
     parser.add_argument("--pick", type=series_rules, default=(), metavar="RULES", help=PICK_HELP)
     add_cohort_options(parser)
@@ -54,7 +61,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Segment what the arguments name. Returns 0, or 1 where a scan failed."""
     require_cohort_files(arguments)
-    destination = Destination(arguments.output, arguments.report, arguments.preview, arguments.rtstruct, arguments.hash_uids)
+    destination = Destination(
+        arguments.output,
+        arguments.report,
+        arguments.preview,
+        arguments.rtstruct,
+        arguments.sr,
+        arguments.seg_type,
+        arguments.hash_uids,
+    )
     planned = plan_jobs(arguments.scans, destination, SeriesChoice(arguments.series, arguments.pick, arguments.acquisition))
     console = Console()
     jobs = _unfinished(planned, console) if arguments.resume else planned

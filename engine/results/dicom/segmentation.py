@@ -1,7 +1,9 @@
-"""DICOM-SEG out: one binary segment a class, on the planes of the source images, through highdicom."""
+"""DICOM-SEG out: one segment a class, on the planes of the source images, through highdicom."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.model.spec import LabelSpec, ModelSpec
 from flare_trt.engine.results.dicom.codes import coded
 from flare_trt.engine.results.dicom.items import code, image_reference, item, names_for
+from flare_trt.engine.results.dicom.stable import UNTOLD, Making, SegType, content_key, series_key, settle
 from flare_trt.engine.scans.dicom.library import LIBRARY_ERRORS, library, quiet
 from flare_trt.engine.scans.dicom.reader import DicomReader
 from flare_trt.engine.scans.dicom.source import (
@@ -30,30 +33,38 @@ from flare_trt.engine.scans.dicom.source import (
 #: Series number of the outputs: beyond those that scanners count up to.
 SERIES_NUMBER = 9701
 MAKER = "flare-trt"
-_SOP_CLASS = "1.2.840.10008.5.1.4.1.1.66.4"
+_SOP_CLASSES = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")  # Segmentation, Label Map Segmentation
+#: RLE, which every reader has. Its encoder is named: those that pydicom takes by itself are slow, or abort on odd sizes.
+_RLE, _RLE_ENCODER = "1.2.840.10008.1.2.5", "pylibjpeg"
 
 
-def write_segmentation(path: Path, labels: Volume, reader: DicomReader, spec: ModelSpec) -> tuple[str, ...]:
+def write_segmentation(
+    path: Path, labels: Volume, reader: DicomReader, spec: ModelSpec, making: Making = UNTOLD
+) -> tuple[str, ...]:
     """Write uint8 labels as a DICOM-SEG that refers to the series, whole or not at all; returns warnings. Raises OutputError.
 
     Segments are numbered from 1 in the order of the labels' values, and all are described, found or not. A frame holds one
-    segment on one plane; where nothing was found there is a single empty frame.
+    segment on one plane, or as a labelmap all of one plane; where nothing was found there is a single empty frame.
+    The same arguments make the same file, byte for byte (see stable).
     """
     require_on_planes(path, labels, reader)
-    dataset, warnings = _made(path, labels.array, reader, spec)
+    dataset, warnings = _made(path, labels.array, reader, spec, making)
     save(path, dataset)
     return warnings
 
 
-def require_segmentation(path: Path, reader: DicomReader, spec: ModelSpec) -> None:
+def require_segmentation(path: Path, reader: DicomReader, spec: ModelSpec, making: Making = UNTOLD) -> None:
     """Find out before any work whether the series has what a DICOM-SEG needs, by making one. Raises InputError or OutputError."""
-    dataset, _ = _made(path, np.zeros((len(reader.planes), 1, 1), np.uint8), reader, spec)
+    dataset, _ = _made(path, np.zeros((len(reader.planes), 1, 1), np.uint8), reader, spec, making)
     require_storable(path, dataset)
 
 
-def _made(path: Path, labels: NDArray[np.uint8], reader: DicomReader, spec: ModelSpec) -> tuple[Any, tuple[str, ...]]:
+def _made(
+    path: Path, labels: NDArray[np.uint8], reader: DicomReader, spec: ModelSpec, making: Making
+) -> tuple[Any, tuple[str, ...]]:
     """The dataset, and warnings."""
     require_references(reader)
+    key = series_key(reader, spec, making)
     identity = patient_and_study(reader)
     spec, warnings = names_for(identity, spec)
     ordered = sorted(spec.labels, key=lambda label: label.value)
@@ -62,13 +73,18 @@ def _made(path: Path, labels: NDArray[np.uint8], reader: DicomReader, spec: Mode
     images, frames = source_images(reader), numbers[labels]
     try:
         with quiet():
-            dataset = _segmentation(images, frames, ordered, spec) if frames.any() else _empty(images[0], ordered, spec)
+            described = [_description(number, label, spec) for number, label in enumerate(ordered, 1)]
+            make = partial(_segmentation, described=described, spec=spec, seg_type=making.seg_type)
+            dataset = make(images, frames) if frames.any() else _empty(images[0], make)
             _refer(dataset, reader)
+            if making.seg_type == "labelmap":
+                dataset.compress(_RLE, encoding_plugin=_RLE_ENCODER, generate_instance_uid=False)
     except LIBRARY_ERRORS as error:
         raise OutputError(
             f"{path}: the series' headers lack what a DICOM-SEG needs ({type(error).__name__}); write .nii.gz"
         ) from None
     dataset.ContentCreatorName = ""
+    settle(dataset, reader, key, content_key(labels))
     identity.put_into(dataset)
     return dataset, warnings if frames.any() else (*warnings, "nothing was found: the DICOM-SEG holds a single empty frame")
 
@@ -79,11 +95,17 @@ def is_segmentation_of(path: Path, reader: DicomReader) -> bool:
         with path.open("rb") as stream, quiet():
             found = library("pydicom").dcmread(stream)
             series = {str(item.SeriesInstanceUID) for item in found.ReferencedSeriesSequence}
-            bits = int(found.NumberOfFrames) * int(found.Rows) * int(found.Columns)
-            whole = len(found.PixelData) * 8 >= bits
-            return found.SOPClassUID == _SOP_CLASS and series == {reader.series.uid} and whole
+            return found.SOPClassUID in _SOP_CLASSES and series == {reader.series.uid} and _is_whole(found)
     except LIBRARY_ERRORS:
         return False
+
+
+def _is_whole(dataset: Any) -> bool:
+    """Whether the pixels of all frames are there."""
+    frames = int(dataset.NumberOfFrames)
+    if dataset.file_meta.TransferSyntaxUID.is_compressed:
+        return sum(1 for _ in library("pydicom.encaps").generate_frames(dataset.PixelData, number_of_frames=frames)) == frames
+    return len(dataset.PixelData) * 8 >= frames * int(dataset.Rows) * int(dataset.Columns) * int(dataset.BitsAllocated)
 
 
 def _refer(dataset: Any, reader: DicomReader) -> None:
@@ -105,23 +127,32 @@ def _refer(dataset: Any, reader: DicomReader) -> None:
     ]
 
 
-def _empty(image: Any, ordered: list[LabelSpec], spec: ModelSpec) -> Any:
+def _empty(image: Any, make: Callable[..., Any]) -> Any:
     """One frame without a pixel, where highdicom would write one for each plane and segment."""
     frame = np.zeros((1, image.Rows, image.Columns), np.uint8)
-    frame[0, 0, 0] = 1
-    dataset = _segmentation([image], frame, ordered, spec)
-    dataset.PixelData = bytes(len(dataset.PixelData))
+    dataset = make([image], frame, omit_empty_frames=False)
+    if dataset.SegmentationType == "BINARY":
+        frame[0, 0, 0] = 1
+        dataset = make([image], frame)
+        dataset.PixelData = bytes(len(dataset.PixelData))
     return dataset
 
 
-def _segmentation(images: list[Any], frames: NDArray[np.uint8], ordered: list[LabelSpec], spec: ModelSpec) -> Any:
+def _segmentation(
+    images: list[Any],
+    frames: NDArray[np.uint8],
+    described: list[Any],
+    spec: ModelSpec,
+    seg_type: SegType,
+    omit_empty_frames: bool = True,
+) -> Any:
     highdicom = library("highdicom")
     ours = version(MAKER)
     return highdicom.seg.Segmentation(
         source_images=images,
         pixel_array=frames,
-        segmentation_type="BINARY",
-        segment_descriptions=[_description(number, label, spec) for number, label in enumerate(ordered, 1)],
+        segmentation_type=seg_type.upper(),
+        segment_descriptions=described,
         series_instance_uid=highdicom.UID(),
         series_number=SERIES_NUMBER,
         sop_instance_uid=highdicom.UID(),
@@ -133,7 +164,7 @@ def _segmentation(images: list[Any], frames: NDArray[np.uint8], ordered: list[La
         series_description=f"{MAKER} {spec.name}"[:64],
         content_label="SEGMENTATION",
         content_description="Made by an algorithm, for research",
-        omit_empty_frames=True,
+        omit_empty_frames=omit_empty_frames,
         specific_character_set=None,
     )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from flare_trt.engine.results.dicom.codes import coded
 from flare_trt.engine.results.dicom.contours import mask_polygons
 from flare_trt.engine.results.dicom.items import code, image_reference, item, names_for
 from flare_trt.engine.results.dicom.segmentation import MAKER, SERIES_NUMBER
+from flare_trt.engine.results.dicom.stable import UNTOLD, Making, content_key, series_key, settle
 from flare_trt.engine.scans.dicom.library import library, quiet
 from flare_trt.engine.scans.dicom.plane import Plane
 from flare_trt.engine.scans.dicom.reader import DicomReader
@@ -32,26 +32,30 @@ _LABEL = "FLARE RESEARCH"
 _STUDY_CLASS = "1.2.840.10008.3.1.2.3.1"
 
 
-def write_structure_set(path: Path, labels: Volume, reader: DicomReader, spec: ModelSpec) -> tuple[str, ...]:
+def write_structure_set(
+    path: Path, labels: Volume, reader: DicomReader, spec: ModelSpec, making: Making = UNTOLD
+) -> tuple[str, ...]:
     """Write uint8 labels as an RTSTRUCT that refers to the series, whole or not at all; returns warnings. Raises OutputError.
 
-    ROIs are numbered by the labels' values; one of a class that was not found has no contour.
+    ROIs are numbered by the labels' values; one of a class that was not found has no contour. The same arguments make the same
+    file, byte for byte (see stable).
     """
     require_on_planes(path, labels, reader)
-    dataset, warnings = _made(labels.array, reader, spec)
+    dataset, warnings = _made(labels.array, reader, spec, making)
     save(path, dataset)
     return warnings
 
 
 def require_structure_set(path: Path, reader: DicomReader, spec: ModelSpec) -> None:
     """Find out before any work whether the series has what an RTSTRUCT needs, by making one. Raises InputError or OutputError."""
-    dataset, _ = _made(np.zeros((len(reader.planes), 1, 1), np.uint8), reader, spec)
+    dataset, _ = _made(np.zeros((len(reader.planes), 1, 1), np.uint8), reader, spec, UNTOLD)
     require_storable(path, dataset)
 
 
-def _made(labels: NDArray[np.uint8], reader: DicomReader, spec: ModelSpec) -> tuple[Any, tuple[str, ...]]:
+def _made(labels: NDArray[np.uint8], reader: DicomReader, spec: ModelSpec, making: Making) -> tuple[Any, tuple[str, ...]]:
     """The dataset, and warnings."""
     require_references(reader)
+    key = series_key(reader, spec, making)
     identity = patient_and_study(reader)
     spec, warnings = names_for(identity, spec)
     with quiet():
@@ -59,6 +63,7 @@ def _made(labels: NDArray[np.uint8], reader: DicomReader, spec: ModelSpec) -> tu
         dataset.StructureSetROISequence = [_roi(label, reader, spec) for label in spec.labels]
         dataset.ROIContourSequence = [_contours(label, labels, reader) for label in spec.labels]
         dataset.RTROIObservationsSequence = [_observation(label) for label in spec.labels]
+    settle(dataset, reader, key, content_key(labels))
     identity.put_into(dataset)
     return dataset, warnings
 
@@ -66,19 +71,18 @@ def _made(labels: NDArray[np.uint8], reader: DicomReader, spec: ModelSpec) -> tu
 def _frame(reader: DicomReader, spec: ModelSpec) -> Any:
     """Everything but the ROIs: the modules RT Series, General Equipment, Structure Set and SOP Common."""
     pydicom = library("pydicom")
-    new_uid, now = pydicom.uid.generate_uid, datetime.now()
     dataset = pydicom.Dataset()
     dataset.file_meta = pydicom.dataset.FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = _IMPLICIT_VR
-    dataset.SOPClassUID, dataset.SOPInstanceUID = _SOP_CLASS, new_uid()
-    dataset.Modality, dataset.SeriesInstanceUID = "RTSTRUCT", new_uid()
+    dataset.SOPClassUID, dataset.SOPInstanceUID = _SOP_CLASS, ""  # by `settle`, as dates are
+    dataset.Modality, dataset.SeriesInstanceUID = "RTSTRUCT", ""
     dataset.SeriesNumber, dataset.InstanceNumber = SERIES_NUMBER + 1, 1
     dataset.SeriesDescription = f"{MAKER} {spec.name}"[:64]
     dataset.OperatorsName = ""
     dataset.Manufacturer, dataset.ManufacturerModelName, dataset.SoftwareVersions = MAKER, spec.name[:64], version(MAKER)
     dataset.StructureSetLabel = _LABEL
-    dataset.StructureSetDate = dataset.InstanceCreationDate = now.strftime("%Y%m%d")
-    dataset.StructureSetTime = dataset.InstanceCreationTime = now.strftime("%H%M%S")
+    dataset.StructureSetDate = dataset.InstanceCreationDate = ""
+    dataset.StructureSetTime = dataset.InstanceCreationTime = ""
     dataset.ApprovalStatus = "UNAPPROVED"
     dataset.FrameOfReferenceUID, dataset.PositionReferenceIndicator = reader.planes[0].frame_of_reference, ""
     series = item(SeriesInstanceUID=reader.series.uid, ContourImageSequence=[image_reference(plane) for plane in reader.planes])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -65,6 +66,8 @@ _OPTIONAL = (
     "ClinicalTrialTimePointID",
     "ClinicalTrialTimePointDescription",
 )
+#: Whose dates an output takes, the first that there is.
+_MOMENTS = ("Content", "Acquisition", "Series", "Study")
 _CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
 _LOSS = ("LossyImageCompressionRatio", "LossyImageCompressionMethod")
 
@@ -186,3 +189,16 @@ def _header(reader: DicomReader, file: int, tags: tuple[str, ...]) -> Any:
             return library("pydicom").dcmread(stream, stop_before_pixels=True, specific_tags=list(tags))
     except LIBRARY_ERRORS as error:
         raise damaged(reader.path, file, len(files), error) from None
+
+
+def source_moment(reader: DicomReader) -> tuple[str, str]:
+    """When the source was made, as DA and TM, for outputs that are the same whenever they are made.
+
+    The first plane's content, acquisition, series or study date, whichever there is first; 1 January 1900 where a series has none.
+    """
+    header = _header(reader, reader.planes[0].file, tuple(f"{name}{part}" for name in _MOMENTS for part in ("Date", "Time")))
+    for name in _MOMENTS:
+        date, time = (str(header.get(f"{name}{part}") or "") for part in ("Date", "Time"))
+        if re.fullmatch(r"\d{8}", date):
+            return date, time if re.fullmatch(r"\d{6}(\.\d{1,6})?", time) else "000000"
+    return "19000101", "000000"

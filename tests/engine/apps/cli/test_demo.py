@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
+from tests.engine.results.dicom.outside import disagreements, errors_of
 from tests.engine.tiny_bundle import write_tiny_bundle
 from tests.shared_data import shared_file
 
 from flare_trt.engine.apps.cli import demo, main
 from flare_trt.engine.model import default_model
 from flare_trt.engine.phantom.synthetic_body import make_phantom
+from flare_trt.engine.scans.dicom.reader import DicomReader
 from flare_trt.engine.scans.nifti import read_ct, read_labels
+from flare_trt.engine.scans.scan_reader import whole_ct
 
 
 def small_phantom(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -26,7 +30,7 @@ def test_a_synthetic_body(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
     out = tmp_path / "out"
     assert main(["demo", "--model", str(write_tiny_bundle(tmp_path / "tiny")), "--output", str(out)]) == 0
     printed = capsys.readouterr().out
-    assert "a synthetic whole body is segmented" in printed
+    assert "segmenting a synthetic body" in printed
     assert f"model  tiny ({tmp_path / 'tiny'})" in printed
     assert all(word in printed for word in ("liver", "network", "not a medical device"))
     files = ["phantom.nii.gz", "phantom_labels.nii.gz", "phantom_preview.png", "phantom_report.json"]
@@ -35,6 +39,32 @@ def test_a_synthetic_body(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
     assert json.loads((out / files[3]).read_text())["run"]["model"] == "tiny"
     with Image.open(out / files[2]) as picture:
         assert picture.height == 480
+
+
+def test_a_synthetic_body_in_dicom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    small_phantom(monkeypatch)
+    words = ["demo", "--dicom", "--model", str(write_tiny_bundle(tmp_path / "tiny")), "--output", str(tmp_path / "out")]
+    assert main(words) == 0
+    assert "SR      " in capsys.readouterr().out
+    files = sorted((tmp_path / "out").glob("*.dcm"))
+    assert [path.name for path in files] == ["phantom_rtstruct.dcm", "phantom_seg.dcm", "phantom_sr.dcm"]
+    slices = sorted((tmp_path / "out" / "series").iterdir())
+    assert len(slices) == 21
+    phantom = make_phantom(demo._PHANTOM_SEED, (21, 31, 33), (5.0, 3.0, 3.0))[0]
+    reader = DicomReader(tmp_path / "out" / "series")
+    assert reader.warnings == ()
+    np.testing.assert_array_equal(whole_ct(reader).array, phantom.array)
+    assert reader.grid.same_place(phantom.grid)
+    before = {path: path.read_bytes() for path in (*files, *slices)}
+    assert {path.name: errors_of(path) for path in (*files, *slices[:2])} == {path.name: [] for path in (*files, *slices[:2])}
+    assert disagreements([*slices, *files]) == []
+    assert main(words) == 0
+    assert {path: path.read_bytes() for path in before} == before
+    (tmp_path / "out" / "series" / "note.txt").touch()
+    assert main(words) == 1
+    with pytest.raises(SystemExit):
+        main([*words, "--real"])
+    assert "not allowed with argument --dicom" in capsys.readouterr().err
 
 
 def test_a_build_without_a_model_says_how_to_name_one(

@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import highdicom
 import numpy as np
 import pydicom
 import pytest
@@ -212,3 +213,33 @@ def test_the_headers_of_a_scan_are_read_once(
     assert opened == [scan]
     assert segment(*words, "--resume") == 0
     assert opened == [scan] * 2
+
+
+def test_a_report_of_the_segmentation(segment: Callable[..., int], tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    series, out = write_series(tmp_path / "ct", HU, LOOK), tmp_path / "out"
+    for _ in range(2):  # the second run writes the same bytes over the first one's
+        assert segment(series, "-o", out / "seg.dcm", "--sr", out / "sr.dcm", "--report", out / "r.json") == 0
+        written = [(out / name).read_bytes() for name in ("seg.dcm", "sr.dcm")]
+    assert [(out / name).read_bytes() for name in ("seg.dcm", "sr.dcm")] == written
+    organs = json.loads((out / "r.json").read_text())["organs"]
+    groups = highdicom.sr.srread(out / "sr.dcm").content.get_volumetric_roi_measurement_groups()
+    volumes = {group.tracking_identifier: group.get_measurements()[0].value for group in groups}
+    assert volumes == {organ["name"]: organ["volume_ml"] for organ in organs if organ["voxels"]}
+    assert segment(series, "-o", out / "map.dcm", "--seg-type", "labelmap", "--sr", out / "map_sr.dcm") == 0
+    assert pydicom.dcmread(out / "map.dcm").SegmentationType == "LABELMAP"
+    assert segment(series, "-o", out / "map.dcm", "--seg-type", "labelmap", "--sr", out / "map_sr.dcm", "--resume") == 0
+    assert "1 of 1 scans are finished already" in capfd.readouterr().out
+
+
+def test_reports_that_cannot_be_are_refused_before_work(
+    segment: Callable[..., int], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    series = write_series(tmp_path / "ct", HU, LOOK)
+    for words, message in (
+        ((series, "-o", tmp_path / "a.nii.gz", "--sr", tmp_path / "sr.dcm"), "an SR refers to a DICOM-SEG, got a.nii.gz as labels"),
+        ((series, "-o", tmp_path / "a.nii.gz", "--seg-type", "labelmap"), "--seg-type is a DICOM-SEG's"),
+        ((series, "-o", tmp_path / "a.dcm", "--sr", tmp_path / "a.dcm"), "would be written here"),
+    ):
+        assert segment(*words) == 1
+        assert message in capfd.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["ct"]
