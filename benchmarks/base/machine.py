@@ -11,6 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from flare_trt.benchmarks.base.gpu_memory import GpuMemory
+from flare_trt.engine.base.units import MIB
 
 PACKAGES = (
     *("flare-trt", "numpy", "scipy", "openvino", "onnxruntime", "tensorrt", "cupy-cuda13x", "nibabel", "isal"),
@@ -33,7 +34,7 @@ class Machine:
 
 def this_machine() -> Machine:
     """The machine at hand."""
-    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / MIB / 1024
     load = round(os.getloadavg()[0], 1)
     return Machine(_cpu_name(), len(os.sched_getaffinity(0)), round(memory, 1), GpuMemory().name, platform.release(), load)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flare_trt.engine.base.units import MIB
+from flare_trt.engine.base.units import MB, MIB
 
 if TYPE_CHECKING:
     import psutil
@@ -73,7 +73,7 @@ def machine_cpu_s() -> float:
 
 def rss_mb_of(pid: int) -> float:
     """Resident memory of one process in MB; 0 for one that has ended."""
-    return _rss(pid) / 1e6
+    return _rss(pid) / MB
 
 
 def _alive(process: psutil.Process) -> bool:

@@ -19,13 +19,14 @@ from pathlib import Path
 from types import TracebackType
 
 from flare_trt.engine.base.errors import BundleError
+from flare_trt.engine.base.units import MIB
 from flare_trt.engine.model import strict_json
 from flare_trt.engine.model.onnx_file import require_embedded_weights
 from flare_trt.engine.model.spec import ModelSpec, NetworkFile, StageSpec
 
 SPEC_FILE = "bundle.json"
 _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*\.onnx")
-_SPEC_LIMIT_BYTES = 1 << 20  # 255 labels take 20 kB
+_SPEC_LIMIT_BYTES = MIB  # 255 labels take 20 kB
 _FILE_LIMIT_BYTES = 1 << 31  # protobuf's own limit, so no ONNX file with embedded weights is larger
 
 
@@ -146,7 +147,7 @@ def _unpack(archive: zipfile.ZipFile, folder: Path) -> ModelSpec:
     for _, network in named_networks(spec):
         info = _entry(archive, prefix + network.file, _FILE_LIMIT_BYTES)
         with archive.open(info) as source, (folder / network.file).open("wb") as target:
-            while chunk := source.read(1 << 20):
+            while chunk := source.read(MIB):
                 target.write(chunk)
     return spec
 

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from flare_trt.engine.base.units import MIB
 from flare_trt.engine.networks.device_choice import GPU_ONLY
 from flare_trt.engine.networks.session import BACKENDS, backend_problem
 from flare_trt.kernels import KERNEL_DEVICES, cuda_problem, native_problem
@@ -77,7 +78,7 @@ def _gpus(problem: str | None) -> tuple[Part, ...]:
     runtime = cupy.cuda.runtime
     properties = [runtime.getDeviceProperties(number) for number in range(runtime.getDeviceCount())]
     return tuple(
-        Part(f"cuda:{number}", None, f"{found['name'].decode()}, {found['totalGlobalMem'] / 2**30:.1f} GiB")
+        Part(f"cuda:{number}", None, f"{found['name'].decode()}, {found['totalGlobalMem'] / MIB / 1024:.1f} GiB")
         for number, found in enumerate(properties)
     )
 

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from flare_trt.engine.base.errors import BudgetError
+from flare_trt.engine.base.units import MB
 from flare_trt.engine.passes.blocks import cut_blocks
 from flare_trt.engine.passes.pass_plan import PassPlan, ring_planes
 
-MB = 1_000_000
 #: Source voxels that one resampling call should not exceed where memory is not short: 128 MB as float32.
 _CHUNK_VOXELS = 32_000_000
 _LEAST_CHUNK = 8

@@ -6,10 +6,11 @@ import argparse
 import re
 
 from flare_trt.engine.base.errors import InputError
+from flare_trt.engine.base.units import MB, MIB
 from flare_trt.engine.model.modes import MODES
 from flare_trt.engine.model.options import RunOptions
 
-_MB = {"MB": 1.0, "GB": 1000.0, "MIB": 1.048576, "GIB": 1073.741824}
+_BYTES = {"MB": MB, "GB": 1000 * MB, "MIB": MIB, "GIB": 1024 * MIB}
 
 
 def memory_mb(text: str) -> int:
@@ -21,7 +22,7 @@ def memory_mb(text: str) -> int:
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(MB|GB|MIB|GIB)", text.strip().upper())
     if match is None or float(match[1]) <= 0:
         raise argparse.ArgumentTypeError(f"got {text!r}, expected a size such as 1500MB or 4GB")
-    return max(1, round(float(match[1]) * _MB[match[2]]))
+    return max(1, round(float(match[1]) * _BYTES[match[2]] / MB))
 
 
 def device(text: str) -> str:

@@ -19,6 +19,7 @@ from pathlib import Path
 from flare_trt.engine.apps.access import is_token
 from flare_trt.engine.apps.viewer.niivue import STATIC, require_niivue
 from flare_trt.engine.apps.viewer.scene import Scene
+from flare_trt.engine.base.units import MIB
 
 _LOOPBACK = "127.0.0.1"
 #: A connection that says nothing for so long is closed.
@@ -123,7 +124,7 @@ class _Handler(BaseHTTPRequestHandler):
                     self._problem(f"{expected.path.name} has changed since it was opened; start flare-trt view again")
                     return
                 self._start(HTTPStatus.OK, resource.kind, expected.size)
-                shutil.copyfileobj(file, self.wfile, 1 << 20)
+                shutil.copyfileobj(file, self.wfile, MIB)
         except (BrokenPipeError, ConnectionResetError):
             self.close_connection = True  # the page was left
         except OSError as error:
