@@ -75,7 +75,7 @@ def woven(planes: Sequence[Plane]) -> tuple[Acquisition, ...]:
     keys += [lambda plane, at=at: plane.acquired.traits[at] for at in range(len(planes[0].acquired.traits))]  # type: ignore[misc]
     for key in keys:
         labels = [key(plane) for plane in planes]
-        if _overlap(along, labels):
+        if all(labels) and _overlap(along, labels):  # where some say nothing, nothing follows
             return _parted(planes, labels)
     for times in ([plane.acquired.acquired_s for plane in planes], [plane.acquired.content_s for plane in planes]):
         clusters = _clusters(times)

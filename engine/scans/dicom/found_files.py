@@ -39,6 +39,8 @@ class FoundFile:
 def damaged(path: Path, file: int, count: int, error: BaseException) -> InputError:
     """The error for a file that a library cannot use; its own words may repeat what the file holds, so only its kind is shown."""
     kind = type(error).__name__
+    if isinstance(error, OSError) and error.strerror:  # of the system, which says nothing of what the file holds
+        return InputError(f"{path}: {_numbered(file, count)} cannot be opened or read ({error.strerror}); give access to it")
     return InputError(f"{path}: {_numbered(file, count)} is damaged or cut ({kind}); copy the series again")
 
 

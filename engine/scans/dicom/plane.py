@@ -161,6 +161,8 @@ def _plane(header: Any, file: int, frame: int, attributes: Any) -> Plane | str:
     if unit not in (*_HOUNSFIELD, _MODIFIED):
         return f"whose values are not in HU (RescaleType {code_of(attributes, 'RescaleType')})"
     slope, intercept = decimal(attributes, "RescaleSlope"), decimal(attributes, "RescaleIntercept")
+    if slope == 0:
+        raise HeaderError("RescaleSlope is 0, which makes all values the same; correct the header")
     return Plane(
         file=file,
         frame=frame,

@@ -104,12 +104,19 @@ def one_slip(dataset: Any, z: int) -> None:
     dataset.AcquisitionNumber = 2 if z == 5 else 1
 
 
+def some_without_a_number(dataset: Any, z: int) -> None:
+    if z % 2:
+        dataset.AcquisitionNumber = 1
+
+
 def times_that_are_none(dataset: Any, z: int) -> None:
     dataset.AcquisitionDateTime = f"2017{z}"
     dataset.ContentTime = ""
 
 
-@pytest.mark.parametrize("change", [rotations, numbered_one_by_one, written_in_parallel, one_slip, times_that_are_none])
+@pytest.mark.parametrize(
+    "change", [rotations, numbered_one_by_one, written_in_parallel, one_slip, some_without_a_number, times_that_are_none]
+)
 def test_what_is_one_acquisition_is_read(tmp_path: Path, change: Any) -> None:
     folder = write_series(tmp_path / "ct", EARLY, replace(LOOK, change=change))
     np.testing.assert_array_equal(whole_ct(DicomReader(folder)).array, EARLY)

@@ -81,6 +81,7 @@ def test_what_is_not_needed_is_no_reason(tmp_path: Path, values: dict[str, str])
         ({"RescaleIntercept": "-1024,0"}, r'RescaleIntercept holds "-1024,0", expected a number with a decimal point'),
         ({"PixelSpacing": "0.8"}, "PixelSpacing holds 1 numbers or none that is finite, expected 2"),
         ({"ImagePositionPatient": "PLANTED^NOMEN"}, "ImagePositionPatient holds no number, expected 3"),
+        ({"RescaleSlope": "0"}, "RescaleSlope is 0, which makes all values the same"),
         ({"RescaleSlope": "1e999"}, "RescaleSlope holds 1 numbers or none that is finite"),
     ],
 )
