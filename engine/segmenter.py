@@ -83,7 +83,7 @@ class Segmenter:
         the scan (scans/open_scan) and writes the results (batch/scan_steps does both).
 
         `progress` may raise to stop between two tiles; the error passes through and the next scan is not harmed. Raises InputError
-        for a grid that no body fills, BudgetError where the memory does not do.
+        for a grid larger than any body, BudgetError if the memory budget is too small.
         """
         require_body_size(ct.grid)
         watch, tiles = Stopwatch(), {}

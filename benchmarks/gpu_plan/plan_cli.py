@@ -38,7 +38,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=triple,
         default=MAX_EXTENT_MM,
         metavar="HF,AP,LR",
-        help="extent in mm of the organs in which the fine stage looks; default: the largest that is believed",
+        help="extent in mm of the organs in which the fine stage looks; default: the largest plausible",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write every buffer and every step")
 

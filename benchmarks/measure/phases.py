@@ -25,7 +25,7 @@ class Phase:
 
 
 def read_phases(path: Path, started_at: float) -> tuple[list[Phase], list[str]]:
-    """The phases in a file, and a word on each line that is none (a killed command leaves half a line). No file: no phases.
+    """The phases in a file, and a message for each line that is not one (a killed command leaves half a line). No file: no phases.
 
     `started_at` is the wall clock at the command's start.
     """

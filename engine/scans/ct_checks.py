@@ -39,7 +39,7 @@ def ct_warnings(ct: Volume) -> tuple[str, ...]:
 
 
 def require_body_size(grid: Grid) -> None:
-    """Refuse a grid that no body fills: resampled to a network's spacing it would take any amount of memory and time.
+    """Refuse a grid larger than any body: resampled to a network's spacing it would take any amount of memory and time.
 
     Raises InputError.
     """

@@ -15,7 +15,9 @@ HASH_HELP = "put SHA-256 hashes of study and series UIDs into tables and reports
 
 def add_cohort_options(parser: argparse.ArgumentParser) -> None:
     """Add --csv, --summary and --hash-uids."""
-    parser.add_argument("--csv", type=Path, metavar="FILE", help="numbers of all scans in one table, a row an organ and scan")
+    parser.add_argument(
+        "--csv", type=Path, metavar="FILE", help="numbers of all scans in one table, one row for each organ of each scan"
+    )
     parser.add_argument("--summary", type=Path, metavar="HTML", help="a page on all scans, with what stands out")
     parser.add_argument("--hash-uids", action="store_true", help=HASH_HELP)
 

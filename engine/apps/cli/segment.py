@@ -29,7 +29,7 @@ OUT_HELP = (
     ".nii.gz, .nii or .dcm (DICOM-SEG) for one scan; a folder, or a name with {case}, {parent}, {study} or {series} in it, for any "
     "number"
 )
-PICK_HELP = "choose the series by rules, in order: thinnest, original-axial, soft-kernel, portal-venous, split by commas"
+PICK_HELP = "choose the series by rules, in order: thinnest, original-axial, soft-kernel, portal-venous, separated by commas"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -39,7 +39,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model", type=Path, metavar="BUNDLE", help="a model bundle: a folder or a .zip; default: what comes with the package"
     )
-    parser.add_argument("--report", type=Path, metavar="FILE", help="what was found and how: .json or .html, or a folder for JSON")
+    parser.add_argument(
+        "--report", type=Path, metavar="FILE", help="report on each scan: a .json or .html file, or a folder for JSON"
+    )
     parser.add_argument("--preview", type=Path, metavar="PNG", help="pictures, a .png file for one scan, or a folder")
     parser.add_argument("--rtstruct", type=Path, metavar="DCM", help="contours too, a .dcm file for one DICOM scan, or a folder")
     parser.add_argument("--sr", type=Path, metavar="DCM", help="a DICOM SR of what was measured, tied to the DICOM-SEG of -o")
@@ -53,7 +55,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--pick", type=series_rules, default=(), metavar="RULES", help=PICK_HELP)
     add_cohort_options(parser)
     parser.add_argument("--acquisition", type=int, metavar="N", help="the acquisition (phase) to take, if a series holds several")
-    parser.add_argument("--resume", action="store_true", help="leave out scans whose results are there and whole")
+    parser.add_argument("--resume", action="store_true", help="skip scans whose results are complete")
     parser.add_argument("--ray", metavar="ADDRESS", help="use the workers of a Ray cluster: auto, or HOST:PORT of its head")
     add_run_options(parser)
 

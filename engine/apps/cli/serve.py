@@ -27,7 +27,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--host", default="127.0.0.1", help="address to listen on (%(default)s); any but this machine's needs a token"
     )
     parser.add_argument("--port", type=_port, default=8000, help="port, 0 for any free one (%(default)s)")
-    parser.add_argument("--token-file", type=Path, metavar="FILE", help="a file with the word that clients have to know")
+    parser.add_argument("--token-file", type=Path, metavar="FILE", help="a file with the bearer token that clients must send")
     parser.add_argument(
         "--allow-host",
         action="append",

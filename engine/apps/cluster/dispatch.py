@@ -29,7 +29,7 @@ class Opened:
 
 @dataclass(frozen=True)
 class Refused:
-    """A worker is of no use, and another one in its place would be no better."""
+    """A worker cannot be used, and another one in its place would be no better."""
 
     worker: int
     error: FlareError

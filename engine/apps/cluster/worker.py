@@ -41,7 +41,7 @@ class ScanWorker:
         self._steps: Steps[Job, Scan, Segmentation, ScanReport] | None = None
 
     def open(self) -> FlareError | None:
-        """Open the model. Returns why this worker is of no use here, or None."""
+        """Open the model. Returns why this worker cannot be used, or None."""
         try:
             self._require_same_place()
             segmenter = Segmenter.open(self._setup.bundle or default_model(), self._setup.options)

@@ -14,7 +14,7 @@ from flare_trt.training.reproduce.miniature import MiniatureSize
 @pytest.mark.slow
 @pytest.mark.peer
 @pytest.mark.skipif(
-    os.environ.get("FLARE_TRT_REPRODUCE") != "1", reason="trains for a quarter of an hour; asked for with FLARE_TRT_REPRODUCE=1"
+    os.environ.get("FLARE_TRT_REPRODUCE") != "1", reason="trains for a quarter of an hour; set FLARE_TRT_REPRODUCE=1 to run it"
 )
 def test_pseudo_labels_and_the_coarse_network_help(tmp_path: Path) -> None:
     figures = run_experiment(tmp_path / "reproduction", MiniatureSize(4, 8, 8), Effort(), [])
