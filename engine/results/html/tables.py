@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from flare_trt.engine.results.contrast_phase import ContrastPhase
 from flare_trt.engine.results.html.markup import Markup, join, table, tag
 from flare_trt.engine.results.html.story import WORLD, listed
 from flare_trt.engine.results.lesions import SPECK_ML, TumourMeasure
@@ -21,12 +22,15 @@ _NONE = "–"
 def organ_table(report: ScanReport, colours: Mapping[int, str]) -> Markup:
     """A row an organ, with the colour that it has in the pictures."""
     absent = _UNSEEN if nothing_seen(report) else _ABSENT
-    heads = ("Structure", "Volume (ml)", "Mean HU", "SD HU", "Extent (mm)", "Box (voxels)", "In the scan")
+    heads = ("Structure", "Volume (ml)", "Mean HU", "SD HU", "Median HU", "10–90 % HU", "Size (mm)", "Slices", "In the scan")
     rows: list[list[str | Markup]] = [
-        [_named(organ, colours[organ.value]), *_organ_cells(organ, absent)] for organ in report.organs
+        [_named(organ, colours[organ.value]), *_organ_cells(organ, report.orientation, absent)] for organ in report.organs
     ]
     return table(
-        "Extents and boxes run along z, y, x. What the scan's edge cuts is larger than what is measured here.", heads, rows
+        "Sizes are head to foot × front to back × side to side; slices count from 1 along the scan's axial axis. What the "
+        "scan's edge cuts is larger than what is measured here.",
+        heads,
+        rows,
     )
 
 
@@ -35,13 +39,16 @@ def nothing_seen(report: ScanReport) -> bool:
     return report.run.roi is not None and report.run.roi.decision == "empty"
 
 
-def _organ_cells(organ: OrganMeasure, absent: str) -> list[str]:
+def _organ_cells(organ: OrganMeasure, orientation: str, absent: str) -> list[str]:
+    """`orientation` says which array axis is which in the patient, so that sizes come in the patient's order."""
     if organ.start_zyx is None or organ.stop_zyx is None or organ.extent_mm is None:
-        return [_NONE, _NONE, _NONE, _NONE, _NONE, absent]
-    box = ", ".join(f"{low}–{high - 1}" for low, high in zip(organ.start_zyx, organ.stop_zyx, strict=True))
-    extent = " × ".join(f"{mm:.0f}" for mm in organ.extent_mm)
-    hu = [_NONE if value is None else f"{value:.0f}" for value in (organ.mean_hu, organ.std_hu)]
-    return [f"{organ.volume_ml:.1f}", *hu, extent, box, completeness(organ.touches_edge)]
+        return [*[_NONE] * 7, absent]
+    axes = [next(axis for axis, letter in enumerate(orientation) if letter in pair) for pair in ("SI", "AP", "LR")]
+    size = " × ".join(f"{organ.extent_mm[axis]:.0f}" for axis in axes)
+    slices = f"{organ.start_zyx[axes[0]] + 1}–{organ.stop_zyx[axes[0]]}"
+    hu = [_NONE if value is None else f"{value:.0f}" for value in (organ.mean_hu, organ.std_hu, organ.median_hu)]
+    spread = _NONE if organ.p10_hu is None or organ.p90_hu is None else f"{organ.p10_hu:.0f} to {organ.p90_hu:.0f}"
+    return [f"{organ.volume_ml:.1f}", *hu, spread, size, slices, completeness(organ.touches_edge)]
 
 
 def completeness(touches_edge: tuple[str, ...]) -> str:
@@ -73,7 +80,7 @@ def _tumour(tumour: TumourMeasure) -> Markup:
             str(number),
             f"{lesion.volume_ml:.2f}",
             *(f"{mm:.1f}" for mm in (lesion.longest_axial_mm, lesion.perpendicular_mm, lesion.longest_3d_mm)),
-            str(lesion.slice_index),
+            str(lesion.slice_index + 1),
             completeness(lesion.touches_edge),
         ]
         for number, lesion in enumerate(tumour.lesions[:_MOST_LESIONS], start=1)
@@ -95,6 +102,8 @@ def about_table(report: ScanReport) -> Markup:
     rows = {
         "Scan file": report.scan,
         "Labels file": report.labels,
+        "Series UID": report.series_uid or _NONE,
+        "Contrast phase, by its HU": _phase_words(report.phase),
         "Voxels (z × y × x)": " × ".join(map(str, report.shape_zyx)),
         "Spacing (mm, z × y × x)": " × ".join(f"{mm:g}" for mm in report.spacing_mm),
         "Orientation (z, y, x)": report.orientation,
@@ -107,6 +116,12 @@ def about_table(report: ScanReport) -> Markup:
         "Tiles": ", ".join(f"{count} {stage}" for stage, count in run.tiles.items()),
     }
     return table("How it was made", ("Item", "Value"), rows.items())
+
+
+def _phase_words(phase: ContrastPhase) -> str:
+    values = {"aorta": phase.aorta_hu, "vena cava": phase.cava_hu, "liver": phase.liver_hu}
+    seen = ", ".join(f"{name} {hu:.0f}" for name, hu in values.items() if hu is not None)
+    return f"{phase.phase} (median HU: {seen})" if seen else phase.phase
 
 
 def _named(organ: OrganMeasure, colour: str) -> Markup:

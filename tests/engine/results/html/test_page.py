@@ -141,7 +141,7 @@ def test_it_says_what_was_measured_and_that_it_is_no_medical_device() -> None:
     words = " ".join(root.words.split())
     assert words.count("Research software, not a medical device") == 2
     for wanted in (
-        *("1500.2", "61", "21", "68 × 36 × 45", "3–29, 4–39, 5–49", "cut: superior and left", "not found"),
+        *("1500.2", "61", "21", "68 × 36 × 45", "4–30", "Contrast phase, by its HU unknown", "cut: superior and left", "not found"),
         *("12.50", "41.7", "32.5", "41.8", "Pieces under 0.03 ml, not measured: 3"),
         *(
             "31.4% of the scan",
