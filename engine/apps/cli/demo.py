@@ -35,7 +35,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     which.add_argument(
         "--dicom", action="store_true", help="the synthetic body as a DICOM series, with its DICOM-SEG, SR and RTSTRUCT"
     )
-    parser.add_argument("--model", type=Path, metavar="BUNDLE", help="a model bundle; default: what comes with the package")
+    parser.add_argument("--model", type=Path, metavar="BUNDLE", help="a model bundle; default: the model in the package")
     parser.add_argument("--output", type=Path, default=Path("out/demo"), metavar="DIR", help="default: out/demo")
 
 

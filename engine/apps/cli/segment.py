@@ -37,7 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("scans", nargs="+", type=Path, metavar="CT", help=CT_HELP)
     parser.add_argument("-o", "--output", required=True, type=Path, metavar="OUT", help=OUT_HELP)
     parser.add_argument(
-        "--model", type=Path, metavar="BUNDLE", help="a model bundle: a folder or a .zip; default: what comes with the package"
+        "--model", type=Path, metavar="BUNDLE", help="a model bundle: a folder or a .zip; default: the model in the package"
     )
     parser.add_argument(
         "--report", type=Path, metavar="FILE", help="report on each scan: a .json or .html file, or a folder for JSON"

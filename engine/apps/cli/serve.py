@@ -21,7 +21,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     limits = Limits()
     parser.add_argument(
-        "--model", type=Path, metavar="BUNDLE", help="a model bundle: a folder or a .zip; default: what comes with the package"
+        "--model", type=Path, metavar="BUNDLE", help="a model bundle: a folder or a .zip; default: the model in the package"
     )
     parser.add_argument(
         "--host", default="127.0.0.1", help="address to listen on (%(default)s); any but this machine's needs a token"

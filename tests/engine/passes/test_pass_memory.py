@@ -90,7 +90,7 @@ def test_a_pass_keeps_its_promise(gpu: None, make_stage: MakeStage, name: str, c
 
 @pytest.mark.parametrize("folds", [1, 3])
 def test_a_budget_is_kept(gpu: None, make_stage: MakeStage, folds: int) -> None:
-    """From the quickest layout to the one of many blocks: each budget between is kept, and the least refused is told."""
+    """From the quickest layout to the one of many blocks: each budget between is kept; a refusal names the least that works."""
     ct = scan(*SCANS["many slices"])
     stage = make_stage(patch_zyx=(16, 24, 20))
     most = pass_memory((free := run_of(stage, ct, folds)).whole.plan, free.footprint, free.whole.layout).peak_bytes
