@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from flare_trt.engine.base.errors import BundleError
+from flare_trt.engine.base.errors import BundleError, InputError
 from flare_trt.engine.base.grid import Grid
 from flare_trt.engine.base.memory_left import obtainable_bytes
 from flare_trt.engine.base.run_report import RoiStory, RunReport
@@ -56,7 +56,7 @@ class Segmenter:
         self.spec: ModelSpec = bundle.spec
         self.options, self.placement = options, placement
         self._kernels, self._bundle = kernels, bundle
-        self._lock = threading.Lock()
+        self._lock, self._closed = threading.Lock(), False
         with kernels.active():
             idle = kernels.used_bytes() if options.max_memory_mb else 0
             budget = options.max_memory_mb * MB if options.max_memory_mb else None
@@ -84,7 +84,9 @@ class Segmenter:
 
         `progress` may raise to stop between two tiles; the error passes through and the next scan is not harmed. Raises InputError
         for a grid larger than any body, BudgetError if the memory budget is too small.
+
         """
+        self._require_open_and_scan(ct)
         require_body_size(ct.grid)
         watch, tiles = Stopwatch(), {}
         with self._lock, self._kernels.active():
@@ -114,8 +116,9 @@ class Segmenter:
         return self.segment(ct_from_array(array, grid, self._kernels), progress)
 
     def close(self) -> None:
-        """Free the networks."""
+        """Free the networks; nothing can be segmented afterwards."""
         with self._lock:
+            self._closed = True
             for sessions in self._sessions.values():
                 for session in sessions:
                     session.close()
@@ -126,6 +129,14 @@ class Segmenter:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+    def _require_open_and_scan(self, ct: Volume) -> None:
+        if self._closed:
+            raise BundleError(f"{self.spec.name}: the model has been closed, expected an open one; call Segmenter.open again")
+        if not isinstance(ct, Volume):
+            raise InputError(
+                f"got a {type(ct).__name__}, expected a Volume (HU on a grid); give arrays to segment_array with their grid"
+            )
 
     def _budget_bytes(self, ct: Volume) -> int | None:
         """What is left for a pass: the budget without the networks and the scan, if that lies on the device that runs.

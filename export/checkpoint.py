@@ -8,6 +8,7 @@ unpickling code of NumPy runs either. Source of the keys: nnunetv2/training/nnUN
 from __future__ import annotations
 
 import pickle
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,11 +43,19 @@ def load_checkpoint(path: Path) -> Checkpoint:
         with torch.serialization.safe_globals(stand_ins):
             content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        reason = str(error).partition("\n")[0]
-        raise ExportError(f"{path}: holds more than weights and numbers, so it was not loaded: {reason}") from error
+        raise ExportError(
+            f"{path}: holds more than weights and numbers ({_refused(str(error))}), so it was not loaded; expected a checkpoint as "
+            "nnU-Net v2 saves it: save network_weights, init_args and trainer_name alone, arrays as torch tensors"
+        ) from error
     except Exception as error:  # damaged bytes raise anything; none of it is ours
         raise ExportError(f"{path}: cannot be read as a checkpoint: {type(error).__name__}: {error}") from error
     return _checkpoint(content, path)
+
+
+def _refused(words: str) -> str:
+    """What torch's unpickler met, out of words that advise on torch and colour the terminal."""
+    found = re.search(r"GLOBAL ([\w.]+)|NumPy value of type '[^']*'", words)
+    return (found[1] or found[0]) if found else "code"
 
 
 def _checkpoint(content: Any, path: Path) -> Checkpoint:

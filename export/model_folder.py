@@ -24,6 +24,8 @@ class ModelFolder:
 
 def open_model_folder(folder: Path, folds: tuple[str, ...], checkpoint: CheckpointKind) -> ModelFolder:
     """Find the files of a model folder. No folds means all numbered ones, as in nnUNetPredictor, and fold_all where it is alone."""
+    if (folder / "bundle.json").is_file():
+        raise ExportError(f"{folder}: is a bundle already, expected a trained nnU-Net folder; use it with --model {folder}")
     if not (folder / "plans.json").is_file():
         raise ExportError(
             f"{folder}: holds no plans.json, expected a trained model folder such as "

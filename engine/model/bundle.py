@@ -57,6 +57,7 @@ class Bundle:
 
 def open_bundle(path: Path) -> Bundle:
     """Open and check a bundle: schema, file names, checksums, embedded weights. Raises BundleError that names the field."""
+    _refuse_other_models(path)
     if path.is_dir():
         spec = _parse_spec(_read_spec(path))
         _require_sound(spec, path)
@@ -66,6 +67,27 @@ def open_bundle(path: Path) -> Bundle:
     if not zipfile.is_zipfile(path):
         raise BundleError(f"bundle: {path} is no zip, expected a bundle's folder or a zip of it")
     return _open_zip(path)
+
+
+def _refuse_other_models(path: Path) -> None:
+    """Raises BundleError for other kinds of models, and says how a bundle is made of each."""
+    if path.is_dir() and not (path / SPEC_FILE).exists():
+        inside = [path, *(entry for entry in path.iterdir() if entry.is_dir())]
+        trained = next((folder for folder in inside if (folder / "plans.json").is_file()), None)
+        if trained is not None:
+            raise BundleError(
+                f"bundle: {path} is an nnU-Net results folder, expected a bundle; make one with: "
+                f"flare-trt export nnunet {trained} -o BUNDLE"
+            )
+    elif path.suffix.lower() == ".onnx":
+        raise BundleError(f"bundle: {path} is a bare network, expected a bundle; make one with: flare-trt export onnx {path} ...")
+    elif path.suffix.lower() in (".pth", ".pt"):
+        raise BundleError(
+            f"bundle: {path} is a checkpoint, expected a bundle; make one of the nnU-Net folder that holds its plans.json with: "
+            "flare-trt export nnunet FOLDER -o BUNDLE"
+        )
+    elif path.name == SPEC_FILE:
+        raise BundleError(f"bundle: got the file {path}, expected the bundle's folder; name {path.parent}")
 
 
 def named_networks(spec: ModelSpec) -> Iterator[tuple[str, NetworkFile]]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flare_trt.engine.base.errors import BudgetError, DeviceError
+from flare_trt.engine.base.errors import BudgetError, BundleError, DeviceError, InputError
 from flare_trt.engine.base.grid import Grid, Reorientation
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.model.modes import MODES, Mode, Raster
@@ -143,3 +143,14 @@ def test_a_budget_that_the_machine_has_lost_since_does_not_split_check_and_run(
     monkeypatch.setattr("flare_trt.engine.segmenter.obtainable_bytes", lambda: next(left, 0))
     with Segmenter.open(fake_bundle(tmp_path / "b", fake_spec(coarse=True)), FAKE) as segmenter:
         assert segmenter.segment(ct).labels.array.any()
+
+
+def test_what_is_no_volume_and_a_closed_model_are_our_errors(tmp_path: Path, ct: Volume) -> None:
+    segmenter = Segmenter.open(fake_bundle(tmp_path / "b", fake_spec()), FAKE)
+    with pytest.raises(InputError, match=r"got a ndarray, expected a Volume .*; give arrays to segment_array"):
+        segmenter.segment(ct.array)  # type: ignore[arg-type]
+    segmenter.close()
+    segmenter.close()
+    for segment in (lambda: segmenter.segment(ct), lambda: segmenter.segment_array(ct.array, ct.grid)):
+        with pytest.raises(BundleError, match="the model has been closed"):
+            segment()

@@ -7,9 +7,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-import torch
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
+from flare_trt.export.checkpoint import load_checkpoint
 from flare_trt.training.fit.partial_loss import PartialLabelLoss, known_classes
 from flare_trt.training.prepare.raw_dataset import VOUCHED_FILE
 
@@ -112,6 +112,6 @@ class FlareFinetuneTrainer(Unaugmented, FlareTrainer):
         super().initialize()
         start = os.environ.get("FLARE_TRT_START")
         if start:
-            weights = torch.load(start, map_location=self.device, weights_only=False)["network_weights"]
+            weights = load_checkpoint(Path(start)).weights  # torch.load would run whatever code the file holds
             network = self.network.module if self.is_ddp else self.network
             getattr(network, "_orig_mod", network).load_state_dict(weights)
