@@ -12,6 +12,7 @@ COMMANDS = {
     "kernels": ("flare_trt.benchmarks.kernels.kernels_cli", "compare the CPU kernels with NumPy, SciPy and scikit-image"),
     "peers": ("flare_trt.benchmarks.peers.peers_cli", "compare with nnU-Net and MONAI on one CT with the same weights"),
     "nnunet": ("flare_trt.benchmarks.peers.nnunet_cli", "compare mode=exact with nnU-Net alone, as ratios"),
+    "export": ("flare_trt.benchmarks.studies.export_cli", "networks of real size: export them, compare with nnU-Net; resumable"),
     "scaling": (
         "flare_trt.benchmarks.studies.scaling_cli",
         "time and memory against slices, classes, cores and region size",

@@ -13,6 +13,7 @@ from importlib.metadata import version
 #: Command -> (module, one-line help).
 COMMANDS = {
     "segment": ("flare_trt.engine.apps.cli.segment", "segment CT scans with a model bundle"),
+    "combine": ("flare_trt.engine.apps.cli.combine", "segment a CT with several models and merge their labels"),
     "list": ("flare_trt.engine.apps.cli.list_series", "list the series of a DICOM study, and why one cannot be segmented"),
     "plan": ("flare_trt.benchmarks.gpu_plan.plan_cli", "plan a scan's memory on a GPU, before anything is allocated"),
     "measure": ("flare_trt.engine.apps.cli.measure", "measure labels of any origin, and compare two sources of them"),
