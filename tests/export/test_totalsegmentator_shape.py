@@ -1,6 +1,6 @@
 """Folders in the shape of TotalSegmentator's five, with small random weights: merged labels equal nnU-Net's, merged likewise.
 
-Its plans are in the format of 2023, read by NibabelIOWithReorient at 1.5 mm, trained by nnUNetTrainer_4000epochs_NoMirroring.
+Its plans are in the format of 2023, read by NibabelIOWithReorient at 1.5 mm, trained by nnUNetTrainerNoMirroring.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def part(name: str, classes: int, scan: Path, folder: Path) -> Path:
         spacing_mm=(1.5, 1.5, 1.5),
         classes=classes,
         reader="NibabelIOWithReorient",
-        trainer="nnUNetTrainer_4000epochs_NoMirroring",
+        trainer="nnUNetTrainerNoMirroring",
     )
     write_model_folder(network, read_ct(scan), folder)
     plans, dataset = (json.loads((folder / file).read_text()) for file in ("plans.json", "dataset.json"))
