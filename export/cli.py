@@ -36,6 +36,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default="trainer",
         help="what describes the network: the trainer's class, or plans.json by your word (%(default)s)",
     )
+    nnunet.add_argument(
+        "--postprocessing", type=Path, metavar="FILE", help="nnU-Net's postprocessing.json: the pieces that it removes go"
+    )
     nnunet.add_argument("--name", help="name of the bundle (the dataset's)")
     nnunet.add_argument("--licence", default="not stated", help="licence of the weights (%(default)s)")
     bare = kinds.add_parser("onnx", help="ONNX files and a description of them")
@@ -81,7 +84,8 @@ def _nnunet(arguments: argparse.Namespace) -> ModelSpec:
 
     coarse = model(arguments.coarse) if two else None
     fine = model(arguments.fine if two else arguments.folder)
-    return export_nnunet(fine, coarse, About(arguments.licence, arguments.name), arguments.output, _tell, arguments.check)
+    about = About(arguments.licence, arguments.name, arguments.postprocessing)
+    return export_nnunet(fine, coarse, about, arguments.output, _tell, arguments.check)
 
 
 def _onnx(arguments: argparse.Namespace) -> ModelSpec:

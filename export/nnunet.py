@@ -17,6 +17,7 @@ from flare_trt.export.configuration import configuration_of
 from flare_trt.export.dataset_json import outputs_of, require_one_channel
 from flare_trt.export.model_folder import CheckpointKind, ModelFolder, open_model_folder
 from flare_trt.export.network import load_weights
+from flare_trt.export.postprocessing import read_postprocessing
 from flare_trt.export.stage import stage_of
 from flare_trt.export.to_onnx import write_onnx
 from flare_trt.export.trainers import NetworkSource, network_maker
@@ -51,10 +52,11 @@ class TrainedModel:
 
 @dataclass(frozen=True)
 class About:
-    """What the user says about the bundle. No name: the dataset's."""
+    """What the user says about the bundle. No name: the dataset's. `postprocessing` is nnU-Net's postprocessing.json."""
 
     licence: str
     name: str | None = None
+    postprocessing: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -83,12 +85,14 @@ def export_nnunet(
         found = export_stage(fine, "fine", Path(temporary), plan)
         first = None if coarse is None else export_stage(coarse, "coarse", Path(temporary), plan)
         stages = [found] if first is None else [first, found]
+        rules = () if about.postprocessing is None else read_postprocessing(about.postprocessing, found.names)
         spec = ModelSpec(
             schema=SCHEMA,
             name=about.name or found.dataset,
             labels=label_specs(found.names),
             fine=found.stage,
             coarse=None if first is None else _with_values_of(first, found.names),
+            postprocessing=rules,
             provenance=Provenance(
                 source="nnU-Net v2: " + "; ".join(stage.source for stage in stages),
                 licence=about.licence,

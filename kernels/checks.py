@@ -46,6 +46,26 @@ def require_values(image: Any) -> None:
         raise ValueError("image: got no voxels, expected at least one")
 
 
+def require_components(components: Any) -> None:
+    """Check the argument of `piece_bounds`."""
+    require_array("components", components, ("int32",), 3)
+
+
+def require_pieces(labels: Any, components: Any, kept: Any) -> None:
+    """Check the arguments of `keep_pieces`: maps of one shape, and a word on background and each component."""
+    require_array("labels", labels, ("uint8",), 3)
+    require_array("components", components, ("int32",), 3)
+    require_shape("components", components, labels.shape)
+    require_array("kept", kept, ("bool",), 1)
+
+
+def require_selection(labels: Any, chosen: Any) -> None:
+    """Check the arguments of `select_labels`: a label map and a word on each of 256 labels."""
+    require_array("labels", labels, ("uint8",), 3)
+    require_array("chosen", chosen, ("bool",), 1)
+    require_shape("chosen", chosen, (256,))
+
+
 def require_spans(image: Any, spans_zyx: Sequence[Any], order_zyx: Sequence[int], *_: Any) -> None:
     """Check the arguments of `resample_spline`: a slab lies in its axis and holds the source samples its targets need."""
     require_array("image", image, ("float32",), 3)
@@ -134,6 +154,9 @@ CHECKS: dict[str, Callable[..., None]] = {
     "value_range": require_values,
     "box_nonzero": require_image,
     "components": require_labels,
+    "piece_bounds": require_components,
+    "select_labels": require_selection,
+    "keep_pieces": require_pieces,
 }
 
 

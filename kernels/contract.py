@@ -173,3 +173,15 @@ class Kernels(Protocol):
 
     def components(self, labels: Array) -> Array:
         """26-connected components of each label of uint8 (z, y, x); int32, 0 where the label is 0, else 1..n in any order."""
+
+    def piece_bounds(self, components: Array) -> NDArray[np.int64]:
+        """Boxes and sizes of the components 0..n that `components` numbered, on the host; rows as in `bounds`, row 0 of zeros."""
+
+    def keep_pieces(self, labels: Array, components: Array, kept: NDArray[np.bool_]) -> None:
+        """Set uint8 labels to 0, in place, where a component k > 0 of int32 `components` has not kept[k].
+
+        Components beyond `kept` stay.
+        """
+
+    def select_labels(self, labels: Array, chosen: NDArray[np.bool_]) -> Array:
+        """uint8 1 where uint8 (z, y, x) labels are among the chosen of 256, else 0."""

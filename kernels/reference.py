@@ -11,6 +11,7 @@ from flare_trt.kernels.box import Box
 from flare_trt.kernels.checks import checks_arguments
 from flare_trt.kernels.contract import Array, Intensity, Kernels, Span, Taps
 from flare_trt.kernels.host_memory import HostMemory
+from flare_trt.kernels.host_pieces import HostPieces
 
 
 def create() -> Kernels:
@@ -19,7 +20,7 @@ def create() -> Kernels:
 
 
 @checks_arguments
-class ReferenceKernels(HostMemory):
+class ReferenceKernels(HostMemory, HostPieces):
     """See contract.Kernels for what each method does."""
 
     name = "reference"

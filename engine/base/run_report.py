@@ -32,6 +32,26 @@ class RoiStory:
 
 
 @dataclass(frozen=True)
+class RemovedPieces:
+    """What a post-processing rule of the bundle removed: the rule's labels, how many pieces, and their volume."""
+
+    labels: str
+    pieces: int
+    volume_ml: float
+
+
+@dataclass(frozen=True)
+class GatedLesion:
+    """A piece that the network called tumour and a gate of the bundle did not: `gate` is volume, hu, shape or position."""
+
+    gate: str
+    volume_ml: float
+    organ: str
+    mean_hu: float
+    centre_zyx: tuple[int, int, int]
+
+
+@dataclass(frozen=True)
 class RunReport:
     """Everything worth knowing about one segmented scan. Seconds by stage, in the order in which stages first ran."""
 
@@ -48,6 +68,8 @@ class RunReport:
     roi: RoiStory | None
     warnings: tuple[str, ...]
     mirror: bool = False
+    postprocessing: tuple[RemovedPieces, ...] = ()
+    gated: tuple[GatedLesion, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """A plain dictionary for json.dumps."""

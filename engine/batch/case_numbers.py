@@ -79,4 +79,4 @@ def uids(source: SlabReader, hash_uids: bool) -> tuple[str, str]:
 def _measures(ct: Volume, labels: NamedLabels) -> tuple[tuple[OrganMeasure, ...], tuple[TumourMeasure, ...]]:
     volume = Volume(np.ascontiguousarray(labels.volume.array), ct.grid)
     organs = measure_organs(ct, volume, labels.names)
-    return organs, tuple(measure_tumour(volume, organ) for organ in organs if is_tumour(organ.name))
+    return organs, tuple(measure_tumour(ct, volume, organ, organs) for organ in organs if is_tumour(organ.name))

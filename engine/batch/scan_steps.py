@@ -128,7 +128,7 @@ def write_results(job: Job, scan: Scan, found: Segmentation, spec: ModelSpec) ->
         outputs.write(job.rtstruct, lambda path: write_contours(path, scan.source, found.labels, spec, making))
     with watch.phase("measure"), memory.phase("measure"):
         organs = measure_organs(scan.ct, found.labels, spec.looked_for)
-        tumours = tuple(measure_tumour(found.labels, organ) for organ in organs if is_tumour(organ.name))
+        tumours = tuple(measure_tumour(scan.ct, found.labels, organ, organs) for organ in organs if is_tumour(organ.name))
         measured = Measured(found.labels, organs, tumours)
         outputs.write(job.sr, lambda path: write_sr(path, job.labels, scan.source, measured, spec, making))
     shown = None

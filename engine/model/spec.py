@@ -113,6 +113,54 @@ class RoiSpec:
 
 
 @dataclass(frozen=True)
+class ComponentRule:
+    """What is removed of some labels, which count as one: 26-connected pieces become background.
+
+    `keep_largest` leaves the largest piece and its equals (nnunetv2/postprocessing/remove_connected_components.py), `least_ml`
+    the pieces of at least this volume, `farthest_mm` those whose box is at most this far from the largest piece's box.
+    """
+
+    labels: tuple[int, ...]
+    keep_largest: bool = False
+    least_ml: float = 0.0
+    farthest_mm: float | None = None
+
+    def __post_init__(self) -> None:
+        fits = bool(self.labels) and all(1 <= label <= 255 for label in self.labels)
+        _require(fits, "postprocessing.labels", self.labels, "one label or more, 1..255")
+        _require(self.least_ml >= 0, "postprocessing.least_ml", self.least_ml, "a volume in ml, 0 for none")
+        _require((self.farthest_mm or 0) >= 0, "postprocessing.farthest_mm", self.farthest_mm, "a distance in mm, or null")
+        _require(
+            self.keep_largest or self.least_ml > 0 or self.farthest_mm is not None,
+            "postprocessing",
+            "a rule that removes nothing",
+            "keep_largest, least_ml or farthest_mm",
+        )
+
+
+@dataclass(frozen=True)
+class LesionGates:
+    """When a piece of a tumour label is no tumour: it then gets the label of the organ around it, or none.
+
+    A piece stays if it has at least `least_ml`, its mean lies within `over_organ_hu` of the median of the organ around it (of 0 HU
+    where there is none), it fills at least `least_filled` of the ball across its longest side (plates and strings fill little), and
+    an organ is at most `farthest_mm` away.
+    """
+
+    label: int
+    least_ml: float = 0.0
+    over_organ_hu: tuple[float, float] = (-1e6, 1e6)
+    least_filled: float = 0.0
+    farthest_mm: float = 1e6
+
+    def __post_init__(self) -> None:
+        low, high = self.over_organ_hu
+        _require(low < high, "lesion_gates.over_organ_hu", self.over_organ_hu, "a lower and a higher HU")
+        _require(0 <= self.least_filled < 1, "lesion_gates.least_filled", self.least_filled, "a share in [0, 1)")
+        _require(min(self.least_ml, self.farthest_mm) >= 0, "lesion_gates", self, "no negative volume or distance")
+
+
+@dataclass(frozen=True)
 class Check:
     """One thing that the export measured on what it wrote, and the limit that it had to keep."""
 
@@ -148,7 +196,10 @@ class Provenance:
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """A whole bundle: one stage (fine) or two (coarse finds the ROI in which fine segments)."""
+    """A whole bundle: one stage (fine) or two (coarse finds the ROI in which fine segments).
+
+    The rules of `postprocessing` are applied to the labels in this order; with none the labels are the network's.
+    """
 
     schema: int
     name: str
@@ -158,6 +209,8 @@ class ModelSpec:
     coarse: StageSpec | None = None
     roi: RoiSpec = RoiSpec()
     barred: tuple[BarredBackend, ...] = ()
+    postprocessing: tuple[ComponentRule, ...] = ()
+    lesion_gates: LesionGates | None = None
 
     def __post_init__(self) -> None:
         _require(1 <= self.schema <= SCHEMA, "schema", self.schema, f"a version up to {SCHEMA}; update flare-trt")
@@ -165,6 +218,11 @@ class ModelSpec:
         _require(len(set(values)) == len(values), "labels", values, "each value once")
         _require(0 not in values, "labels", values, "values 1..255 (0 is the background)")
         known = {0, *values}
+        if self.lesion_gates is not None:
+            label = self.lesion_gates.label
+            _require(label in values, "lesion_gates.label", label, f"a value out of {sorted(values)}")
+        for rule in self.postprocessing:
+            _require(set(rule.labels) <= known, "postprocessing.labels", rule.labels, f"values out of {sorted(values)}")
         for stage in (self.fine, self.coarse):
             if stage is not None:
                 _require(

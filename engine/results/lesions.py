@@ -6,13 +6,16 @@ surface: a row of n voxels is n voxels long. Slices are the array's planes neare
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from flare_trt.engine.base.grid import Grid, Shape
+from flare_trt.engine.base.organs import is_tumour
 from flare_trt.engine.base.pieces import label_pieces, piece_cuts
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.results.measures import OrganMeasure
@@ -20,13 +23,17 @@ from flare_trt.kernels import Box
 
 #: A piece under this volume, that of a ball 4 mm across, is counted as a speck and not measured.
 SPECK_ML = 0.03
+#: Surroundings of a lesion that tell its organ, mm.
+BESIDE_MM = 4.0
 
 
 @dataclass(frozen=True)
 class Lesion:
     """One piece. `perpendicular_mm` is its longest chord at right angles to the longest axial diameter, in the same slice.
 
-    `slice_index` counts along the array's axial axis; the box is in voxels (z, y, x) of the scan, half-open.
+    `slice_index` counts along the array's axial axis; the box is in voxels (z, y, x) of the scan, half-open. `organ` is the one
+    that most of its surroundings belong to ("" where no organ is near), `over_organ_hu` how much brighter its mean is than the
+    organ's median.
     """
 
     volume_ml: float
@@ -37,6 +44,10 @@ class Lesion:
     start_zyx: Shape
     stop_zyx: Shape
     touches_edge: tuple[str, ...]
+    organ: str = ""
+    mean_hu: float | None = None
+    std_hu: float | None = None
+    over_organ_hu: float | None = None
 
 
 @dataclass(frozen=True)
@@ -49,13 +60,39 @@ class TumourMeasure:
     specks: int
 
 
-def measure_tumour(labels: Volume, tumour: OrganMeasure) -> TumourMeasure:
-    """Measure the pieces of a label of a uint8 volume that `measure_organs` has measured; none where it is absent."""
+def measure_tumour(ct: Volume, labels: Volume, tumour: OrganMeasure, organs: Sequence[OrganMeasure]) -> TumourMeasure:
+    """Measure the pieces of a tumour label of a uint8 volume; none where it is absent. `organs` is what `measure_organs` gave."""
     found = list(_pieces(labels, tumour))
     voxel_ml = labels.grid.voxel_ml
-    large = [_measure(piece, box, labels.grid) for piece, box in found if np.count_nonzero(piece) * voxel_ml >= SPECK_ML]
+    hosts = [organ for organ in organs if not is_tumour(organ.name)]
+    large = [
+        replace(_measure(piece, box, labels.grid), **_surroundings(ct, labels, piece, box, hosts))
+        for piece, box in found
+        if np.count_nonzero(piece) * voxel_ml >= SPECK_ML
+    ]
     lesions = tuple(sorted(large, key=lambda lesion: -lesion.volume_ml))
     return TumourMeasure(tumour.value, tumour.name, lesions, len(found) - len(lesions))
+
+
+def _surroundings(ct: Volume, labels: Volume, piece: NDArray[np.bool_], box: Box, organs: Sequence[OrganMeasure]) -> dict[str, Any]:
+    """A piece's organ, by the labels up to BESIDE_MM around it, and its HU."""
+    from scipy import ndimage
+
+    reach = [math.ceil(BESIDE_MM / mm) for mm in labels.grid.spacing_mm]
+    start = [max(0, low - more) for low, more in zip(box.start_zyx, reach, strict=True)]
+    stop = [min(size, high + more) for size, high, more in zip(labels.grid.shape_zyx, box.stop_zyx, reach, strict=True)]
+    wide = tuple(slice(low, high) for low, high in zip(start, stop, strict=True))
+    outside = np.ones([part.stop - part.start for part in wide], bool)
+    outside[tuple(slice(a - b, c - b) for a, b, c in zip(box.start_zyx, start, box.stop_zyx, strict=True))] = ~piece
+    near = ndimage.distance_transform_edt(outside, labels.grid.spacing_mm) <= BESIDE_MM
+    counts = np.bincount(labels.array[wide][near & outside], minlength=256)
+    organ = max(organs, key=lambda row: counts[row.value], default=None)
+    hu = ct.array[box.slices][piece].astype(np.float64)
+    facts = {"mean_hu": round(float(hu.mean()), 2), "std_hu": round(float(hu.std()), 2)}
+    if organ is None or not counts[organ.value]:
+        return facts
+    over = None if organ.median_hu is None else round(float(hu.mean()) - organ.median_hu, 2)
+    return {**facts, "organ": organ.name, "over_organ_hu": over}
 
 
 def longest_and_perpendicular(points: NDArray[np.float64]) -> tuple[float, float]:

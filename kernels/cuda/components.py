@@ -1,13 +1,17 @@
-"""26-connected components on the GPU: each label's box is cut out, labelled by cupyx and put back."""
+"""26-connected components on the GPU: each label's box is cut out, labelled by cupyx and put back; boxes and sizes of them."""
 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from flare_trt.kernels.contract import Array
 from flare_trt.kernels.cuda.gpu import Gpu
 from flare_trt.kernels.cuda.launch import Launch
-from flare_trt.kernels.cuda.reduce import label_bounds
+from flare_trt.kernels.cuda.reduce import NO_EXTENTS, label_bounds
+
+#: Label maps have fewer pieces than this, but for noise.
+_FEW_PIECES = 4096
 
 
 def label_components(gpu: Gpu, labels: Array) -> Array:
@@ -28,3 +32,24 @@ def label_components(gpu: Gpu, labels: Array) -> Array:
         found += int(count)
         del mask, parts  # before the next label's are allocated
     return components
+
+
+def piece_bounds(gpu: Gpu, components: Array) -> NDArray[np.int64]:
+    """See contract.Kernels.piece_bounds."""
+    table, highest = _bounds_below(gpu, components, _FEW_PIECES)
+    if highest >= _FEW_PIECES:
+        table, highest = _bounds_below(gpu, components, highest + 1)
+    return table[: highest + 1]
+
+
+def _bounds_below(gpu: Gpu, components: Array, count: int) -> tuple[NDArray[np.int64], int]:
+    """Boxes and sizes of the components below `count`, and the highest number of all."""
+    extents, voxels = gpu.upload(np.tile(NO_EXTENTS, (count, 1))), gpu.zeros((count,), np.uint64)
+    highest = gpu.zeros((1,), np.int32)
+    size = Launch.over_volume(components.shape)
+    gpu.launch("piece_bounds", size, components, extents, voxels, highest, count, *components.shape)
+    table = np.zeros((count, 7), np.int64)
+    table[:, :6], table[:, 6] = gpu.download(extents), gpu.download(voxels)
+    table[:, 3:6] += 1
+    table[table[:, 6] == 0] = 0
+    return table, int(gpu.download(highest)[0])

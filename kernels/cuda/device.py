@@ -11,7 +11,7 @@ from flare_trt.kernels.box import Box
 from flare_trt.kernels.checks import checks_arguments
 from flare_trt.kernels.contract import Array, Intensity, Span, Taps
 from flare_trt.kernels.cuda import reduce
-from flare_trt.kernels.cuda.components import label_components
+from flare_trt.kernels.cuda.components import label_components, piece_bounds
 from flare_trt.kernels.cuda.gpu import Gpu
 from flare_trt.kernels.cuda.launch import Launch
 from flare_trt.kernels.cuda.resample import resample
@@ -81,6 +81,18 @@ class CudaKernels(Gpu):
 
     def components(self, labels: Array) -> Array:
         return label_components(self, labels)
+
+    def piece_bounds(self, components: Array) -> NDArray[np.int64]:
+        return piece_bounds(self, components)
+
+    def select_labels(self, labels: Array, chosen: NDArray[np.bool_]) -> Array:
+        mask, flags = self.empty(labels.shape, np.uint8), self.upload(chosen.astype(np.uint8))
+        self.launch("select_labels", Launch.over_elements(labels.size), labels, flags, mask, np.uint64(labels.size))
+        return mask
+
+    def keep_pieces(self, labels: Array, components: Array, kept: NDArray[np.bool_]) -> None:
+        flags = self.upload(kept.astype(np.uint8))
+        self.launch("keep_pieces", Launch.over_elements(labels.size), labels, components, flags, len(kept), np.uint64(labels.size))
 
 
 def _over_planes(ring: Array, planes: tuple[int, int]) -> Launch:

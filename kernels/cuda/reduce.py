@@ -15,7 +15,7 @@ _RANGE_BLOCKS = 1024
 #: Planes that one thread of `box` and `bounds` walks.
 _CHUNK_PLANES = 64
 #: Extents before the first voxel, (z, y, x lowest, z, y, x highest).
-_NO_EXTENTS = np.array([2**31 - 1] * 3 + [-1] * 3, np.int32)
+NO_EXTENTS = np.array([2**31 - 1] * 3 + [-1] * 3, np.int32)
 
 
 def slice_ranges(gpu: Gpu, image: Array, slices: int) -> Array:
@@ -35,7 +35,7 @@ def value_range(gpu: Gpu, image: Array) -> tuple[float, float]:
 
 def box_nonzero(gpu: Gpu, image: Array) -> Box | None:
     """See contract.Kernels.box_nonzero."""
-    extents = gpu.upload(_NO_EXTENTS)
+    extents = gpu.upload(NO_EXTENTS)
     gpu.launch(f"box_{image.dtype}", _columns(image), image, extents, *image.shape, _CHUNK_PLANES)
     z0, y0, x0, z1, y1, x1 = (int(v) for v in gpu.download(extents))
     return None if z1 < 0 else Box((z0, y0, x0), (z1 + 1, y1 + 1, x1 + 1))
@@ -44,7 +44,7 @@ def box_nonzero(gpu: Gpu, image: Array) -> Box | None:
 def label_bounds(gpu: Gpu, labels: Array, count: int) -> NDArray[np.int64]:
     """See contract.Kernels.bounds."""
     rows = min(count, 256)  # a uint8 label map has no more
-    extents, voxels = gpu.upload(np.tile(_NO_EXTENTS, (rows, 1))), gpu.zeros((rows,), np.uint64)
+    extents, voxels = gpu.upload(np.tile(NO_EXTENTS, (rows, 1))), gpu.zeros((rows,), np.uint64)
     highest = gpu.zeros((1,), np.int32)
     gpu.launch("bounds", _columns(labels), labels, extents, voxels, highest, rows, *labels.shape, _CHUNK_PLANES)
     if (found := int(gpu.download(highest)[0])) >= count:

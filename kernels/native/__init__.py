@@ -14,6 +14,7 @@ from flare_trt.kernels.checks import checks_arguments
 from flare_trt.kernels.contract import Array, Intensity, Kernels, Span, Taps
 from flare_trt.kernels.devices import KernelsUnavailableError, native_problem
 from flare_trt.kernels.host_memory import HostMemory
+from flare_trt.kernels.host_pieces import HostPieces
 
 COMPILED = "flare_trt.kernels.native._native"
 
@@ -34,7 +35,7 @@ def set_threads(threads: int) -> None:
 
 
 @checks_arguments
-class NativeKernels(HostMemory):
+class NativeKernels(HostMemory, HostPieces):
     """See contract.Kernels for what each method does. Results do not depend on the number of threads or the processor."""
 
     name = "native"

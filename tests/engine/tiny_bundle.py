@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from flare_trt.engine.model.bundle_writer import write_bundle
-from flare_trt.engine.model.spec import SCHEMA, LabelSpec, ModelSpec, NetworkFile, Provenance, StageSpec
+from flare_trt.engine.model.spec import SCHEMA, ComponentRule, LabelSpec, LesionGates, ModelSpec, NetworkFile, Provenance, StageSpec
 from flare_trt.kernels import Intensity
 
 LABELS = (LabelSpec(1, "liver", "#aa3311"), LabelSpec(2, "spleen", "#11aa33"), LabelSpec(3, "aorta", "#3311aa"))
@@ -36,7 +36,12 @@ def write_network(path: Path) -> Path:
     return path
 
 
-def write_tiny_bundle(folder: Path, coarse: bool = False) -> Path:
+def write_tiny_bundle(
+    folder: Path,
+    coarse: bool = False,
+    postprocessing: tuple[ComponentRule, ...] = (),
+    lesion_gates: LesionGates | None = None,
+) -> Path:
     """A bundle folder, `folder`, of one stage or of two with the same network."""
     stage = StageSpec(
         networks=(NetworkFile("fine.onnx"),),
@@ -45,7 +50,15 @@ def write_tiny_bundle(folder: Path, coarse: bool = False) -> Path:
         intensity=Intensity(-200.0, 300.0, 40.0, 120.0),
         channel_values=(0, 1, 2, 3),
     )
-    spec = ModelSpec(schema=SCHEMA, name="tiny", labels=LABELS, fine=stage, provenance=Provenance("made by a test", "CC0-1.0"))
+    spec = ModelSpec(
+        schema=SCHEMA,
+        name="tiny",
+        labels=LABELS,
+        fine=stage,
+        provenance=Provenance("made by a test", "CC0-1.0"),
+        postprocessing=postprocessing,
+        lesion_gates=lesion_gates,
+    )
     network = write_network(folder.with_suffix(".source.onnx"))
     files = {"fine.onnx": network}
     if coarse:

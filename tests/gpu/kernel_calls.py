@@ -48,10 +48,17 @@ def label_calls(kernels: Kernels, shape: Shape) -> list[KernelCall]:
         high = [start + max(1, size // 4) for start, size in zip(low, shape, strict=True)]
         host[tuple(slice(start, stop) for start, stop in zip(low, high, strict=True))] = label
     labels = kernels.upload(host)
+    components = kernels.components(labels)
+    every = np.ones(int(kernels.piece_bounds(components).shape[0]), bool)
+    every_label = np.ones(256, bool)
     passes = cost.bounds(labels.size)
+    numbers = Cost(4 * labels.size, 0)
     return [
         KernelCall("bounds", passes, lambda: kernels.bounds(labels, CHANNELS)),
         KernelCall("components", passes + Cost(4 * labels.size, 0), lambda: kernels.components(labels)),
+        KernelCall("select_labels", passes + Cost(labels.size, 0), lambda: kernels.select_labels(labels, every_label)),
+        KernelCall("piece_bounds", numbers, lambda: kernels.piece_bounds(components)),
+        KernelCall("keep_pieces", passes + numbers, lambda: kernels.keep_pieces(labels, components, every)),
     ]
 
 

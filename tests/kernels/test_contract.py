@@ -195,3 +195,54 @@ def test_components_touch_by_corners_but_not_across_labels(kernels: Kernels) -> 
     got = kernels.download(kernels.components(kernels.upload(labels)))
     assert got[0, 0, 0] == got[1, 1, 1]
     assert len({got[0, 0, 0], got[2, 2, 4], got[2, 2, 2], 0}) == 4
+
+
+@pytest.mark.parametrize("count", [2, 7])
+def test_piece_bounds_equal_scipy(kernels: Kernels, count: int) -> None:
+    from scipy import ndimage
+
+    components = kernels.components(kernels.upload(labels_of((13, 22, 35), count)))
+    host = kernels.download(components)
+    table = kernels.piece_bounds(components)
+    assert table.dtype == np.int64
+    assert table[:, 6].tolist() == [0, *np.bincount(host.ravel())[1:]]
+    for number, box in enumerate(ndimage.find_objects(host), start=1):
+        assert table[number, :6].tolist() == [*(part.start for part in box), *(part.stop for part in box)]
+    assert not table[0].any()
+
+
+def test_pieces_that_are_not_kept_become_background(kernels: Kernels) -> None:
+    labels = labels_of((13, 22, 35), 5)
+    components = kernels.components(kernels.upload(labels))
+    host = kernels.download(components)
+    kept = np.arange(host.max() + 1) % 3 == 1  # row 0 is background, which stays what it is
+    changed = kernels.upload(labels.copy())
+    kernels.keep_pieces(changed, components, kept)
+    expected = np.where(kept[host] | (host == 0), labels, 0)
+    assert np.array_equal(kernels.download(changed), expected)
+    assert np.count_nonzero(expected) < np.count_nonzero(labels)
+    unnamed = kernels.upload(labels.copy())
+    kernels.keep_pieces(unnamed, components, np.zeros(1, bool))
+    assert np.array_equal(kernels.download(unnamed), labels)
+
+
+def test_noise_of_many_pieces_has_bounds(kernels: Kernels) -> None:
+    labels = np.zeros((41, 42, 46), np.uint8)
+    labels[::2, ::2, ::2] = 3
+    components = kernels.components(kernels.upload(labels))
+    table = kernels.piece_bounds(components)
+    assert len(table) == 1 + np.count_nonzero(labels) > 4096
+    assert np.all(table[1:, 6] == 1)
+    assert np.array_equal(table[1:, 3:6], table[1:, :3] + 1)
+
+
+def test_chosen_labels_are_selected(kernels: Kernels) -> None:
+    labels, chosen = labels_of((11, 13, 37), 7), np.isin(np.arange(256), [2, 5, 255])
+    labels[0, 0, 0] = 255
+    got = kernels.download(kernels.select_labels(kernels.upload(labels), chosen))
+    assert got.dtype == np.uint8
+    assert np.array_equal(got, np.isin(labels, [2, 5, 255]))
+
+
+def test_no_piece_has_no_bounds(kernels: Kernels) -> None:
+    assert kernels.piece_bounds(kernels.zeros((3, 5, 7), np.int32)).tolist() == [[0] * 7]

@@ -113,3 +113,21 @@ def test_labels_of_another_kind_are_refused(kernels: Kernels, labels: Any) -> No
         kernels.bounds(labels, 3)
     with pytest.raises((TypeError, ValueError), match="labels: got"):
         kernels.components(labels)
+
+
+def test_a_selection_of_other_than_256_labels_is_refused(kernels: Kernels) -> None:
+    with pytest.raises(ValueError, match="chosen: got shape"):
+        kernels.select_labels(kernels.zeros((3, 4, 5), np.uint8), np.ones(14, bool))
+
+
+@pytest.mark.parametrize(
+    ("components", "kept", "message"),
+    [
+        (np.zeros((3, 4, 6), np.int32), np.ones(1, bool), "components: got shape"),
+        (np.zeros((3, 4, 5), np.int64), np.ones(1, bool), "components: got dtype"),
+        (np.zeros((3, 4, 5), np.int32), np.ones(1, np.uint8), "kept: got dtype"),
+    ],
+)
+def test_pieces_of_another_kind_are_refused(kernels: Kernels, components: Any, kept: Any, message: str) -> None:
+    with pytest.raises((TypeError, ValueError), match=message):
+        kernels.keep_pieces(kernels.zeros((3, 4, 5), np.uint8), kernels.upload(components), kept)

@@ -74,10 +74,23 @@ def _tumour(tumour: TumourMeasure) -> Markup:
     if not count:
         return join([heading, tag("p", f"No lesion was found.{specks}")])
     more = f" The {_MOST_LESIONS} largest are listed." if count > _MOST_LESIONS else ""
-    heads = ("No.", "Volume (ml)", "Longest axial (mm)", "Perpendicular (mm)", "Longest in 3-D (mm)", "Axial slice", "In the scan")
+    heads = (
+        "No.",
+        "Organ",
+        "Mean HU",
+        "Over the organ",
+        "Volume (ml)",
+        "Longest axial (mm)",
+        "Perpendicular (mm)",
+        "Longest in 3-D (mm)",
+        "Axial slice",
+        "In the scan",
+    )
     rows = [
         [
             str(number),
+            lesion.organ or "none near",
+            *("-" if hu is None else f"{hu:.0f}" for hu in (lesion.mean_hu, lesion.over_organ_hu)),
             f"{lesion.volume_ml:.2f}",
             *(f"{mm:.1f}" for mm in (lesion.longest_axial_mm, lesion.perpendicular_mm, lesion.longest_3d_mm)),
             str(lesion.slice_index + 1),

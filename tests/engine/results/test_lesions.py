@@ -25,7 +25,7 @@ def measured(mask: np.ndarray, spacing_mm: tuple[float, float, float] = SPACING_
 
 def tumour_of(labels: Volume, value: int = TUMOUR) -> TumourMeasure:
     (organ,) = measure_organs(labels, labels, {value: "tumour"})
-    return measure_tumour(labels, organ)
+    return measure_tumour(labels, labels, organ, (organ,))
 
 
 def blob(seed: int) -> np.ndarray:
@@ -121,3 +121,19 @@ def test_a_lesion_that_the_scan_cuts_is_told() -> None:
     mask[17:, 5:15, 5:15] = True
     (lesion,) = measured(mask)
     assert lesion.touches_edge == ("S",)
+
+
+def test_a_lesion_s_organ_is_the_one_around_it_and_its_hu_are_told_beside_the_organ_s() -> None:
+    labels, hu = np.zeros(SHAPE, np.uint8), np.full(SHAPE, -100, np.int16)
+    labels[2:18, 5:50, 5:40] = 1  # liver of 110 HU
+    labels[2:18, 5:50, 40:60] = 3  # spleen of 90 HU
+    hu[labels == 1], hu[labels == 3] = 110, 90
+    inside, beside, alone = np.s_[6:10, 12:20, 12:22], np.s_[12:15, 20:29, 38:49], np.s_[2:5, 56:60, 5:10]
+    for place, value in ((inside, 60), (beside, 140), (alone, 30)):
+        labels[place], hu[place] = TUMOUR, value
+    volumes = [Volume(array, Grid(SHAPE, SPACING_MM)) for array in (hu, labels)]
+    organs = measure_organs(*volumes, {1: "liver", 3: "spleen", TUMOUR: "tumour"})
+    found = {lesion.mean_hu: lesion for lesion in measure_tumour(*volumes, organs[-1], organs).lesions}
+    assert (found[60.0].organ, found[60.0].over_organ_hu, found[60.0].std_hu) == ("liver", -50.0, 0.0)
+    assert (found[140.0].organ, found[140.0].over_organ_hu) == ("spleen", 50.0)
+    assert (found[30.0].organ, found[30.0].over_organ_hu) == ("", None)

@@ -1,0 +1,31 @@
+"""Components on the host: their boxes and sizes, and which of them stay. Both host devices have these."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flare_trt.kernels.contract import Array
+
+
+class HostPieces:
+    """The part of contract.Kernels that works on numbered components, for reference and native."""
+
+    def piece_bounds(self, components: Array) -> NDArray[np.int64]:
+        from scipy import ndimage
+
+        table = np.zeros((int(components.max(initial=0)) + 1, 7), np.int64)
+        table[:, 6] = np.bincount(components.ravel(), minlength=len(table))
+        table[0] = 0
+        for number, box in enumerate(ndimage.find_objects(components), start=1):
+            if box is not None:
+                table[number, :6] = *(part.start for part in box), *(part.stop for part in box)
+        return table
+
+    def select_labels(self, labels: Array, chosen: NDArray[np.bool_]) -> Array:
+        return chosen.astype(np.uint8)[labels]
+
+    def keep_pieces(self, labels: Array, components: Array, kept: NDArray[np.bool_]) -> None:
+        gone = np.zeros(max(len(kept), int(components.max(initial=0)) + 1), bool)
+        gone[1 : len(kept)] = ~kept[1:]
+        labels[gone[components]] = 0

@@ -1,0 +1,92 @@
+"""Each gate stops what it is for, and nothing else; what it stops gets the label of the organ around it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.engine.tiny_bundle import write_tiny_bundle
+
+from flare_trt.engine.base.grid import Grid
+from flare_trt.engine.base.run_report import GatedLesion
+from flare_trt.engine.base.volume import Volume
+from flare_trt.engine.model.options import RunOptions
+from flare_trt.engine.model.spec import LesionGates
+from flare_trt.engine.passes.lesion_gates import gate_lesions
+from flare_trt.engine.segmenter import Segmenter
+from flare_trt.kernels import load
+
+SPACING_MM = (3.0, 1.5, 2.0)
+ML = 9.0 / 1000
+NAMES = {1: "liver", 14: "tumour"}
+GATES = LesionGates(14, least_ml=8 * ML, over_organ_hu=(-80.0, 60.0), least_filled=0.1, farthest_mm=12.0)
+
+#: Where pieces lie, their HU, and the gate that stops them. The liver (110 HU) fills y < 30.
+PIECES = {
+    "lesion": (np.s_[4:9, 8:18, 8:16], 60, None),
+    "speck": (np.s_[14, 4:6, 4:6], 60, "volume"),
+    "cyst of fat": (np.s_[14:18, 10:18, 8:14], -60, "hu"),
+    "plate": (np.s_[20, 4:28, 4:30], 70, "shape"),
+    "far": (np.s_[4:9, 42:52, 8:16], 60, "position"),
+    "bulging": (np.s_[10:14, 27:35, 24:30], 60, None),
+}
+
+
+def scan(*names: str) -> tuple[np.ndarray, np.ndarray]:
+    hu, labels = np.full((24, 55, 34), -100, np.int16), np.zeros((24, 55, 34), np.uint8)
+    hu[:, :30], labels[:, :30] = 110, 1
+    for name in names or PIECES:
+        place, value, _ = PIECES[name]
+        hu[place], labels[place] = value, 14
+    return hu, labels
+
+
+@pytest.mark.parametrize("name", PIECES)
+def test_each_piece_meets_its_gate(name: str) -> None:
+    hu, labels = scan(name)
+    place, value, gate = PIECES[name]
+    told = gate_lesions(hu, labels, GATES, (NAMES, SPACING_MM), load("native"))
+    if gate is None:
+        assert told == ()
+        assert np.all(labels[place] == 14)
+        return
+    (found,) = told
+    organ = "" if name == "far" else "liver"
+    assert (found.gate, found.organ, found.mean_hu) == (gate, organ, float(value))
+    assert labels[found.centre_zyx] == (1 if organ else 0)
+    assert not np.any(labels == 14)
+    assert np.all(labels[place] == (1 if organ else 0))
+
+
+def test_all_pieces_of_a_scan_are_judged() -> None:
+    hu, labels = scan()
+    told = gate_lesions(hu, labels, GATES, (NAMES, SPACING_MM), load("reference"))
+    assert sorted(lesion.gate for lesion in told) == ["hu", "position", "shape", "volume"]
+    kept = np.zeros(labels.shape, bool)
+    for name in ("lesion", "bulging"):
+        kept[PIECES[name][0]] = True
+    np.testing.assert_array_equal(labels == 14, kept)
+
+
+def test_open_gates_and_healthy_scans_change_nothing() -> None:
+    hu, labels = scan()
+    before = labels.copy()
+    assert gate_lesions(hu, labels, LesionGates(14), (NAMES, SPACING_MM), load("native")) == ()
+    np.testing.assert_array_equal(labels, before)
+    labels[labels == 14] = 1
+    assert gate_lesions(hu, labels, GATES, (NAMES, SPACING_MM), load("native")) == ()
+
+
+def test_a_bundle_s_gates_are_in_the_report(tmp_path: Path) -> None:
+    """The tiny network bands intensities: its label 3 stands for tumours here."""
+    hu = np.full((19, 25, 27), -300, np.int16)
+    hu[3:15, 4:20, 4:20], hu[6:8, 8:10, 8:10] = 100, 300
+    ct, gates = Volume(hu, Grid(hu.shape, (3.0, 2.0, 2.0))), LesionGates(3, least_ml=1.0)
+    bundle = write_tiny_bundle(tmp_path / "gated.zip", lesion_gates=gates)
+    with Segmenter.open(bundle, RunOptions(device="cpu", threads=1)) as segmenter:
+        found = segmenter.segment(ct)
+    assert found.report.gated == (GatedLesion("volume", round(8 * 0.012, 3), "spleen", 300.0, (7, 9, 9)),)
+    assert not np.any(found.labels.array == 3)
+    assert replace(gates, least_ml=0.0).least_ml == 0
