@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from flare_trt.engine.base.errors import InputError
@@ -22,6 +23,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     for step in (views, train, bundle):
         step.add_argument("--data", type=Path, default=Path(), help="folder that the configurations' paths start from")
         step.add_argument("--threads", type=int, default=1)
+    views.add_argument("--network", type=Path, metavar="ONNX", help="network that labels, instead of the configuration's teacher")
     for name in ("coarse", "fine"):
         bundle.add_argument(f"--{name}", type=Path, required=True, metavar="CONFIG", help=f"configuration of the {name} student")
         bundle.add_argument(
@@ -47,7 +49,10 @@ def _views(arguments: argparse.Namespace) -> None:
     from flare_trt.training.distil.config import read_config
     from flare_trt.training.distil.views import make_views
 
-    make_views(read_config(arguments.config, arguments.data), arguments.cache, arguments.threads)
+    config = read_config(arguments.config, arguments.data)
+    if arguments.network is not None:
+        config = replace(config, teacher=replace(config.teacher, onnx=str(arguments.network)))
+    make_views(config, arguments.cache, arguments.threads)
 
 
 def _train(arguments: argparse.Namespace) -> None:

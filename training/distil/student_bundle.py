@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from flare_trt.engine.base.errors import ExportError
 from flare_trt.engine.base.organs import ORGANS
@@ -41,14 +43,19 @@ def write_student_bundle(coarse: Student, fine: Student, destination: Path) -> M
 
 def export_student(student: Student, file: Path) -> tuple[Check, ...]:
     """Write `file`, NAME.onnx, with kernels in half precision, and check it against torch. Raises ExportError."""
-    network, stage = student.network(), _stage(file.stem, student.config)
+    return export_network(student.network, stage_of(file.stem, student.config), file, MOST_BYTES)
+
+
+def export_network(build: Callable[[], Any], stage: StageSpec, file: Path, most_bytes: int) -> tuple[Check, ...]:
+    """Write a torch network, as `build` makes it, with kernels in half precision, and check it. Raises ExportError."""
+    network = build()
     round_kernels(network)
-    write_onnx(network, student.config.patch_zyx, file)
+    write_onnx(network, stage.patch_zyx, file)
     store_kernels_half(file)
-    if file.stat().st_size > MOST_BYTES:
-        raise ExportError(f"{file.name}: got {file.stat().st_size} bytes, expected at most {MOST_BYTES}; train a smaller student")
+    if file.stat().st_size > most_bytes:
+        raise ExportError(f"{file.name}: got {file.stat().st_size} bytes, expected at most {most_bytes}; train a smaller network")
     verify_graph(file, stage)
-    rounding = verify_change(f"{file.name}, kernels rounded to half precision", student.network(), network, stage)
+    rounding = verify_change(f"{file.name}, kernels rounded to half precision", build(), network, stage)
     verified = verify_logits(file, stage, torch_reference(network))
     if verified.barred:  # the default weights have to run on every backend
         raise ExportError(verified.barred[0].reason)
@@ -61,13 +68,14 @@ def student_spec(coarse: Student, fine: Student) -> ModelSpec:
         schema=SCHEMA,
         name="flare-trt-default",
         labels=tuple(label for label in FLARE_LABELS if label.value in ORGANS),
-        fine=_stage("fine", fine.config),
-        coarse=_stage("coarse", coarse.config),
+        fine=stage_of("fine", fine.config),
+        coarse=stage_of("coarse", coarse.config),
         provenance=Provenance(source=f"coarse: {coarse.origin}; fine: {fine.origin}", licence="Apache-2.0"),
     )
 
 
-def _stage(name: str, config: DistilConfig) -> StageSpec:
+def stage_of(name: str, config: DistilConfig) -> StageSpec:
+    """The stage ("coarse" or "fine") of a network with this configuration."""
     return StageSpec(
         networks=(NetworkFile(f"{name}.onnx"),),
         spacing_mm=config.spacing_mm,

@@ -18,11 +18,21 @@ def configure(parser: argparse.ArgumentParser) -> None:
         agree.add_argument(f"--{name}", type=Path, required=True, metavar="CACHE", help=text)
     pool = steps.add_parser("pool", help="draw patches with lesions and with what only looks like one")
     train = steps.add_parser("train", help="train the half-resolution network on the pool")
-    for step in (pool, train):
+    bundle = steps.add_parser("bundle", help="write the network, behind the coarse one of another bundle, as a bundle")
+    bundle.add_argument("--checkpoint", type=Path, required=True, metavar="PT", help="checkpoint of its run")
+    bundle.add_argument("--coarse", type=Path, metavar="BUNDLE", help="bundle whose coarse network is taken (the default model)")
+    bundle.add_argument("--name", default="flare-trt-tumours", help="name of the bundle (%(default)s)")
+    bundle.add_argument("-o", "--output", type=Path, required=True, metavar="BUNDLE", help="folder to write")
+    sheet = steps.add_parser("sheet", help="draw examples of the pool as one PNG")
+    sheet.add_argument("--count", type=int, default=20, help="patches that show a lesion (%(default)s)")
+    sheet.add_argument("--columns", type=int, default=4, help="examples a row, each without and with its outline (%(default)s)")
+    sheet.add_argument("-o", "--output", type=Path, required=True, metavar="PNG", help="file to write")
+    for step in (pool, train, bundle):
         step.add_argument("--config", type=Path, required=True, help="configuration, see training/runs/tumours_fine.json")
         step.add_argument("--data", type=Path, default=Path(), help="folder that the configuration's paths start from")
-        step.add_argument("--pool", type=Path, required=True, help="folder of the patches")
         step.add_argument("--threads", type=int, default=1)
+    for step in (pool, train, sheet):
+        step.add_argument("--pool", type=Path, required=True, help="folder of the patches")
     for step in (agree, pool):
         step.add_argument("--cache", type=Path, required=True, help="folder of the agreed views")
     pool.add_argument("--first", type=int, default=0, metavar="N", help="number of the first patch, which seeds it")
@@ -38,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
     import torch
 
     torch.set_num_threads(getattr(arguments, "threads", 1))
-    steps = {"agree": _agree, "pool": _pool, "train": _train}
+    steps = {"agree": _agree, "pool": _pool, "train": _train, "bundle": _bundle, "sheet": _sheet}
     steps[arguments.tumours_step](arguments)
     return 0
 
@@ -68,3 +78,20 @@ def _train(arguments: argparse.Namespace) -> None:
     arguments.run_folder.mkdir(parents=True, exist_ok=True)
     config = read_config(arguments.config, arguments.data)
     train(config, arguments.pool, arguments.run_folder, time.monotonic() + 60 * arguments.minutes)
+
+
+def _bundle(arguments: argparse.Namespace) -> None:
+    from flare_trt.engine.model.default_model import default_model
+    from flare_trt.training.distil.config import read_config
+    from flare_trt.training.tumours.bundle import TrainedTumours, write_tumour_bundle
+
+    trained = TrainedTumours(read_config(arguments.config, arguments.data), arguments.checkpoint)
+    write_tumour_bundle(trained, arguments.coarse or default_model(), arguments.name, arguments.output)
+
+
+def _sheet(arguments: argparse.Namespace) -> None:
+    from flare_trt.training.tumours.pool import pool_files
+    from flare_trt.training.tumours.sheet import write_sheet
+
+    if not write_sheet(pool_files(arguments.pool), arguments.count, arguments.columns, arguments.output):
+        raise InputError(f"{arguments.pool}: got no patch that shows a lesion; fill the pool first")

@@ -25,7 +25,9 @@ from flare_trt.training.tumours.recipe import TUMOUR
 from flare_trt.training.tumours.scene import FULL
 
 #: For so many steps only the head and what feeds it learn: what comes from the teacher waits until the gradients mean something.
-FROZEN_STEPS = 80
+FROZEN_STEPS = 150
+#: Learning rate of what comes from the teacher as a share of the head's: at the full rate its organs are forgotten.
+INHERITED_RATE = 0.12
 #: Patches that are read ahead.
 AHEAD = 4
 
@@ -46,7 +48,12 @@ def new_state(config: DistilConfig) -> TrainState:
         start_from_teacher(network, Path(config.teacher.onnx))
     averaged.load_state_dict(network.state_dict())
     schedule = config.schedule
-    optimizer = torch.optim.AdamW(network.parameters(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay)
+    named = list(network.named_parameters())
+    groups = [
+        {"params": [value for name, value in named if name.startswith(network.new_parts())], "scale": 1.0},
+        {"params": [value for name, value in named if not name.startswith(network.new_parts())], "scale": INHERITED_RATE},
+    ]
+    optimizer = torch.optim.AdamW(groups, lr=schedule.learning_rate, weight_decay=schedule.weight_decay)
     return TrainState(network, averaged, optimizer)
 
 
@@ -86,9 +93,10 @@ def _run(state: TrainState, config: DistilConfig, pool: Path, folder: Path, stop
 def train_step(state: TrainState, example: Example, config: DistilConfig) -> tuple[float, float]:
     """One step; returns the loss and the tumour's Dice of the patch (nan where it has none)."""
     for group in state.optimizer.param_groups:
-        group["lr"] = learning_rate(config.schedule, state.step)
-    for name, parameter in state.network.named_parameters():
-        parameter.requires_grad_(state.step >= FROZEN_STEPS or name.startswith(("head", "edge", "join.2")))
+        group["lr"] = group["scale"] * learning_rate(config.schedule, state.step)
+        if group["scale"] < 1:
+            for parameter in group["params"]:
+                parameter.requires_grad_(state.step >= FROZEN_STEPS)
     state.network.train()
     with torch.autocast("cpu", torch.bfloat16):
         logits = state.network(example.image)[0]

@@ -19,13 +19,16 @@ Triple = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class HalfConfig:
-    """Features from full resolution down, the strides between them, and 3^3 convolutions a stage on the way down and up."""
+    """Features from full resolution down, the strides between them, and 3^3 convolutions a stage on the way down and up.
+
+    The lowest stage is depthwise-separable: its plain kernels would be half of all weights, and it has few voxels.
+    """
 
     channels: int = 15
-    features: tuple[int, ...] = (16, 32, 64, 128, 160)
+    features: tuple[int, ...] = (16, 32, 64, 128, 192)
     strides_zyx: tuple[Triple, ...] = ((2, 2, 2), (2, 2, 2), (2, 2, 2), (1, 2, 2))
     convs_encoder: tuple[int, ...] = (1, 1, 2, 2, 2)
-    convs_decoder: tuple[int, ...] = (1, 1, 1)
+    convs_decoder: tuple[int, ...] = (1, 1, 2)
 
 
 class HalfUNet(nn.Module):
@@ -38,6 +41,7 @@ class HalfUNet(nn.Module):
         self.down = nn.ModuleList([_stage(1, features[0], (1, 1, 1), config.convs_encoder[0])])
         for before, width, stride, count in zip(features, features[1:], strides, config.convs_encoder[1:], strict=False):
             self.down.append(_stage(before, width, stride, count))
+        self.down[-1] = _separable_stage(features[-2], features[-1], strides[-1], config.convs_encoder[-1])
         self.up, self.join = nn.ModuleList(), nn.ModuleList()
         levels = list(zip(features[1:], features[2:], strides[1:], strict=False))[::-1]
         for (width, below, stride), count in zip(levels, config.convs_decoder, strict=True):
@@ -57,15 +61,28 @@ class HalfUNet(nn.Module):
         logits: Tensor = self.head(image) + self.edge(skips[0])
         return logits
 
+    def new_parts(self) -> tuple[str, ...]:
+        """Prefixes of the parameters that are new or feed what is new; the others start as the teacher's."""
+        return ("head.", "edge.", f"join.{len(self.join) - 1}.")
+
 
 def _stage(before: int, width: int, stride: Triple, count: int) -> nn.Sequential:
     return nn.Sequential(_Block(before, width, stride), *(_Block(width, width, (1, 1, 1)) for _ in range(count - 1)))
 
 
+def _separable_stage(before: int, width: int, stride: Triple, count: int) -> nn.Sequential:
+    def convolution(inputs: int, own_stride: Triple) -> nn.Module:
+        return nn.Sequential(nn.Conv3d(inputs, inputs, 3, own_stride, 1, groups=inputs), nn.Conv3d(inputs, width, 1))
+
+    blocks = [_Block(before, width, stride, convolution(before, stride))]
+    blocks += [_Block(width, width, (1, 1, 1), convolution(width, (1, 1, 1))) for _ in range(count - 1)]
+    return nn.Sequential(*blocks)
+
+
 class _Block(nn.Module):
-    def __init__(self, before: int, width: int, stride: Triple) -> None:
+    def __init__(self, before: int, width: int, stride: Triple, convolution: nn.Module | None = None) -> None:
         super().__init__()
-        self.conv = nn.Conv3d(before, width, 3, stride, 1)
+        self.conv = convolution or nn.Conv3d(before, width, 3, stride, 1)
         self.norm = nn.InstanceNorm3d(width, eps=1e-5, affine=True)
 
     def forward(self, image: Tensor) -> Tensor:
@@ -73,42 +90,30 @@ class _Block(nn.Module):
 
 
 def start_from_teacher(network: HalfUNet, onnx_file: Path) -> None:
-    """Set all stages to the FLARE25 teacher's; of its lowest stage the features that its decoder weighs most are kept."""
+    """Set all stages but the head to the FLARE25 teacher's, whose ONNX file names its weights as nnU-Net does."""
     import onnx
     from onnx import numpy_helper
 
     found = {item.name: np.array(numpy_helper.to_array(item), np.float32) for item in onnx.load(str(onnx_file)).graph.initializer}
-    lowest = found["decoder.transpconvs.0.weight"]
-    scale = np.abs(found["encoder.stages.4.0.convs.1.norm.weight"])
-    strength = np.sqrt((lowest**2).sum((1, 2, 3, 4))) * scale
-    width = network.config.features[-1]
-    kept = np.sort(np.argsort(-strength)[:width])
     with torch.no_grad():
         for stage, blocks in enumerate(network.down):
             for number, block in enumerate(blocks):
-                first = np.arange(found[f"encoder.stages.{stage}.0.convs.{number}.norm.weight"].size)
-                outputs = kept if stage == 4 else first
-                inputs = kept if stage == 4 and number else None
-                _set_block(block, found, f"encoder.stages.{stage}.0.convs.{number}", outputs, inputs)
-        for level in range(3):
-            weight = found[f"decoder.transpconvs.{level}.weight"]
-            network.up[level].weight.copy_(torch.from_numpy(weight[kept] if level == 0 else weight))
-            network.up[level].bias.copy_(torch.from_numpy(found[f"decoder.transpconvs.{level}.bias"]))
+                _set_block(block, found, f"encoder.stages.{stage}.0.convs.{number}")
+        for level, up in enumerate(network.up):
+            up.weight.copy_(torch.from_numpy(found[f"decoder.transpconvs.{level}.weight"]))
+            up.bias.copy_(torch.from_numpy(found[f"decoder.transpconvs.{level}.bias"]))
             for number, block in enumerate(network.join[level]):
-                name = f"decoder.stages.{level}.convs.{number}"
-                _set_block(block, found, name, np.arange(found[f"{name}.norm.weight"].size), None)
+                _set_block(block, found, f"decoder.stages.{level}.convs.{number}")
 
 
-def _set_block(
-    block: nn.Module, found: dict[str, NDArray[np.float32]], name: str, outputs: NDArray[np.int64], inputs: NDArray[np.int64] | None
-) -> None:
-    depth, point = found[f"{name}.conv.depthwise.weight"], found[f"{name}.conv.pointwise.weight"]
-    kernel = point * depth[:, 0][None]
-    bias = found[f"{name}.conv.pointwise.bias"]
-    if f"{name}.conv.depthwise.bias" in found:
-        bias = bias + point[:, :, 0, 0, 0] @ found[f"{name}.conv.depthwise.bias"]
-    kernel = kernel[outputs] if inputs is None else kernel[outputs][:, inputs]
-    block.conv.weight.copy_(torch.from_numpy(np.ascontiguousarray(kernel)))
-    block.conv.bias.copy_(torch.from_numpy(bias[outputs]))
-    block.norm.weight.copy_(torch.from_numpy(found[f"{name}.norm.weight"][outputs]))
-    block.norm.bias.copy_(torch.from_numpy(found[f"{name}.norm.bias"][outputs]))
+def _set_block(block: nn.Module, found: dict[str, NDArray[np.float32]], name: str) -> None:
+    part = {key: torch.from_numpy(found[f"{name}.{key}"]) for key in ("norm.weight", "norm.bias")}
+    depth, point = (found[f"{name}.conv.{kind}.weight"] for kind in ("depthwise", "pointwise"))
+    depth_bias, point_bias = (found[f"{name}.conv.{kind}.bias"] for kind in ("depthwise", "pointwise"))
+    if isinstance(block.conv, nn.Sequential):
+        part |= {"conv.0.weight": torch.from_numpy(depth), "conv.0.bias": torch.from_numpy(depth_bias)}
+        part |= {"conv.1.weight": torch.from_numpy(point), "conv.1.bias": torch.from_numpy(point_bias)}
+    else:
+        part["conv.weight"] = torch.from_numpy(point * depth[:, 0][None])
+        part["conv.bias"] = torch.from_numpy(point_bias + point[:, :, 0, 0, 0] @ depth_bias)
+    block.load_state_dict(part)

@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from flare_trt.engine.base.errors import InputError
+from flare_trt.engine.model.bundle import open_bundle
+from flare_trt.training.tumours.bundle import GATES, TrainedTumours, write_tumour_bundle
+from flare_trt.training.tumours.loop import new_state
+from flare_trt.training.tumours.recipe import CHANNELS, TUMOUR
+from tests.engine.tiny_bundle import write_tiny_bundle
+from tests.training.tumours.tumour_fixtures import tumour_config
+
+
+def trained(folder: Path) -> TrainedTumours:
+    config = replace(tumour_config(), patch_zyx=(16, 32, 32))
+    state = new_state(config)
+    state.step = 7
+    state.save(folder / "best.pt")
+    return TrainedTumours(config, folder / "best.pt")
+
+
+def test_the_bundle_has_the_tumour_s_class_its_rule_and_the_older_coarse_network(tmp_path: Path) -> None:
+    older = write_tiny_bundle(tmp_path / "older.zip", coarse=True)
+    spec = write_tumour_bundle(trained(tmp_path), older, "tiny-tumours", tmp_path / "bundle")
+    with open_bundle(tmp_path / "bundle") as bundle, open_bundle(older) as before:
+        assert bundle.spec == spec
+        assert before.spec.coarse is not None
+        assert (bundle.folder / "coarse.onnx").read_bytes() == before.network_files(before.spec.coarse)[0].read_bytes()
+    assert spec.label_names[TUMOUR] == "tumour"
+    assert spec.fine.channel_values == tuple(range(CHANNELS))
+    assert spec.lesion_gates == GATES
+    assert "7 steps" in spec.provenance.source
+    assert all(check.measured <= check.limit for check in spec.provenance.checks)
+
+
+def test_what_is_missing_is_named(tmp_path: Path) -> None:
+    single = write_tiny_bundle(tmp_path / "single.zip")
+    with pytest.raises(InputError, match="without a coarse stage"):
+        write_tumour_bundle(trained(tmp_path), single, "x", tmp_path / "bundle")
+    with pytest.raises(InputError, match="no such checkpoint"):
+        TrainedTumours(tumour_config(), tmp_path / "none.pt").network()
+    assert not (tmp_path / "bundle").exists()
+    assert isinstance(trained(tmp_path).network(), torch.nn.Module)
