@@ -32,9 +32,9 @@ SHAPE = (7, 31, 27)
 
 
 def measured(reader: DicomReader) -> Measured:
-    labels = Volume(blobs(SHAPE), reader.grid)
-    organs = measure_organs(whole_ct(reader), labels, flare_spec().label_names)
-    return Measured(labels, organs, [measure_tumour(labels, organ) for organ in organs if organ.name == "tumour"])
+    ct, labels = whole_ct(reader), Volume(blobs(SHAPE), reader.grid)
+    organs = measure_organs(ct, labels, flare_spec().label_names)
+    return Measured(labels, organs, [measure_tumour(ct, labels, organ, organs) for organ in organs if organ.name == "tumour"])
 
 
 def write_all(folder: Path, reader: DicomReader, making: Making) -> Measured:
