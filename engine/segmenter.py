@@ -85,8 +85,7 @@ class Segmenter:
         the scan (scans/open_scan) and writes the results (batch/scan_steps does both).
 
         `progress` may raise to stop between two tiles; the error passes through and the next scan is not harmed. Raises InputError
-        for a grid larger than any body, BudgetError if the memory budget is too small.
-
+        for a grid larger than any body and for what is no Volume, BudgetError if the budget is too small, BundleError once closed.
         """
         self._require_open_and_scan(ct)
         require_body_size(ct.grid)
