@@ -27,7 +27,7 @@ test: setup
 	MAKEFLAGS= $(BIN)/python -m pytest
 
 # What takes too long for every change: the tests marked `nightly`, ten minutes of fuzzing, and the wheel in a fresh environment.
-nightly: setup viewer
+nightly: setup viewer npm
 	MAKEFLAGS= $(BIN)/python -m pytest -m nightly
 	$(MAKE) --no-print-directory fuzz
 	$(MAKE) --no-print-directory wheel
