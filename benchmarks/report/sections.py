@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from flare_trt.benchmarks.against.ratios import ratio_table
 from flare_trt.benchmarks.base.result_file import Result
 from flare_trt.benchmarks.gpu_plan.gpu_tables import gpu_tables
 from flare_trt.benchmarks.gpu_plan.roofline import roofline_stage_table, total_table
@@ -112,6 +113,16 @@ def _gpu(result: Result, image: Path) -> str:
     return gpu_tables(result.data["steps"])
 
 
+def _against(result: Result, image: Path) -> str:
+    data = result.data
+    installed = f"extras {data['extras']}" if data["extras"] else "no extras"
+    parts = [f"Before: {data['before'][:12]}; after: {data['after'][:12]}. Installed with {installed}."]
+    for same, words in ((True, "Equal weights on both sides:"), (False, "Each side's default weights:")):
+        rows = [row for row in data["rows"] if row["same_weights"] == same]
+        parts += [words, ratio_table(rows)] if rows else []
+    return _parts(*parts)
+
+
 def _scan(result: Result) -> str:
     scan = result.data["scan"]
     size = " x ".join(map(str, scan["shape_zyx"][::-1]))
@@ -164,6 +175,12 @@ SECTIONS = {
         "step moves and computes and the card's data sheet, beside the times and peaks that the paper measured on a Quadro RTX "
         "5000 (table 4; end to end). Peaks are the plan's, activations estimated, CUDA's context left out.",
         _roofline,
+    ),
+    "against": Section(
+        "Against an earlier commit",
+        "Both commits are installed alike, with the same packages, and run as whole processes in pairs; a ratio is the median of "
+        "the pairs' ratios. The file cache is warm. Our own caches are empty at each start, or filled by a run before.",
+        _against,
     ),
     "gpu": Section(
         "On a real GPU",

@@ -77,7 +77,21 @@ POINTS = [
     }
     for n in (50, 100, 200, 400)
 ]
+AGAINST_ROW = {
+    "scan": "ct.nii.gz",
+    "mode": "fast",
+    "caches": "filled",
+    "same_weights": True,
+    "wall_s": [4.0, 2.0, 0.5],
+    "cpu_s": [8.0, 4.0, 0.51],
+    "peak_mb": [900.0, 800.0, 0.89],
+    "dice": 0.9991,
+    "reference_before": None,
+    "reference_after": 0.84,
+    "others_share": 0.05,
+}
 DATA: dict[str, dict[str, Any]] = {
+    "against": {"before": "a" * 40, "after": "b" * 40, "extras": "dicom", "packages": [], "rows": [AGAINST_ROW]},
     "peers": {"scan": SCAN, "rows": [*ROWS, ABSENT]},
     "nnunet": {"scan": SCAN, "rows": ROWS},
     "cascade": {"scan": {"shape_zyx": [30, 20, 10]}, "rows": ROWS},
