@@ -6,8 +6,10 @@ import argparse
 import webbrowser
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from flare_trt.engine.apps.cli.console import Console
+from flare_trt.engine.apps.viewer.from_dicom import ViewFiles, as_nifti
 from flare_trt.engine.apps.viewer.niivue import require_niivue
 from flare_trt.engine.apps.viewer.scene import read_scene
 from flare_trt.engine.apps.viewer.server import ViewerServer, page_resources
@@ -17,8 +19,8 @@ from flare_trt.engine.model.spec import ModelSpec
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("ct", type=Path, metavar="CT", help="a .nii or .nii.gz file")
-    parser.add_argument("labels", type=Path, metavar="SEG", help="its label map, on the same grid")
+    parser.add_argument("ct", type=Path, metavar="CT", help="a .nii or .nii.gz file, or a DICOM series (a folder or .zip)")
+    parser.add_argument("labels", type=Path, metavar="SEG", help="its label map or DICOM-SEG, on the same grid")
     parser.add_argument(
         "--labels",
         dest="bundle",
@@ -33,8 +35,13 @@ def run(arguments: argparse.Namespace) -> int:
     """Serve until interrupted. Raises InputError for a bad file, or where niivue is missing."""
     console = Console()
     require_niivue()
-    scene = read_scene(arguments.ct, arguments.labels, _model(arguments.bundle))
-    resources = page_resources(scene, arguments.ct, arguments.labels)
+    with TemporaryDirectory(prefix="flare-trt-view-") as folder:
+        return _serve(as_nifti(arguments.ct, arguments.labels, Path(folder)), arguments, console)
+
+
+def _serve(files: ViewFiles, arguments: argparse.Namespace, console: Console) -> int:
+    scene = read_scene(files.ct, files.labels, _model(arguments.bundle), files.names)
+    resources = page_resources(scene, files.ct, files.labels)
     with ViewerServer(resources, lambda words: console.complain(f"flare-trt: {words}")) as server:
         console.line(f"{server.url}\nOnly this machine can open it. Ctrl-C ends it. Research software, not a medical device.")
         if not arguments.no_browser:

@@ -42,16 +42,16 @@ class Scene:
     organs: tuple[SceneOrgan, ...]
 
 
-def read_scene(ct_path: Path, labels_path: Path, model: ModelSpec | None = None) -> Scene:
+def read_scene(ct_path: Path, labels_path: Path, model: ModelSpec | None = None, own: Sequence[LabelSpec] = FLARE_LABELS) -> Scene:
     """Read both files whole, so that a bad one is refused here. Raises InputError, also where they do not lie on one grid.
 
     Labels may be stored along other axes and ways than the scan. With the `model` that they come from, all of its classes are
-    listed; without it those in the map, for nobody can tell what else was looked for.
+    listed; without it those in the map, under the names that `own` has, for nobody can tell what else was looked for.
     """
     ct, stored = read_ct(ct_path), read_labels(labels_path)
     labels = on_grid(labels_path, stored, ct.grid)
     values = np.unique(labels.array).tolist()
-    known = [label for label in FLARE_LABELS if label.value in values] if model is None else model.labels
+    known = [label for label in own if label.value in values] if model is None else model.labels
     specs = named(values, known)
     measured = measure_organs(ct, labels, {spec.value: spec.name for spec in specs})
     looked_for = {spec.value for spec in specs} if model is None else {*model.looked_for, *values}

@@ -1,0 +1,45 @@
+"""A DICOM series and a DICOM-SEG as the NIfTI files that the viewer draws, in a folder that lasts as long as the viewer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from flare_trt.engine.base.organs import label_colour
+from flare_trt.engine.model.spec import FLARE_LABELS, LabelSpec
+from flare_trt.engine.scans.label_source import FLARE_NAMES, read_named_labels
+from flare_trt.engine.scans.nifti import write_ct, write_labels
+from flare_trt.engine.scans.open_scan import is_dicom, open_scan
+from flare_trt.engine.scans.scan_reader import whole_ct
+
+_SEG_ENDING = ".dcm"
+
+
+@dataclass(frozen=True)
+class ViewFiles:
+    """A scan and its labels as NIfTI, and what the labels are called."""
+
+    ct: Path
+    labels: Path
+    names: Sequence[LabelSpec] = FLARE_LABELS
+
+
+def as_nifti(ct: Path, labels: Path, folder: Path) -> ViewFiles:
+    """The files themselves where they are NIfTI, else copies in `folder`. Raises InputError.
+
+    Segments with FLARE's names get its values and colours; those of another model keep their numbers and names.
+    """
+    names: Sequence[LabelSpec] = FLARE_LABELS
+    shown_ct, shown_labels = ct, labels
+    source = open_scan(ct)
+    if is_dicom(ct):
+        shown_ct = folder / "ct.nii.gz"
+        write_ct(shown_ct, whole_ct(source))
+    if labels.suffix.lower() == _SEG_ENDING:
+        found = read_named_labels(labels, FLARE_NAMES, source.grid)
+        shown_labels = folder / "seg.nii.gz"
+        write_labels(shown_labels, found.volume)
+        if found.names is not FLARE_NAMES:
+            names = [LabelSpec(value, name, label_colour(value, name)) for value, name in found.names.items()]
+    return ViewFiles(shown_ct, shown_labels, names)
