@@ -1,4 +1,4 @@
-"""What people name instead of a bundle, and what each is told to do."""
+"""What people name instead of a bundle, and what the error says to do."""
 
 from __future__ import annotations
 
