@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import gzip
 import io
 import random
@@ -58,7 +59,7 @@ def _datasets(recipe: Recipe, rng: random.Random) -> list[Any]:
 
 def _two_phases(one: Any, number: int) -> tuple[Any, Any]:
     """A slice and one of another phase, half a slice on."""
-    other = pydicom.dcmread(io.BytesIO(_plain(one)))
+    other = copy.deepcopy(one)
     step = np.array(one.step_mm)
     other.ImagePositionPatient = list(np.array(one.ImagePositionPatient, float) + step / 2)
     other.SOPInstanceUID = f"{one.SOPInstanceUID}.1" if one.SOPInstanceUID else ""

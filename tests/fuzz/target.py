@@ -23,13 +23,17 @@ class Bench:
 
 @dataclass(frozen=True)
 class Target:
-    """`inputs` are tried in CI. `mutate(seed, rng, other seeds)` damages a seed. An input may take `cpu_limit_s`."""
+    """`inputs` are tried in CI. `mutate(seed, rng, other seeds)` damages a seed. An input may take `cpu_limit_s`.
+
+    `every_run` is how many the tests of every change try; None: a twentieth of them.
+    """
 
     seeds: Callable[[], Sequence[bytes]]
     mutate: Callable[[bytes, random.Random, Sequence[bytes]], bytes]
     run: Callable[[bytes, Bench], None]
     inputs: int
     cpu_limit_s: float = 10.0
+    every_run: int | None = None
 
 
 class LongWork(Exception):  # noqa: N818  # not an error: the run is sound and says how much there is to do

@@ -6,7 +6,6 @@ What a target is, `target.py` says.
 from __future__ import annotations
 
 import json
-import os
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -247,7 +246,7 @@ TARGETS = {
     "gzip": Target(seeds.gzipped_scans, mutate.damaged_nifti, _scan, 900),
     "gzip-stream": Target(seeds.gzipped_scans, mutate.damaged, _scan, 1000),
     "dicom": Target(dicom_seeds.series_zips, dicom_damage.damaged_series, _series, 600),
-    "meaning": Target(dicom_meaning.recipes, dicom_meaning.drawn, _meaning, 500 if os.environ.get("FLARE_TRT_NIGHTLY") else 100),
+    "meaning": Target(dicom_meaning.recipes, dicom_meaning.drawn, _meaning, 500, every_run=100),
     "http": Target(http_requests.connections, http_requests.damaged_connection, _http, 500),
     "labels": Target(seeds.label_maps, mutate.damaged_nifti, _label_pair, 900),
     "bundle": Target(seeds.bundle_specs, mutate.damaged_json, _bundle, 1600),
