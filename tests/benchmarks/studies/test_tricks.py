@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,9 @@ from flare_trt.engine.model.bundle import open_bundle
 
 def test_each_variant_holds_one_trick(tmp_path: Path) -> None:
     model = fake_spec(coarse=True)
+    assert model.coarse is not None
+    exact = {"tile_step": 0.5, "image_order": 3}
+    model = replace(model, coarse=replace(model.coarse, **exact), fine=replace(model.fine, **exact))  # type: ignore[arg-type]
     assert model.coarse is not None
     variants = write_variants(fake_bundle(tmp_path / "model", model), tmp_path / "variants")
     for name, path in variants.items():
