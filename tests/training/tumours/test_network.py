@@ -23,26 +23,15 @@ def test_the_network_keeps_the_image_s_shape_and_fits_the_wheel() -> None:
 
 
 def test_the_encoder_starts_as_the_teacher_s() -> None:
-    """With all the teacher's features, each stage gives the teacher's own output."""
+    """Each stage gives the teacher's own output, the lowest one with separable kernels, the others with plain ones."""
     teacher = network_from_onnx(teacher_file(), NetworkConfig())
-    network = HalfUNet(HalfConfig(features=(16, 32, 64, 128, 192)))
+    network = HalfUNet(HalfConfig())
     start_from_teacher(network, teacher_file())
     image = other = torch.randn(1, 1, 16, 32, 48, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
         for mine, theirs in zip(network.down, teacher.encoder.stages, strict=True):
             image, other = mine(image), theirs(other)
             torch.testing.assert_close(image, other, atol=2e-5, rtol=1e-4)
-
-
-def test_the_features_kept_of_the_lowest_stage_are_the_teacher_s_own() -> None:
-    network = HalfUNet(HalfConfig())
-    start_from_teacher(network, teacher_file())
-    whole = HalfUNet(HalfConfig(features=(16, 32, 64, 128, 192)))
-    start_from_teacher(whole, teacher_file())
-    kept = {tuple(row.flatten()[:40].tolist()) for row in network.down[4][0].conv.weight}
-    all_of_them = {tuple(row.flatten()[:40].tolist()) for row in whole.down[4][0].conv.weight}
-    assert len(kept) == 160
-    assert kept < all_of_them
 
 
 @pytest.mark.parametrize("level", range(3))
