@@ -64,8 +64,8 @@ int main() {
     for (int round = 0; round < kRounds; ++round) {
         run(range_float32, image.data(), ranges, image.size());
         run(range_int16, hu.data(), ranges_hu, hu.size());
-        run(box_float32, image.data(), box, z, y, x, z, 0.f, 0.f);
-        run(box_int16, hu.data(), box_hu, z, y, x, z, 0.f, 0.f);
+        run(box_float32, image.data(), box, z, y, x, z);
+        run(box_int16, hu.data(), box_hu, z, y, x, z);
         run(bounds, labels.data(), extents[0], voxels, &highest, 3, z, y, x, z);
     }
     std::printf("range %g %g box %d %d %d voxels %llu\n", value_of(ranges[0]), value_of(ranges_hu[1]), box[3], box_hu[4],
