@@ -26,7 +26,7 @@ from flare_trt.engine.model.bundle import Bundle, open_bundle
 from flare_trt.engine.model.options import RunOptions
 from flare_trt.engine.model.spec import ModelSpec, StageSpec
 from flare_trt.engine.networks.device_choice import Placement, place
-from flare_trt.engine.networks.session import RunsPairs, Session, open_session
+from flare_trt.engine.networks.session import RunsPairs, Session, SessionOptions, open_session
 from flare_trt.engine.passes.lesion_gates import gate_lesions
 from flare_trt.engine.passes.postprocess import remove_pieces
 from flare_trt.engine.passes.predict import Runner
@@ -61,8 +61,10 @@ class Segmenter:
         self._lock, self._closed = threading.Lock(), False
         with kernels.active():
             idle = kernels.used_bytes() if options.max_memory_mb else 0
-            budget = options.max_memory_mb * MB if options.max_memory_mb else None
-            self._sessions = {name: _open_stage(bundle, stage, placement, budget) for name, stage in bundle.spec.stages.items()}
+            session = replace(placement.session, pairs=placement.session.pairs and _has_room_for_pairs(bundle.spec, options))
+            self._sessions = {
+                name: _open_stage(bundle, stage, placement.backend, session) for name, stage in bundle.spec.stages.items()
+            }
             self._network_bytes = _warm_up(self._sessions, kernels, idle) if options.max_memory_mb else 0
 
     @staticmethod
@@ -190,11 +192,16 @@ class Segmenter:
         )
 
 
-def _open_stage(bundle: Bundle, stage: StageSpec, placement: Placement, budget_bytes: int | None) -> Sequence[Session]:
-    enough = budget_bytes is not None and budget_bytes >= _PAIR_BYTES_A_VOXEL * math.prod(stage.patch_zyx)
-    options, sessions = replace(placement.session, pairs=placement.session.pairs and enough), []
+def _has_room_for_pairs(spec: ModelSpec, options: RunOptions) -> bool:
+    """Whether the budget lets every stage run two tiles at once: the stages share it, so the largest decides for all."""
+    largest = max(math.prod(stage.patch_zyx) for stage in spec.stages.values())
+    return options.max_memory_mb is not None and options.max_memory_mb * MB >= _PAIR_BYTES_A_VOXEL * largest
+
+
+def _open_stage(bundle: Bundle, stage: StageSpec, backend: str, options: SessionOptions) -> Sequence[Session]:
+    sessions = []
     for file in bundle.network_files(stage):
-        session = open_session(placement.backend, file, options)
+        session = open_session(backend, file, options)
         got, expected = (session.channels, *session.input_shape[2:]), (len(stage.channel_values), *stage.patch_zyx)
         if got != expected:
             raise BundleError(

@@ -11,6 +11,8 @@ from tests.engine.tiny_bundle import PATCH_ZYX, write_tiny_bundle
 
 from flare_trt.engine import segmenter as segmenter_module
 from flare_trt.engine.base.volume import Volume
+from flare_trt.engine.model.bundle import open_bundle
+from flare_trt.engine.model.default_model import DEFAULT_MODEL
 from flare_trt.engine.model.options import RunOptions
 from flare_trt.engine.networks.openvino_.backend import OpenVinoPairs
 from flare_trt.engine.networks.session import RunsPairs, SessionOptions, open_session
@@ -63,3 +65,12 @@ def test_a_pass_in_pairs_gives_the_same_labels(tmp_path: Path, ct: Volume, monke
     assert set(made) == {1, 2} or set(made) == {2}
     for found in labels.values():
         np.testing.assert_array_equal(found, labels["pairs"])
+
+
+def test_the_largest_stage_decides_for_all() -> None:
+    """The stages share one budget: pairs of a small coarse network must not take what the fine one needs."""
+    with open_bundle(DEFAULT_MODEL) as bundle:
+        coarse, fine = (2000 * np.prod(stage.patch_zyx) / 10**6 for stage in bundle.spec.stages.values())
+        for megabytes, room in {coarse + 1: False, fine - 1: False, fine + 1: True}.items():
+            assert segmenter_module._has_room_for_pairs(bundle.spec, RunOptions(max_memory_mb=int(megabytes))) is room
+        assert not segmenter_module._has_room_for_pairs(bundle.spec, RunOptions())
