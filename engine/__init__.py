@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from flare_trt.engine.base.errors import FlareError
     from flare_trt.engine.base.grid import Grid
-    from flare_trt.engine.base.volume import Volume
+    from flare_trt.engine.base.volume import Volume, ct_volume
     from flare_trt.engine.model.options import RunOptions
     from flare_trt.engine.results.measures import measure_organs
     from flare_trt.engine.scans.nifti import read_ct, read_labels, write_labels
@@ -25,6 +25,7 @@ __all__ = [
     "Segmentation",
     "Segmenter",
     "Volume",
+    "ct_volume",
     "measure_organs",
     "read_ct",
     "read_labels",
@@ -34,7 +35,7 @@ __all__ = [
 _MODULES = {
     "base.errors": ("FlareError",),
     "base.grid": ("Grid",),
-    "base.volume": ("Volume",),
+    "base.volume": ("Volume", "ct_volume"),
     "model.options": ("RunOptions",),
     "results.measures": ("measure_organs",),
     "scans.nifti": ("read_ct", "read_labels", "write_labels"),
