@@ -23,4 +23,4 @@ def mend_torchvision() -> None:
             del sys.modules[name]
         for operator in ("nms", "qnms"):
             torch.library.define(f"torchvision::{operator}", "(Tensor boxes, Tensor scores, float iou_threshold) -> Tensor")
-        import torchvision  # noqa: F401
+        import torchvision  # noqa: F401  # again, now that its operators have names

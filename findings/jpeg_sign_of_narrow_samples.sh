@@ -5,7 +5,7 @@
 #
 # Expected: one answer, or an error, for the standard (PS3.5, 8.2) wants the precision of a codestream to fit the stored bits. Real: -1000
 # comes out as 3096 in one reader and as -1000 in the other, without a word.
-# Why it matters here: HU of a series depend on the library that read it; flare-trt refuses such a file.
+# Why it matters here: HU of a series depend on the library that read it, so such a file is better refused.
 # Exits 1 where this behaviour has changed.
 set -euo pipefail
 folder=$(mktemp -d)

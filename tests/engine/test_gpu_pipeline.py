@@ -68,7 +68,9 @@ def test_mirroring(gpu: None, tmp_path: Path) -> None:
     tile = np.random.default_rng(0).normal(size=(1, 1, *PATCH)).astype(np.float32)
     on_cpu = run_mirrored(open_session("onnxruntime", onnx, SessionOptions()), tile, (0, 2))
     on_gpu = run_mirrored(open_session("tensorrt", onnx, SessionOptions("cuda:0")), kernels.upload(tile), (0, 2))
-    assert np.array_equal(kernels.download(on_gpu), on_cpu)
+    # ONNX Runtime on a CPU normalises by means of its own (ort_/means.py), the stand-in for TensorRT by the network's; a wrong axis
+    # would differ by more than 0.1
+    np.testing.assert_allclose(kernels.download(on_gpu), on_cpu, rtol=0, atol=2e-6)
 
 
 def test_everything_on_the_gpu_is_freed(gpu: None, bundle: Path, ct: Volume) -> None:
