@@ -68,7 +68,20 @@ def has_ending(path: Path, endings: tuple[str, ...]) -> bool:
 
 def files_with(folder: Path, endings: tuple[str, ...]) -> list[Path]:
     """The files of a folder whose names end so, in name order, without hidden ones (._case.nii.gz is macOS's, and no scan)."""
-    return sorted(path for path in folder.iterdir() if has_ending(path, endings) and not path.name.startswith("."))
+    return sorted(path for path in folder.iterdir() if _is_wanted(path, endings))
+
+
+def files_below(folder: Path, endings: tuple[str, ...]) -> list[Path]:
+    """As `files_with`, of the folders in it too, without hidden ones and the one where macOS keeps its own files."""
+    found: list[Path] = []
+    for place, inner, names in os.walk(folder):
+        inner[:] = [name for name in inner if not name.startswith(".") and name != "__MACOSX"]
+        found += [path for path in (Path(place, name) for name in names) if _is_wanted(path, endings)]
+    return sorted(found)
+
+
+def _is_wanted(path: Path, endings: tuple[str, ...]) -> bool:
+    return has_ending(path, endings) and not path.name.startswith(".")
 
 
 def case_name(file: Path) -> str:

@@ -71,6 +71,11 @@ class RunReport:
     postprocessing: tuple[RemovedPieces, ...] = ()
     gated: tuple[GatedLesion, ...] = ()
 
+    @property
+    def looked(self) -> bool:
+        """Whether the fine network ran: where the coarse one sees no abdomen, no organ has been looked for."""
+        return self.roi is None or self.roi.decision != "empty"
+
     def as_json(self) -> dict[str, Any]:
         """A plain dictionary for json.dumps."""
         return asdict(self)

@@ -43,6 +43,7 @@ def reported(case: str, report: ScanReport) -> CaseNumbers:
         organs=report.organs,
         tumours=report.tumours,
         warnings=report.warnings,
+        looked=report.run.looked,
     )
 
 

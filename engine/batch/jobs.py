@@ -164,17 +164,21 @@ def is_finished(job: Job) -> bool:
 
 
 def named_scans(inputs: Sequence[Path]) -> list[Path]:
-    """Each scan that files and folders stand for. Raises InputError."""
+    """Each scan that files and folders stand for. Raises InputError where one is not there, or the only one is no scan."""
     found: list[Path] = []
     for named in inputs:
-        path = described_folder(named) if is_dicomdir(named) else named
-        if path.is_dir():
-            found += _nifti_files(path) or [path]
-        elif path.exists():
-            require_scan(path)
-            found.append(path)
-        else:
-            raise InputError(f"{path}: there is no such file or folder")
+        if not named.exists():
+            raise InputError(f"{named}: there is no such file or folder")
+        try:
+            path = described_folder(named) if is_dicomdir(named) else named
+            scans = _nifti_files(path) if path.is_dir() else []
+            if not scans:
+                require_scan(path)
+            found += scans or [path]
+        except InputError:
+            if len(inputs) == 1:
+                raise
+            found.append(named)  # of several, its reader says so in its turn
     return found
 
 

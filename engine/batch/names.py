@@ -10,6 +10,7 @@ from pathlib import Path
 from flare_trt.engine.base.errors import InputError, OutputError
 from flare_trt.engine.base.files import case_name
 from flare_trt.engine.scans.dicom.choice import SeriesChoice
+from flare_trt.engine.scans.dicom.dicomdir import is_dicomdir
 from flare_trt.engine.scans.open_scan import is_dicom
 
 _UID_FIELDS = ("{study}", "{series}")
@@ -28,6 +29,7 @@ class ScanNames:
     @staticmethod
     def of(scan: Path) -> ScanNames:
         """The names that its path gives."""
+        scan = scan.parent if is_dicomdir(scan) else scan  # the index is called alike on every disc
         return ScanNames(case_name(scan), scan.absolute().resolve().parent.name or "root")
 
     def filled(self, pattern: Path) -> Path:

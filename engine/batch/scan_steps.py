@@ -49,6 +49,12 @@ class Scan:
     memory: MemoryRecorder
 
 
+class PartlyWrittenError(OutputError):
+    """Some files of a segmented scan could not be written; `report` has its numbers all the same."""
+
+    report: ScanReport
+
+
 class SegmentsScans(Protocol):
     """What is needed of engine.segmenter.Segmenter."""
 
@@ -120,7 +126,7 @@ def segment_scan(segmenter: SegmentsScans, scan: Scan, progress: StageProgress |
 
 
 def write_results(job: Job, scan: Scan, found: Segmentation, spec: ModelSpec) -> ScanReport:
-    """Write what the job asks for, the report last. One that fails stops no other; then raises OutputError in the end."""
+    """Write what the job asks for, the report last. One that fails stops no other; then raises PartlyWrittenError in the end."""
     watch, memory, outputs = Stopwatch(), scan.memory, _Outputs()
     with watch.phase("write"), memory.phase("write"):
         making = Making.of(found.report, job.seg_type)
@@ -129,7 +135,7 @@ def write_results(job: Job, scan: Scan, found: Segmentation, spec: ModelSpec) ->
     with watch.phase("measure"), memory.phase("measure"):
         organs = measure_organs(scan.ct, found.labels, spec.looked_for)
         tumours = tuple(measure_tumour(scan.ct, found.labels, organ, organs) for organ in organs if is_tumour(organ.name))
-        measured = Measured(found.labels, organs, tumours)
+        measured = Measured(found.labels, organs, tumours, found.report.looked)
         outputs.write(job.sr, lambda path: write_sr(path, job.labels, scan.source, measured, spec, making))
     shown = None
     if job.preview is not None or is_page(job.report):
@@ -155,7 +161,7 @@ def write_results(job: Job, scan: Scan, found: Segmentation, spec: ModelSpec) ->
         phase=contrast_phase(organs),
     )
     outputs.write(job.report, lambda path: write_report(path, report, spec.labels, shown))
-    outputs.require_all()
+    outputs.require_all(report)
     return report
 
 
@@ -187,11 +193,13 @@ class _Outputs:
         except SCAN_ERRORS as error:
             self.errors.append(without_frames(error))
 
-    def require_all(self) -> None:
-        """Raises OutputError where a file was not written."""
+    def require_all(self, report: ScanReport) -> None:
+        """Raises PartlyWrittenError where a file was not written; the report then bears all of these errors."""
         if self.errors:
             kept = f"; written all the same: {', '.join(self.written)}" if self.written else ""
-            raise OutputError("; ".join(map(_words, self.errors)) + kept) from self.errors[0]
+            error = PartlyWrittenError("; ".join(map(_words, self.errors)) + kept)
+            error.report = replace(report, warnings=tuple(dict.fromkeys(report.warnings + self.warnings)))
+            raise error from self.errors[0]
 
 
 def _words(error: ScanError) -> str:

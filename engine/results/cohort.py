@@ -16,7 +16,7 @@ from flare_trt.engine.base.organs import CORE_ORGANS, canonical
 from flare_trt.engine.results.agreement import OrganAgreement
 from flare_trt.engine.results.contrast_phase import NO_PHASE, ContrastPhase
 from flare_trt.engine.results.lesions import TumourMeasure
-from flare_trt.engine.results.measures import OrganMeasure
+from flare_trt.engine.results.measures import ABSENT, UNSEEN, OrganMeasure
 
 COLUMNS = (
     "case",
@@ -51,7 +51,10 @@ _FORMULA = ("=", "+", "@", "\t", "\r")
 
 @dataclass(frozen=True)
 class CaseNumbers:
-    """One scan in the table. A scan that failed has an `error` and no organs; UIDs are "" for NIfTI."""
+    """One scan in the table. A scan that failed has an `error` and no organs; UIDs are "" for NIfTI.
+
+    `looked` as in RunReport: else an organ without a voxel has not been looked for.
+    """
 
     case: str
     study_uid: str = ""
@@ -63,6 +66,7 @@ class CaseNumbers:
     agreement: tuple[OrganAgreement, ...] = ()
     warnings: tuple[str, ...] = ()
     error: str = ""
+    looked: bool = True
 
 
 @dataclass(frozen=True)
@@ -96,10 +100,10 @@ def write_cohort_csv(path: Path, cases: Iterable[CaseNumbers]) -> None:
         file.write(text.getvalue().encode())
 
 
-def completeness(organ: OrganMeasure) -> str:
-    """Whether an organ is whole, cut by the scan's edge (and at which sides), or not found, as one word for statistics."""
+def completeness(organ: OrganMeasure, looked: bool = True) -> str:
+    """Whether an organ is whole, cut by the scan's edge (and at which sides), not found or not looked for, for statistics."""
     if organ.voxels == 0:
-        return "not found"
+        return ABSENT if looked else UNSEEN
     return f"cut {''.join(organ.touches_edge)}" if organ.touches_edge else "whole"
 
 
@@ -156,10 +160,14 @@ def _rows(case: CaseNumbers) -> Iterator[dict[str, object]]:
     }
     if not case.organs:
         yield common
-    tumours = {tumour.value: tumour for tumour in case.tumours}
+    tumours = {tumour.value: tumour for tumour in case.tumours if case.looked}
     agreement = {one.name: one for one in case.agreement}
     for organ in case.organs:
-        yield {**common, **_organ_cells(organ, tumours.get(organ.value), agreement.get(canonical(organ.name)))}
+        yield {
+            **common,
+            **_organ_cells(organ, tumours.get(organ.value), agreement.get(canonical(organ.name))),
+            "completeness": completeness(organ, case.looked),
+        }
 
 
 def _organ_cells(organ: OrganMeasure, tumour: TumourMeasure | None, agreement: OrganAgreement | None) -> dict[str, object]:
@@ -173,7 +181,6 @@ def _organ_cells(organ: OrganMeasure, tumour: TumourMeasure | None, agreement: O
         "median_hu": organ.median_hu,
         "p10_hu": organ.p10_hu,
         "p90_hu": organ.p90_hu,
-        "completeness": completeness(organ),
     }
     if tumour is not None:
         cells["lesions"] = len(tumour.lesions)

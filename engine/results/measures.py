@@ -13,6 +13,9 @@ from flare_trt.engine.base.grid import Grid, Shape, Vector
 from flare_trt.engine.base.volume import Volume
 from flare_trt.kernels import Box, load_host
 
+#: Of an organ without a voxel. Where the coarse network sees no abdomen the fine one never runs.
+ABSENT, UNSEEN = "not found", "not looked for"
+
 
 @dataclass(frozen=True)
 class OrganMeasure:

@@ -1,4 +1,4 @@
-"""Scans as the user names them: a NIfTI file, or a folder or zip with a DICOM series."""
+"""Scans as the user names them: a NIfTI file, or a folder, zip or DICOMDIR with a DICOM series."""
 
 from __future__ import annotations
 
@@ -6,18 +6,22 @@ from pathlib import Path
 
 from flare_trt.engine.base.errors import InputError
 from flare_trt.engine.scans.dicom.choice import ONLY_SERIES, SeriesChoice
+from flare_trt.engine.scans.dicom.dicomdir import described_folder, is_dicomdir
 from flare_trt.engine.scans.dicom.part10 import Kind, kind_of, read_head
 from flare_trt.engine.scans.nifti import NiftiReader
+from flare_trt.engine.scans.other_folders import refuse_other_folders
 from flare_trt.engine.scans.scan_reader import SlabReader
 
 
 def is_dicom(path: Path) -> bool:
-    """Whether this names a DICOM scan: a folder or a zip."""
-    return path.is_dir() or path.suffix.lower() == ".zip"
+    """Whether this names a DICOM scan: a folder, a zip or a DICOMDIR."""
+    return path.is_dir() or path.suffix.lower() == ".zip" or is_dicomdir(path)
 
 
 def require_scan(path: Path) -> None:
-    """Raises InputError for a DICOM file, which is one slice or an index of a scan and not the scan."""
+    """Raises InputError for a DICOM file, which is one slice and not the scan, and for folders of models and data sets."""
+    if path.is_dir():
+        refuse_other_folders(path)
     if is_dicom(path) or not path.is_file():
         return
     try:
@@ -31,5 +35,7 @@ def require_scan(path: Path) -> None:
 
 def open_scan(path: Path, choice: SeriesChoice = ONLY_SERIES) -> SlabReader:
     """The reader of a scan; `choice` says which series to take where a folder or zip holds several. Raises InputError."""
+    if is_dicomdir(path):
+        path = described_folder(path)
     require_scan(path)
     return choice.open(path) if is_dicom(path) else NiftiReader(path)

@@ -78,3 +78,11 @@ def test_wrong_types_name_the_key() -> None:
         data.child("a").get("b", int)
     with pytest.raises(ExportError, match=r"plans.json.a: the key 'c' is missing"):
         data.child("a").get("c", int)
+
+
+def test_a_bundle_is_no_model_folder(folder: Path) -> None:
+    (folder / "bundle.json").write_text("{}")
+    with pytest.raises(
+        ExportError, match=rf"{folder}: is a bundle already, expected a trained nnU-Net folder; use it with --model"
+    ):
+        open_model_folder(folder, (), "final")

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flare_trt.engine.base.errors import InputError
-from flare_trt.engine.base.files import case_name
+from flare_trt.engine.base.files import case_name, files_below
+from flare_trt.engine.scans.nifti import ENDINGS
 
+#: Of the files that are written.
 ENDING = ".nii.gz"
 
 
@@ -22,7 +24,7 @@ class Case:
 
 
 def find_cases(folder: Path) -> tuple[Case, ...]:
-    """Pair all *.nii.gz below folders named images* or unlabel* with those below folders named label*, sorted by name.
+    """Pair all .nii.gz and .nii below folders named images* or unlabel* with those below folders named label*, sorted by name.
 
     "FLARE23_0001_0000.nii.gz" and "FLARE23_0001.nii.gz" are one case. Raises InputError where nothing is found, a name
     occurs twice, or a label has no image.
@@ -30,7 +32,8 @@ def find_cases(folder: Path) -> tuple[Case, ...]:
     images = _by_name(folder, ("image", "unlabel"))
     labels = _by_name(folder, ("label",))
     if not images:
-        raise InputError(f"{folder}: found no image (*{ENDING} below a folder named images*); give the folder of the download")
+        endings = " or ".join(ENDINGS)
+        raise InputError(f"{folder}: found no image ({endings} below a folder named images*); give the folder of the download")
     alone = sorted(labels.keys() - images.keys())
     if alone:
         raise InputError(f"{folder}: {len(alone)} labels have no image, the first is {labels[alone[0]]}; complete the download")
@@ -39,7 +42,7 @@ def find_cases(folder: Path) -> tuple[Case, ...]:
 
 def _by_name(folder: Path, beginnings: Iterable[str]) -> dict[str, Path]:
     found: dict[str, Path] = {}
-    for file in sorted(folder.rglob(f"*{ENDING}")):
+    for file in files_below(folder, ENDINGS):
         parents = [parent.name.lower() for parent in file.relative_to(folder).parents]
         if any(parent.startswith(tuple(beginnings)) for parent in parents):
             name = case_name(file)

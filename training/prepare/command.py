@@ -10,7 +10,7 @@ from flare_trt.engine.base.errors import InputError
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    parser.add_argument("flare_dir", type=Path, help="folder with images*/ and labels*/ of *.nii.gz")
+    parser.add_argument("flare_dir", type=Path, help="folder with images*/ and labels*/ of .nii.gz or .nii files")
     parser.add_argument("--out", type=Path, required=True, help="nnU-Net's raw folder (nnUNet_raw)")
     parser.add_argument("--dataset-id", type=int, default=501, help="id of the fine dataset; the coarse one takes the next")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from flare_trt.training.prepare.splits import split_cases
 
 #: Case -> classes that its label map vouches for; read by the partial-label loss.
 VOUCHED_FILE = "vouched.json"
+_GZIP = b"\x1f\x8b"
 SPLITS_FILE = "splits_final.json"  # nnU-Net's name; it is looked for beside the preprocessed data
 
 
@@ -51,7 +53,7 @@ class DatasetNames:
 
 
 def write_datasets(cases: Sequence[LabelledCase], unlabelled: Sequence[Case], raw: Path, names: DatasetNames) -> None:
-    """Write both datasets under `raw`; images are symbolic links. A folder appears whole or not at all.
+    """Write both datasets under `raw`; images are symbolic links where they are gzipped. A folder appears whole or not at all.
 
     Raises OutputError where a dataset of that name is there already.
     """
@@ -59,7 +61,7 @@ def write_datasets(cases: Sequence[LabelledCase], unlabelled: Sequence[Case], ra
         if (raw / name).exists():
             raise OutputError(f"{raw / name}: a dataset is there already; remove it or take another --dataset-id")
     kinds: tuple[tuple[str, Callable[[Path, Path], object], dict[str, int]], ...] = (
-        (names.fine, shutil.copyfile, _labels(TUMOUR, FINE_IGNORE)),
+        (names.fine, copy_packed, _labels(TUMOUR, FINE_IGNORE)),
         (names.coarse, _write_coarse_label, _labels(TUMOUR - 1, COARSE_IGNORE)),
     )
     for name, write_label, label_names in kinds:
@@ -79,8 +81,25 @@ def write_datasets(cases: Sequence[LabelledCase], unlabelled: Sequence[Case], ra
 
 
 def link(source: Path, target: Path) -> None:
-    """A symbolic link to the absolute source."""
-    target.symlink_to(source.resolve())
+    """A symbolic link to the absolute source; a gzipped copy of one that is not gzipped, as the target's name has to say."""
+    if _is_gzipped(source):
+        target.symlink_to(source.resolve())
+    else:
+        copy_packed(source, target)
+
+
+def copy_packed(source: Path, target: Path) -> None:
+    """A copy, gzipped if the source is not."""
+    if _is_gzipped(source):
+        shutil.copyfile(source, target)
+    else:
+        with source.open("rb") as plain, gzip.open(target, "wb", compresslevel=1) as packed:
+            shutil.copyfileobj(plain, packed)
+
+
+def _is_gzipped(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(_GZIP)) == _GZIP
 
 
 def _write_coarse_label(source: Path, target: Path) -> None:

@@ -11,6 +11,7 @@ from flare_trt.engine.batch.case_numbers import reported
 from flare_trt.engine.batch.jobs import Job
 from flare_trt.engine.batch.names import unique_names
 from flare_trt.engine.batch.overlap import Outcome
+from flare_trt.engine.batch.scan_steps import PartlyWrittenError
 from flare_trt.engine.results.cohort import CaseNumbers
 from flare_trt.engine.results.scan_report import ScanReport
 
@@ -37,7 +38,8 @@ class Teller:
             self.failed += 1
             words = str(outcome.error) or type(outcome.error).__name__
             self.console.complain(f"flare-trt: {outcome.job.scan.name} failed: {words}")
-            self.cases.append(CaseNumbers(case, error=words))
+            kept = outcome.error.report if isinstance(outcome.error, PartlyWrittenError) else None
+            self.cases.append(CaseNumbers(case, error=words) if kept is None else reported(case, kept))
             return
         report = outcome.written
         self.cases.append(reported(case, report))

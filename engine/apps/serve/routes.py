@@ -15,6 +15,7 @@ from flare_trt.engine.apps.serve.served_job import ServedJob, State
 from flare_trt.engine.apps.serve.service import Closing, QueueFull, Service
 from flare_trt.engine.apps.serve.uploads import UploadTooLarge, receive
 from flare_trt.engine.base.errors import BudgetError, InputError
+from flare_trt.engine.scans.dicom.choice import SeriesChoice
 
 JOBS = "/v1/segmentations"
 UPLOAD_TYPE = "application/octet-stream"
@@ -53,6 +54,8 @@ class JobStatus:
 
 #: A DICOM UID (PS3.5, 9.1).
 SeriesUid = Annotated[str | None, Query(pattern=r"^[0-9.]{1,64}$")]
+#: A DICOM integer string (PS3.5, 6.2, IS).
+AcquisitionNumber = Annotated[int | None, Query(ge=-(2**31), lt=2**31)]
 
 
 class Routes:
@@ -61,17 +64,25 @@ class Routes:
     def __init__(self, service: Service) -> None:
         self._service = service
 
-    async def create(self, request: Request, response: Response, wait: bool = False, series: SeriesUid = None) -> Any:
+    async def create(
+        self,
+        request: Request,
+        response: Response,
+        wait: bool = False,
+        series: SeriesUid = None,
+        acquisition: AcquisitionNumber = None,
+    ) -> Any:
         """Take a scan: a NIfTI-1 file, or a zip of DICOM, as the request's body. With wait=true the answer is its labels.
 
-        `series` is the UID of the series to take where a zip holds several. The labels are a .nii.gz file.
+        `series` is the UID of the series to take where a zip holds several, `acquisition` the number of the acquisition (phase) to
+        take where a series holds several. The labels are a .nii.gz file.
         """
         limits = self._service.limits
         if request.headers.get("content-type", "").partition(";")[0] != UPLOAD_TYPE:
             raise HTTPException(415, f"expected the scan as the body, with Content-Type: {UPLOAD_TYPE}")
         try:
             with self._service.admitted() as job:
-                job.series = series
+                job.choice = SeriesChoice(series, acquisition=acquisition)
                 if int(request.headers.get("content-length", 0)) > limits.upload_bytes:
                     raise UploadTooLarge
                 async with asyncio.timeout(limits.timeout_s):

@@ -10,10 +10,18 @@ from pathlib import Path
 from typing import Literal
 
 from flare_trt.engine.batch.overlap import ScanError
+from flare_trt.engine.scans.dicom.choice import ONLY_SERIES, SeriesChoice
 
 #: How a job can end. `stopped`: the server went down first.
 Outcome = Literal["done", "failed", "cancelled", "timed_out", "stopped"]
 State = Literal["queued", "running"] | Outcome
+#: Options that errors name -> the same in an address.
+_QUERIES = {
+    "--series UID": "?series=UID",
+    "--acquisition N": "?acquisition=N",
+    "--acquisition:": "?acquisition=:",
+    "leave out --series, --pick, --acquisition": "leave ?series= and ?acquisition= out",
+}
 
 
 class JobStopped(Exception):  # noqa: N818  # not an error: the job is no longer wanted
@@ -26,15 +34,15 @@ class JobStopped(Exception):  # noqa: N818  # not an error: the job is no longer
 
 @dataclass(eq=False)
 class ServedJob:
-    """State of a job. The service alone changes it; `progress` is (stage, tiles done, tiles in all). `series`: the UID
-    of the DICOM series to take.
+    """State of a job. The service alone changes it; `progress` is (stage, tiles done, tiles in all). `choice`: the
+    series and acquisition to take of a zip of DICOM.
 
     Its files lie in `folder`, which is named by the random `id`: nothing of the upload's name is kept.
     """
 
     id: str
     folder: Path
-    series: str | None = None
+    choice: SeriesChoice = ONLY_SERIES
     state: State = "queued"
     progress: tuple[str, int, int] | None = None
     error: ScanError | None = None
@@ -64,7 +72,8 @@ class ServedJob:
         if self.error is None:
             return None
         text = str(self.error) or type(self.error).__name__
-        text = text.replace("--series UID", "?series=UID").replace("leave --series and --pick out", "leave ?series= out")
+        for option, query in _QUERIES.items():
+            text = text.replace(option, query)
         return text.replace(str(self.upload), "the upload").replace(f"{self.folder}/", "")
 
     def on_tile(self, stage: str, done: int, total: int) -> None:

@@ -20,7 +20,7 @@ def upload_steps(segmenter: SegmentsScans, max_memory_mb: int | None) -> Segment
     def segment(served: ServedJob) -> None:
         job = Job(served.upload, served.labels, served.report)
         steps = scan_steps(segmenter, read, lambda job: served.on_tile)
-        scan = take_scan(job.scan, read, served.series)
+        scan = take_scan(job.scan, read, served.choice)
         served.require_wanted()
         found = steps.segment(job, scan)
         steps.write(job, scan, found)

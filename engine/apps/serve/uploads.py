@@ -9,7 +9,7 @@ from pathlib import Path
 from flare_trt.engine.base.errors import InputError
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.batch.scan_steps import Scan, read_scan
-from flare_trt.engine.scans.dicom.choice import SeriesChoice
+from flare_trt.engine.scans.dicom.choice import ONLY_SERIES, SeriesChoice
 from flare_trt.engine.scans.open_scan import open_scan
 from flare_trt.engine.scans.scan_reader import SlabReader
 
@@ -33,17 +33,17 @@ async def receive(chunks: AsyncIterator[bytes], target: Path, most_bytes: int) -
             await to_thread.run_sync(file.write, chunk)
 
 
-def take_scan(path: Path, read: Callable[[SlabReader], Volume], series: str | None = None) -> Scan:
+def take_scan(path: Path, read: Callable[[SlabReader], Volume], choice: SeriesChoice = ONLY_SERIES) -> Scan:
     """The scan in an uploaded file, which is gone afterwards: a DICOM zip by its first bytes, else NIfTI. Raises InputError.
 
-    `series` is the UID to take of a zip with several.
+    `choice` says which series and acquisition to take of a zip with several.
     """
     with path.open("rb") as file:
         zipped = file.read(len(_ZIP)) == _ZIP
     named = path.rename(path.with_suffix(".zip")) if zipped else path
     try:
-        if series is not None and not zipped:
-            raise InputError(f"{path}: a series can be chosen in a zip of DICOM only; leave --series and --pick out")
-        return read_scan(partial(open_scan, named, SeriesChoice(series)), read)
+        if choice != ONLY_SERIES and not zipped:
+            raise InputError(f"{path}: a series can be chosen in a zip of DICOM only; leave out --series, --pick, --acquisition")
+        return read_scan(partial(open_scan, named, choice), read)
     finally:
         named.unlink()

@@ -40,16 +40,18 @@ HOUNSFIELD = Concept("[hnsf'U]", "Hounsfield unit", "UCUM")
 _COMPLETENESS = Concept("COMPLETENESS", "Completeness in the scan", PRIVATE_SCHEME)
 _WHOLE = Concept("WHOLE", "Whole", PRIVATE_SCHEME)
 _ABSENT = Concept("NOTFOUND", "Not found", PRIVATE_SCHEME)
+_UNSEEN = Concept("NOTLOOKEDFOR", "Not looked for: no abdomen was found", PRIVATE_SCHEME)
 _CUT = Concept("CUT", "Cut by the edge of the scan", PRIVATE_SCHEME)
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What goes into the report: labels on the series' grid, and what was measured of them."""
+    """What goes into the report: labels on the series' grid, and what was measured of them; `looked` as in RunReport."""
 
     labels: Volume
     organs: Sequence[OrganMeasure]
     tumours: Sequence[TumourMeasure]
+    looked: bool = True
 
 
 def require_coded(spec: ModelSpec) -> None:
@@ -135,7 +137,7 @@ class _Groups:
     def of(self, measured: Measured) -> Iterator[Any]:
         """A group for each organ, found or not, then one for each lesion."""
         for organ in measured.organs:
-            yield self._organ(organ) if organ.voxels else self._absent(organ)
+            yield self._organ(organ) if organ.voxels else self._absent(organ, _ABSENT if measured.looked else _UNSEEN)
         for tumour in measured.tumours:
             for number, lesion in enumerate(tumour.lesions, 1):
                 yield _with_one_number(self.seg, self._lesion(tumour.value, number, lesion))
@@ -159,8 +161,8 @@ class _Groups:
             qualitative_evaluations=[complete],
         )
 
-    def _absent(self, organ: OrganMeasure) -> Any:
-        """That an organ was looked for and not found; it has no segment to be tied to."""
+    def _absent(self, organ: OrganMeasure, why: Concept) -> Any:
+        """That an organ was not found, or not looked for; it has no segment to be tied to."""
         sr = library("highdicom").sr
         name = self.spec.label_names[organ.value]
         codes = coded(name, organ.value)
@@ -171,7 +173,7 @@ class _Groups:
             finding_type=_code(codes.kind),
             finding_sites=[sr.FindingSite(_code(codes.kind), laterality=_code(codes.side))] if codes.side else None,
             algorithm_id=self._algorithm(),
-            qualitative_evaluations=[sr.QualitativeEvaluation(_code(_COMPLETENESS), _code(_ABSENT))],
+            qualitative_evaluations=[sr.QualitativeEvaluation(_code(_COMPLETENESS), _code(why))],
         )
 
     def _lesion(self, value: int, number: int, lesion: Lesion) -> Any:

@@ -12,7 +12,7 @@ from flare_trt.engine.base.files import atomic_file
 from flare_trt.engine.results.cohort import CaseNumbers, Outlier, outliers
 from flare_trt.engine.results.html.markup import Markup, join, table, tag
 from flare_trt.engine.results.html.page import DISCLAIMER, page_head
-from flare_trt.engine.results.measures import OrganMeasure
+from flare_trt.engine.results.measures import UNSEEN, OrganMeasure
 
 _NONE = "–"
 _WIDTH, _HEIGHT, _EDGE, _DOT = 240, 22, 6, 3
@@ -73,11 +73,12 @@ def _organ_table(cases: Sequence[CaseNumbers], found: Sequence[Outlier]) -> Mark
     far = {(one.case, one.organ) for one in found}
     rows: list[list[str | Markup]] = []
     for name in names:
+        looked = sum(not case.error and case.looked for case in cases)
         measured = [(case.case, organ) for case in cases for organ in case.organs if organ.name == name and organ.voxels]
         whole = [(case, organ) for case, organ in measured if not organ.touches_edge]
         dots = _dots([organ.volume_ml for _, organ in whole], [(case, name) in far for case, _ in whole])
         cells = [_spread(whole, "volume_ml", ".1f"), _spread(whole, "median_hu", ".0f")]
-        rows.append([name, f"{len(measured)} of {sum(not case.error for case in cases)}", str(len(whole)), *cells, dots])
+        rows.append([name, f"{len(measured)} of {looked}", str(len(whole)), *cells, dots])
     heads = ("Organ", "Found in", "Whole in", "Volume (ml)", "Median HU", "Volumes")
     return table("Median and range of whole organs; a dot is a scan, from the smallest to the largest volume.", heads, rows)
 
@@ -124,9 +125,9 @@ def _case_row(case: CaseNumbers) -> list[str | Markup]:
     return [
         case.case,
         case.phase.phase,
-        f"{sum(organ.voxels > 0 for organ in case.organs)} of {len(case.organs)}",
+        f"{sum(organ.voxels > 0 for organ in case.organs)} of {len(case.organs)}" if case.looked else UNSEEN,
         str(sum(bool(organ.touches_edge) for organ in case.organs)),
-        str(sum(len(tumour.lesions) for tumour in case.tumours)) if case.tumours else _NONE,
+        str(sum(len(tumour.lesions) for tumour in case.tumours)) if case.tumours and case.looked else _NONE,
         f"{np.mean(scores):.3f}" if scores else _NONE,
         join([" · ".join(case.warnings)]) if case.warnings else _NONE,
     ]

@@ -8,20 +8,18 @@ from flare_trt.engine.results.contrast_phase import ContrastPhase
 from flare_trt.engine.results.html.markup import Markup, join, table, tag
 from flare_trt.engine.results.html.story import WORLD, listed
 from flare_trt.engine.results.lesions import SPECK_ML, TumourMeasure
-from flare_trt.engine.results.measures import OrganMeasure
+from flare_trt.engine.results.measures import ABSENT, UNSEEN, OrganMeasure
 from flare_trt.engine.results.scan_report import ScanReport
 
 #: Rows of the table of lesions; the JSON report has them all.
 _MOST_LESIONS = 25
 
-#: Where the coarse network saw no abdomen the fine one never ran.
-_ABSENT, _UNSEEN = "not found", "not looked for"
 _NONE = "–"
 
 
 def organ_table(report: ScanReport, colours: Mapping[int, str]) -> Markup:
     """A row an organ, with the colour that it has in the pictures."""
-    absent = _UNSEEN if nothing_seen(report) else _ABSENT
+    absent = ABSENT if report.run.looked else UNSEEN
     heads = ("Structure", "Volume (ml)", "Mean HU", "SD HU", "Median HU", "10–90 % HU", "Size (mm)", "Slices", "In the scan")
     rows: list[list[str | Markup]] = [
         [_named(organ, colours[organ.value]), *_organ_cells(organ, report.orientation, absent)] for organ in report.organs
@@ -32,11 +30,6 @@ def organ_table(report: ScanReport, colours: Mapping[int, str]) -> Markup:
         heads,
         rows,
     )
-
-
-def nothing_seen(report: ScanReport) -> bool:
-    """Whether the fine network looked nowhere."""
-    return report.run.roi is not None and report.run.roi.decision == "empty"
 
 
 def _organ_cells(organ: OrganMeasure, orientation: str, absent: str) -> list[str]:
@@ -62,7 +55,7 @@ def completeness(touches_edge: tuple[str, ...]) -> str:
 
 def tumour_section(report: ScanReport) -> Markup:
     """A table of lesions for each tumour label; empty where the model has none."""
-    if report.tumours and nothing_seen(report):
+    if report.tumours and not report.run.looked:
         return join([tag("h2", "Lesions"), tag("p", "Not looked for: no abdomen was found.")])
     return join(_tumour(tumour) for tumour in report.tumours)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from flare_trt.engine.base.errors import OutputError
-from flare_trt.engine.base.files import atomic_file, write_json, write_text
+from flare_trt.engine.base.files import atomic_file, files_below, files_with, write_json, write_text
 
 
 def test_json_has_null_where_a_number_is_not_finite(tmp_path: Path) -> None:
@@ -35,3 +35,11 @@ def test_a_block_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
     with pytest.raises(TypeError), atomic_file(path) as file:
         file.write("no bytes")  # type: ignore[arg-type]
     assert [(found.name, found.read_text()) for found in tmp_path.iterdir()] == [("kept.txt", "old")]
+
+
+def test_files_of_a_folder_and_below_without_hidden_ones(tmp_path: Path) -> None:
+    for name in ("b/c.NII", "b/._c.nii", ".d/e.nii", "__MACOSX/f.nii", "a.nii.gz", "a.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert [path.name for path in files_below(tmp_path, (".nii", ".nii.gz"))] == ["a.nii.gz", "c.NII"]
+    assert [path.name for path in files_with(tmp_path, (".nii", ".nii.gz"))] == ["a.nii.gz"]

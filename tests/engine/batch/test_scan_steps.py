@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import time
 from dataclasses import replace
 from functools import partial
@@ -17,7 +18,7 @@ from flare_trt.engine.base.errors import InputError, OutputError
 from flare_trt.engine.base.run_report import RunReport
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.batch.jobs import Job
-from flare_trt.engine.batch.scan_steps import ct_reader, read_scan, scan_steps
+from flare_trt.engine.batch.scan_steps import PartlyWrittenError, ct_reader, read_scan, scan_steps
 from flare_trt.engine.scans.disk_array import DiskArray
 from flare_trt.engine.scans.open_scan import open_scan
 from flare_trt.engine.segmenter import Segmentation, StageProgress
@@ -121,4 +122,8 @@ def test_an_output_that_fails_loses_no_other(tmp_path: Path, lost: str) -> None:
     kept = {path.name for path in job.outputs} - {lost}
     assert {path.name for path in out.iterdir() if path.is_file()} == kept
     assert all(name in str(error.value).split("written all the same")[1] for name in kept)
+    assert isinstance(error.value, PartlyWrittenError)
+    kept_error = pickle.loads(pickle.dumps(error.value))  # noqa: S301  # as Ray hands it on
+    assert any(warning.startswith(f"not written: {out / lost}") for warning in kept_error.report.warnings)
+    assert len(kept_error.report.organs) == len(TwoPasses.spec.labels)
     assert lost == "report.html" or f"not written: {out / lost}" in (out / "report.html").read_text()

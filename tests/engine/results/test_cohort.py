@@ -89,3 +89,21 @@ def test_the_page_stands_alone(cases: list[CaseNumbers]) -> None:
         assert raw not in page
     assert f"<dd>{len(cases)}</dd>" in page
     assert page.count('class="far"') == sum(case.case == "c5" for case in cases)
+
+
+def test_what_nobody_looked_for_is_not_called_absent(tmp_path: Path) -> None:
+    """Where the coarse network saw no abdomen the fine one never ran."""
+    absent = tuple(OrganMeasure(value, name, 0, 0.0) for value, name in ((1, "liver"), (14, "tumour")))
+    looked = CaseNumbers("a", organs=absent, tumours=(TumourMeasure(14, "tumour", (), 0),))
+    unseen = replace(looked, case="b", looked=False)
+    write_cohort_csv(tmp_path / "t.csv", [looked, unseen])
+    cells = [(row["case"], row["completeness"], row["lesions"]) for row in rows(tmp_path / "t.csv")]
+    assert cells == [
+        ("a", "not found", ""),
+        ("a", "not found", "0"),
+        ("b", "not looked for", ""),
+        ("b", "not looked for", ""),
+    ]
+    page = cohort_page([looked, unseen])
+    assert page.count("not looked for") == 1
+    assert page.count("0 of 1<") == 2  # of the scans in which each organ was looked for

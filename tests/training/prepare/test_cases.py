@@ -26,6 +26,13 @@ def test_images_and_labels_are_paired_and_the_rest_is_unlabelled(tmp_path: Path)
     assert (b.name, b.label) == ("b", None)
 
 
+def test_names_in_capitals_are_cases_and_hidden_files_are_none(tmp_path: Path) -> None:
+    touch(tmp_path, "imagesTr/A_0000.NII.GZ", "imagesTr/b_0000.nii", "labelsTr/A.nii.gz", "labelsTr/b.Nii", "unlabeled/c.NII")
+    touch(tmp_path, "imagesTr/._A_0000.NII.GZ", "labelsTr/._A.nii.gz", "__MACOSX/imagesTr/d.nii.gz", ".trash/imagesTr/e.nii.gz")
+    found = [(case.name, case.image.name, case.label and case.label.name) for case in find_cases(tmp_path)]
+    assert found == [("A", "A_0000.NII.GZ", "A.nii.gz"), ("b", "b_0000.nii", "b.Nii"), ("c", "c.NII", None)]
+
+
 @pytest.mark.parametrize(
     ("names", "message"),
     [

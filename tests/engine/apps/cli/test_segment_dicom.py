@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import json
 import logging
@@ -243,3 +244,24 @@ def test_reports_that_cannot_be_are_refused_before_work(
         assert segment(*words) == 1
         assert message in capfd.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["ct"]
+
+
+def test_a_damaged_index_of_a_disc_stops_no_other_scan(
+    segment: Callable[..., int], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Two of them, which are called alike; and a slice, which is no scan."""
+    out, good = tmp_path / "out", write_series(tmp_path / "good", HU, LOOK)
+    for disc in ("one", "two"):
+        (write_series(tmp_path / disc, HU, LOOK) / "DICOMDIR").write_bytes(b"nothing of the kind")
+    slice_ = next(good.iterdir())
+    assert segment(tmp_path / "one/DICOMDIR", slice_, good, tmp_path / "two/DICOMDIR", "-o", out, "--csv", tmp_path / "t.csv") == 1
+    said = capfd.readouterr()
+    assert said.err.count("DICOMDIR failed: ") == 2
+    assert said.err.count("the DICOMDIR cannot be read") == 2
+    assert "got one DICOM file, expected a series" in said.err
+    assert "1 of 4 scans segmented, 3 failed" in said.out
+    assert [path.name for path in out.iterdir()] == ["good.nii.gz"]
+    with (tmp_path / "t.csv").open(newline="") as file:
+        assert {row["case"] for row in csv.DictReader(file)} == {"one", slice_.name, "good", "two"}
+    assert segment(tmp_path / "one/DICOMDIR", "-o", out / "one.nii.gz") == 1
+    assert "the DICOMDIR cannot be read" in capfd.readouterr().err

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -68,4 +70,37 @@ def test_one_series_of_a_zip_is_chosen(tmp_path: Path) -> None:
         assert client.post(JOBS, params={**words, "series": "1.2.5"}, content=zipped).status_code == 422
         assert client.post(JOBS, params={**words, "series": "../x"}, content=zipped).status_code == 422
         nifti = client.post(JOBS, params={**words, "series": "1.2.3"}, content=scan_bytes(tmp_path))
-        assert nifti.json() == {"detail": "the upload: a series can be chosen in a zip of DICOM only; leave ?series= out"}
+        words = "the upload: a series can be chosen in a zip of DICOM only; leave ?series= and ?acquisition= out"
+        assert nifti.json() == {"detail": words}
+
+
+def test_one_acquisition_of_a_series_is_chosen(tmp_path: Path) -> None:
+    """Two phases, half a slice apart."""
+    phases = [small_ct((12, 23, 21), seed=seed) for seed in (1, 2)]
+    both = np.stack(phases, axis=1).reshape(24, 23, 21)
+    numbered = Look(spacing_mm=(1.5, 0.8, 0.7), change=lambda dataset, z: setattr(dataset, "AcquisitionNumber", 5 + z % 2))
+    folder = write_series(tmp_path / "study", both, numbered)
+    zipped = Path(shutil.make_archive(str(tmp_path / "study"), "zip", folder)).read_bytes()
+    gated = GatedSegmenter()
+    gated.open_gate()
+    (tmp_path / "jobs").mkdir()
+    with started(upload_steps(gated, None), Limits(), tmp_path / "jobs") as service, live(service) as client:
+        post = partial(client.post, JOBS, headers={})
+        woven = post(params={"wait": "true"}, content=zipped)
+        assert woven.status_code == 422
+        assert "got 2 acquisitions (phases) in one series" in woven.json()["detail"]
+        assert "choose it with ?acquisition=N" in woven.json()["detail"]
+        for number, phase in zip((5, 6), phases, strict=True):
+            answer = post(params={"wait": "true", "acquisition": str(number)}, content=zipped)
+            assert answer.status_code == 200, answer.text
+            (tmp_path / "answer.nii.gz").write_bytes(answer.content)
+            np.testing.assert_array_equal(read_labels(tmp_path / "answer.nii.gz").array, np.digitize(phase, [-100, 0, 100]))
+        for number, words in (
+            ("7", "got no acquisition 7.*with .acquisition=N"),
+            ("x", "acquisition: "),
+            ("9" * 12, "acquisition: "),
+        ):
+            wrong = post(params={"wait": "true", "acquisition": number}, content=zipped)
+            assert wrong.status_code == 422
+            assert re.search(words, wrong.json()["detail"], re.DOTALL)
+            assert "--" not in wrong.json()["detail"]

@@ -138,14 +138,17 @@ def test_a_model_without_coded_organs_is_refused() -> None:
     require_coded(replace(ribs, labels=(*ribs.labels, LabelSpec(2, "Kidney_Left", "#102030"))))
 
 
-def test_nothing_found_is_said_of_each_organ(reader: DicomReader, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("looked", "word"), [(True, "Not found"), (False, "Not looked for: no abdomen was found")])
+def test_nothing_found_is_said_of_each_organ(reader: DicomReader, tmp_path: Path, looked: bool, word: str) -> None:
     spec, labels = flare_spec(), Volume(np.zeros(SHAPE, np.uint8), reader.grid)
     organs = measure_organs(whole_ct(reader), labels, spec.label_names)
     write_segmentation(tmp_path / "seg.dcm", labels, reader, spec)
-    write_measurement_report(tmp_path / "sr.dcm", tmp_path / "seg.dcm", Measured(labels, organs, ()), reader, spec, Making())
+    write_measurement_report(
+        tmp_path / "sr.dcm", tmp_path / "seg.dcm", Measured(labels, organs, (), looked), reader, spec, Making()
+    )
     content = highdicom.sr.srread(tmp_path / "sr.dcm").content
     assert content.get_volumetric_roi_measurement_groups() == []
     groups = content.get_image_measurement_groups()
     assert [group.tracking_identifier for group in groups] == [organ.name for organ in organs]
-    assert {group.get_qualitative_evaluations()[-1].value.meaning for group in groups} == {"Not found"}
+    assert {group.get_qualitative_evaluations()[-1].value.meaning for group in groups} == {word}
     assert errors_of(tmp_path / "sr.dcm") == []
