@@ -27,7 +27,7 @@ def body() -> np.ndarray:
 
 
 def warnings(array: np.ndarray, grid: Grid = GRID) -> tuple[str, ...]:
-    return ct_warnings(Volume(array, grid))
+    return ct_warnings(Volume(array, grid, getattr(array, "measured", None)))
 
 
 def test_a_ct_is_let_through() -> None:

@@ -204,7 +204,7 @@ def test_messages_go_to_the_log(tensorrt: Tensorrt, tmp_path: Path, caplog: pyte
 
     errors: list[str] = []
     logger = make_logger(errors)
-    with caplog.at_level(logging.DEBUG):
+    with caplog.at_level(logging.DEBUG, "flare_trt"):
         for severity in tensorrt.ILogger.Severity:
             logger.log(severity, f"a message of {severity.name}")
     assert [record.levelname for record in caplog.records] == ["ERROR", "ERROR", "WARNING", "DEBUG", "DEBUG"]

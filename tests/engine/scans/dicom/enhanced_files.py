@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from pydicom.uid import EnhancedCTImageStorage, generate_uid
 from tests.engine.scans.dicom.series_files import Look, save, slice_dataset
 
+#: ImageType of the object and FrameType of each frame.
+_KIND = ["ORIGINAL", "PRIMARY", "VOLUME", "NONE"]
 _SINGLE = ("PixelSpacing", "SliceThickness", "ImagePositionPatient", "ImageOrientationPatient", "RescaleSlope", "RescaleIntercept")
 
 
@@ -32,7 +34,7 @@ def write_enhanced(folder: Path, hu: NDArray[Any], parts: Parts, look: Look | No
         slices = [slice_dataset(hu[z], int(z), look) for z in planes]
         whole = slices[0]
         whole.SOPClassUID, whole.NumberOfFrames = EnhancedCTImageStorage, len(planes)
-        whole.ImageType = ["ORIGINAL", "PRIMARY", "VOLUME", "NONE"]
+        whole.ImageType = _KIND
         if parts.files > 1:
             whole.ConcatenationUID, whole.InConcatenationNumber = concatenation, number
             whole.InConcatenationTotalNumber, whole.ConcatenationFrameOffsetNumber = parts.files, int(planes[0])
@@ -60,6 +62,6 @@ def _groups(slices: list[Any], per_frame: tuple[str, ...]) -> tuple[Any, list[An
             setattr(groups if macro in per_frame else shared, macro, [item])
         place, kind = pydicom.Dataset(), pydicom.Dataset()
         place["ImagePositionPatient"] = source["ImagePositionPatient"]
-        kind.FrameType = source.ImageType
+        kind.FrameType = _KIND
         groups.PlanePositionSequence, groups.CTImageFrameTypeSequence = [place], [kind]
     return shared, own
