@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from flare_trt.benchmarks.score.protocol import Protocol, Score
 from flare_trt.benchmarks.score.surface import Vector
+from flare_trt.benchmarks.score.targets import LabelSet, Target
 from flare_trt.engine.base.errors import InputError
 from flare_trt.engine.base.files import case_name, files_with
-from flare_trt.engine.base.organs import Structure
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.scans.nifti import ENDINGS, read_labels
 
@@ -29,7 +29,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class CaseScores:
-    """The scores of one case, one for each structure, in the structures' order."""
+    """The scores of one case, one for each target, in the targets' order."""
 
     case: str
     scores: tuple[Score, ...]
@@ -64,7 +64,7 @@ def pair_files(predictions: Path, references: Path) -> tuple[list[Pair], list[st
     return pairs, sorted(predicted.keys() - wanted.keys())
 
 
-def evaluate_pair(pair: Pair, structures: Sequence[Structure], protocol: Protocol) -> CaseScores:
+def evaluate_pair(pair: Pair, labels: LabelSet, protocol: Protocol) -> CaseScores:
     """Read and score one case. Raises InputError where the two files do not fit each other or hold other labels."""
     prediction, reference = read_labels(pair.prediction), read_labels(pair.reference)
     if not prediction.grid.same_place(reference.grid):
@@ -72,9 +72,12 @@ def evaluate_pair(pair: Pair, structures: Sequence[Structure], protocol: Protoco
             f"{pair.prediction}: lies on another grid than {pair.reference} ({prediction.grid.difference(reference.grid)}); "
             "resample the prediction to the reference first"
         )
-    for volume, path in ((prediction, pair.prediction), (reference, pair.reference)):
-        _require_known(volume, path, structures)
-    scores = score_labels(prediction.array, reference.array, reference.grid.spacing_mm, structures, protocol)
+    values = {0, *(value for target in labels.targets for value in target.values)}
+    _require_known(prediction, pair.prediction, values)
+    if labels.ignore is not None:  # only a reference may hold it; it is in no target, so there the prediction alone has to go
+        prediction.array[reference.array == labels.ignore] = 0
+    _require_known(reference, pair.reference, values if labels.ignore is None else values | {labels.ignore})
+    scores = score_labels(prediction.array, reference.array, reference.grid.spacing_mm, labels.targets, protocol)
     return CaseScores(pair.case, scores)
 
 
@@ -82,32 +85,33 @@ def score_labels(
     prediction: NDArray[np.uint8],
     reference: NDArray[np.uint8],
     spacing_mm: Vector,
-    structures: Sequence[Structure],
+    targets: Sequence[Target],
     protocol: Protocol,
 ) -> tuple[Score, ...]:
-    """Scores of two (z, y, x) label maps of one shape, one for each structure."""
+    """Scores of two (z, y, x) label maps of one shape, one for each target."""
     from scipy import ndimage
 
-    most = max(structure.value for structure in structures)
+    most = max(value for target in targets for value in target.values)
     boxes = [ndimage.find_objects(labels, most) for labels in (prediction, reference)]
     scores = []
-    for structure in structures:
-        box = _joint_box(*(found[structure.value - 1] for found in boxes))
-        masks = reference[box] == structure.value, prediction[box] == structure.value
-        scores.append(protocol.score(*masks, structure, spacing_mm))
+    for target in targets:
+        # a region of nnU-Net's may hold the background, which has no box
+        box = _joint_box([found[value - 1] for found in boxes for value in target.values]) if 0 not in target.values else ...
+        masks = _mask(reference[box], target), _mask(prediction[box], target)
+        scores.append(protocol.score(*masks, target, spacing_mm))
     return tuple(scores)
 
 
 def mean_scores(cases: Sequence[CaseScores], index: int, protocol: Protocol) -> Mean:
-    """The mean of structure number `index` over the cases."""
+    """The mean of target number `index` over the cases."""
     dsc, dsc_std, count = _mean_and_std([case.scores[index].dsc for case in cases], protocol)
     nsd, nsd_std, _ = _mean_and_std([case.scores[index].nsd for case in cases], protocol)
     return Mean(dsc, dsc_std, nsd, nsd_std, count)
 
 
-def organ_mean(means: Sequence[Mean], structures: Sequence[Structure], protocol: Protocol) -> Mean:
+def organ_mean(means: Sequence[Mean], targets: Sequence[Target], protocol: Protocol) -> Mean:
     """The mean of the organs' means, lesions left out, as FLARE ranks it; the deviations are between organs."""
-    organs = [mean for mean, structure in zip(means, structures, strict=True) if not structure.lesion]
+    organs = [mean for mean, target in zip(means, targets, strict=True) if not target.lesion]
     dsc, dsc_std, count = _mean_and_std([mean.dsc for mean in organs], protocol)
     nsd, nsd_std, _ = _mean_and_std([mean.nsd for mean in organs], protocol)
     return Mean(dsc, dsc_std, nsd, nsd_std, count)
@@ -123,16 +127,18 @@ def _mean_and_std(values: Sequence[float], protocol: Protocol) -> tuple[float, f
     return mean, std, int(known.size)
 
 
-def _joint_box(first: tuple[slice, ...] | None, second: tuple[slice, ...] | None) -> tuple[slice, ...]:
-    """The smallest box around both; an empty one where neither is there."""
-    if first is None or second is None:
-        return first or second or (slice(0, 0),) * 3
-    return tuple(slice(min(a.start, b.start), max(a.stop, b.stop)) for a, b in zip(first, second, strict=True))
+def _joint_box(boxes: Sequence[tuple[slice, ...] | None]) -> tuple[slice, ...]:
+    """The smallest box around all; an empty one where none is there."""
+    there = [box for box in boxes if box is not None] or [(slice(0, 0),) * 3]
+    return tuple(slice(min(one.start for one in axis), max(one.stop for one in axis)) for axis in zip(*there, strict=True))
 
 
-def _require_known(volume: Volume, path: Path, structures: Sequence[Structure]) -> None:
+def _mask(labels: NDArray[np.uint8], target: Target) -> NDArray[np.bool_]:
+    return labels == target.values[0] if len(target.values) == 1 else np.isin(labels, target.values)
+
+
+def _require_known(volume: Volume, path: Path, known: set[int]) -> None:
     present = np.flatnonzero(np.bincount(volume.array.ravel(), minlength=256))
-    known = {0, *(structure.value for structure in structures)}
     if unknown := sorted(set(present.tolist()) - known):
         raise InputError(f"{path}: holds the labels {unknown}, expected labels out of {sorted(known)}; see --labels")
 

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flare_trt.benchmarks.score.evaluate import score_labels
-from flare_trt.benchmarks.score.protocol import LABEL_SETS, PROTOCOLS
+from flare_trt.benchmarks.score.protocol import PROTOCOLS
 from flare_trt.benchmarks.score.surface import Vector
-from flare_trt.engine.base.organs import Structure
+from flare_trt.benchmarks.score.targets import LABEL_SETS, Target
 
 Labels = NDArray[np.uint8]
 
@@ -42,7 +42,7 @@ def perturbed(reference: Labels) -> Labels:
 def compare_speed(reference: Labels, spacing_mm: Vector, repeats: int) -> Speed:
     """Score a perturbed copy of a label map both ways, in turn."""
     prediction = perturbed(reference)
-    present = [structure for structure in LABEL_SETS["flare23"] if np.any(reference == structure.value)]
+    present = [target for target in LABEL_SETS["flare23"].targets if np.isin(reference, target.values).any()]
     ours_s, theirs_s, difference = [], [], 0.0
     for _ in range(repeats):
         seconds, ours = _timed(lambda: _ours(reference, prediction, spacing_mm, present))
@@ -59,17 +59,17 @@ def _timed(work: Callable[[], list[float]]) -> tuple[float, list[float]]:
     return time.process_time() - start, values
 
 
-def _ours(reference: Labels, prediction: Labels, spacing_mm: Vector, structures: Sequence[Structure]) -> list[float]:
-    return [score.nsd for score in score_labels(prediction, reference, spacing_mm, structures, PROTOCOLS["plain"])]
+def _ours(reference: Labels, prediction: Labels, spacing_mm: Vector, targets: Sequence[Target]) -> list[float]:
+    return [score.nsd for score in score_labels(prediction, reference, spacing_mm, targets, PROTOCOLS["plain"])]
 
 
-def _theirs(reference: Labels, prediction: Labels, spacing_mm: Vector, structures: Sequence[Structure]) -> list[float]:
+def _theirs(reference: Labels, prediction: Labels, spacing_mm: Vector, targets: Sequence[Target]) -> list[float]:
     """As FLARE's script calls it: whole masks, compute_surface_distances, compute_surface_dice_at_tolerance."""
     from surface_distance import metrics
 
     values = []
-    for structure in structures:
-        masks = reference == structure.value, prediction == structure.value
+    for target in targets:
+        masks = reference == target.values[0], prediction == target.values[0]
         distances = metrics.compute_surface_distances(*masks, spacing_mm)
-        values.append(float(metrics.compute_surface_dice_at_tolerance(distances, structure.tolerance_mm)))
+        values.append(float(metrics.compute_surface_dice_at_tolerance(distances, target.tolerance_mm)))
     return values

@@ -20,10 +20,12 @@ from flare_trt.benchmarks.score.evaluate import (
     pair_files,
     score_labels,
 )
-from flare_trt.benchmarks.score.protocol import LABEL_SETS, PROTOCOLS, Score
+from flare_trt.benchmarks.score.protocol import PROTOCOLS, Score
+from flare_trt.benchmarks.score.targets import LABEL_SETS
 from flare_trt.engine.base.errors import InputError
 
-FLARE23 = LABEL_SETS["flare23"]
+LABELS = LABEL_SETS["flare23"]
+FLARE23 = LABELS.targets
 OFFICIAL = PROTOCOLS["flare23"]
 SPACING = (2.5, 0.7, 0.8)
 
@@ -33,11 +35,11 @@ def official_scores(reference: NDArray[np.uint8], prediction: NDArray[np.uint8],
     metrics = pytest.importorskip("surface_distance.metrics")
     scores = []
     for structure in FLARE23:
-        a, b = reference == structure.value, prediction == structure.value
+        a, b = np.isin(reference, structure.values), np.isin(prediction, structure.values)
         if not a.any() or not b.any():
             scores.append((1.0, 1.0) if a.any() == b.any() else (0.0, 0.0))
             continue
-        if structure.value in (5, 6, 10):
+        if structure.values[0] in (5, 6, 10):
             z = np.nonzero(a)[2]
             a, b = a[:, :, z.min() : z.max()], b[:, :, z.min() : z.max()]
         dsc = metrics.compute_dice_coefficient(a, b)
@@ -71,7 +73,7 @@ def test_equals_the_official_rules_on_a_real_case(tmp_path: Path) -> None:
     prediction = np.roll(reference, (2, -1, 1), (0, 1, 2))
     predicted = tmp_path / "prediction.nii.gz"
     nibabel.save(nibabel.Nifti1Image(prediction, image.affine, image.header), predicted)
-    found = evaluate_pair(Pair("case", predicted, path), FLARE23, OFFICIAL)
+    found = evaluate_pair(Pair("case", predicted, path), LABELS, OFFICIAL)
     expected = official_scores(reference, prediction, image.header.get_zooms()[:3])
     assert [(score.dsc, score.nsd) for score in found.scores] == expected
 
@@ -145,14 +147,14 @@ def test_what_cannot_be_paired_is_an_error(tmp_path: Path) -> None:
 def test_files_that_do_not_fit_are_an_error(tmp_path: Path, prediction: Any, spacing: Any, message: str) -> None:
     reference = save_labels(tmp_path / "reference.nii.gz", label_map(1, (6, 7, 8), (1, 2)), SPACING)
     with pytest.raises(InputError, match=message):
-        evaluate_pair(Pair("x", save_labels(tmp_path / "x.nii.gz", prediction, spacing), reference), FLARE23, OFFICIAL)
+        evaluate_pair(Pair("x", save_labels(tmp_path / "x.nii.gz", prediction, spacing), reference), LABELS, OFFICIAL)
 
 
 def test_a_file_that_is_no_image_is_an_error(tmp_path: Path) -> None:
     broken = tmp_path / "x.nii.gz"
     broken.write_bytes(b"not a scan")
     with pytest.raises(InputError, match=r"x\.nii\.gz"):
-        evaluate_pair(Pair("x", broken, broken), FLARE23, OFFICIAL)
+        evaluate_pair(Pair("x", broken, broken), LABELS, OFFICIAL)
 
 
 def test_means_leave_out_what_has_no_score_and_organs_leave_out_lesions() -> None:

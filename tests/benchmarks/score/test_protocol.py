@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from flare_trt.benchmarks.score.protocol import LABEL_SETS, Score, score_flare23, score_plain
-from flare_trt.engine.base.organs import Structure
+from flare_trt.benchmarks.score.protocol import Score, score_flare23, score_plain
+from flare_trt.benchmarks.score.targets import LABEL_SETS, Target
 
 SPACING = (2.5, 0.75, 0.8)
-BY_NAME = {structure.name: structure for structure in LABEL_SETS["flare23"]}
+BY_NAME = {structure.name: structure for structure in LABEL_SETS["flare23"].targets}
 LIVER, AORTA = BY_NAME["liver"], BY_NAME["aorta"]
 
 
@@ -25,16 +25,16 @@ SOMETHING = box(slice(2, 7), slice(3, 11), slice(4, 13))
 
 
 def test_the_official_table_of_tolerances() -> None:
-    tolerances = [structure.tolerance_mm for structure in LABEL_SETS["flare23"]]
+    tolerances = [structure.tolerance_mm for structure in LABEL_SETS["flare23"].targets]
     assert tolerances == [5, 3, 3, 5, 2, 2, 2, 2, 2, 3, 5, 7, 3, 2]
-    assert [structure.value for structure in LABEL_SETS["flare23"]] == list(range(1, 15))
-    assert [s.value for s in LABEL_SETS["flare23"] if s.tubular] == [5, 6, 10]
-    assert [s.value for s in LABEL_SETS["flare23"] if s.lesion] == [14]
-    assert LABEL_SETS["flare22"] == LABEL_SETS["flare23"][:13]
+    assert [structure.values[0] for structure in LABEL_SETS["flare23"].targets] == list(range(1, 15))
+    assert [s.values[0] for s in LABEL_SETS["flare23"].targets if s.tubular] == [5, 6, 10]
+    assert [s.values[0] for s in LABEL_SETS["flare23"].targets if s.lesion] == [14]
+    assert LABEL_SETS["flare22"].targets == LABEL_SETS["flare23"].targets[:13]
 
 
 @pytest.mark.parametrize("structure", [LIVER, AORTA])
-def test_absent_structures(structure: Structure) -> None:
+def test_absent_structures(structure: Target) -> None:
     assert score_flare23(NOTHING, NOTHING, structure, SPACING) == Score(1.0, 1.0)
     assert score_flare23(NOTHING, SOMETHING, structure, SPACING) == Score(0.0, 0.0)
     assert score_flare23(SOMETHING, NOTHING, structure, SPACING) == Score(0.0, 0.0)
