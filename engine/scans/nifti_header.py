@@ -75,6 +75,11 @@ def parse_header(block: bytes) -> NiftiHeader:
 
 
 def _scale_warnings(slope: float, intercept: float) -> tuple[str, ...]:
+    if np.isfinite(slope) and slope != 0 and not np.isfinite(intercept):
+        return (
+            f"the header holds an intercept of {intercept:g}: 0 is taken, as ITK does; nibabel refuses such a header; check "
+            "that the values are HU",
+        )
     if (np.isfinite(slope) and slope != 0) or not np.isfinite(intercept) or intercept == 0:
         return ()
     return (

@@ -9,7 +9,7 @@ from flare_trt.engine.scans.dicom.choice import ONLY_SERIES, SeriesChoice
 from flare_trt.engine.scans.dicom.dicomdir import described_folder, is_dicomdir
 from flare_trt.engine.scans.dicom.part10 import Kind, kind_of, read_head
 from flare_trt.engine.scans.nifti import NiftiReader
-from flare_trt.engine.scans.other_folders import refuse_other_folders
+from flare_trt.engine.scans.other_folders import refuse_other_folders, refuse_other_zips
 from flare_trt.engine.scans.scan_reader import SlabReader
 
 
@@ -22,6 +22,8 @@ def require_scan(path: Path) -> None:
     """Raises InputError for a DICOM file, which is one slice and not the scan, and for folders of models and data sets."""
     if path.is_dir():
         refuse_other_folders(path)
+    elif is_dicom(path) and path.is_file():
+        refuse_other_zips(path)
     if is_dicom(path) or not path.is_file():
         return
     try:

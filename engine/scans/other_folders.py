@@ -1,20 +1,21 @@
-"""Folders of models and data sets that are named where a scan is expected."""
+"""Folders and zips of models and data sets that are named where a scan is expected."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from zipfile import BadZipFile, ZipFile
 
 from flare_trt.engine.base.errors import InputError
 
-_PLANS, _DATASET = "plans.json", "dataset.json"
+_BUNDLE, _PLANS, _DATASET = "bundle.json", "plans.json", "dataset.json"
 #: Where nnU-Net keeps the images of a raw data set.
 _IMAGES = ("imagesTs", "imagesTr")
 
 
 def refuse_other_folders(folder: Path) -> None:
     """Raises InputError for a model bundle and for nnU-Net's folders, and says what to name. Reads no file."""
-    if (folder / "bundle.json").is_file() and any(folder.glob("*.onnx")):
-        raise InputError(f"{folder}: is a model bundle, expected a CT; name the bundle with --model {folder}, and a scan as CT")
+    if (folder / _BUNDLE).is_file() and any(folder.glob("*.onnx")):
+        raise _bundle(folder)
     trained = next((place for place in (folder, *_folders_in(folder)) if _is_trained(place)), None)
     if trained is not None:
         raise InputError(
@@ -24,6 +25,21 @@ def refuse_other_folders(folder: Path) -> None:
     images = next((folder / name for name in _IMAGES if (folder / name).is_dir()), None)
     if images is not None and (folder / _DATASET).is_file():
         raise InputError(f"{folder}: is an nnU-Net data set, expected scans; name the folder of its images: {images}")
+
+
+def refuse_other_zips(path: Path) -> None:
+    """Raises InputError for a model bundle; what is no zip, its reader refuses."""
+    try:
+        with ZipFile(path) as archive:
+            names = archive.namelist()
+    except (BadZipFile, OSError, ValueError, NotImplementedError):
+        return
+    if any(PurePosixPath(name).name == _BUNDLE for name in names) and any(name.endswith(".onnx") for name in names):
+        raise _bundle(path)
+
+
+def _bundle(path: Path) -> InputError:
+    return InputError(f"{path}: is a model bundle, expected a CT; name the bundle with --model {path}, and a scan as CT")
 
 
 def _folders_in(folder: Path) -> list[Path]:

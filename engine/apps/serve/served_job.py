@@ -19,7 +19,7 @@ State = Literal["queued", "running"] | Outcome
 _QUERIES = {
     "--series UID": "?series=UID",
     "--acquisition N": "?acquisition=N",
-    "--acquisition:": "?acquisition=:",
+    "--acquisition:": "?acquisition=N:",
     "leave out --series, --pick, --acquisition": "leave ?series= and ?acquisition= out",
 }
 
@@ -74,7 +74,9 @@ class ServedJob:
         text = str(self.error) or type(self.error).__name__
         for option, query in _QUERIES.items():
             text = text.replace(option, query)
-        return text.replace(str(self.upload), "the upload").replace(f"{self.folder}/", "")
+        return (
+            text.replace(f"{self.upload}.zip", "the upload").replace(str(self.upload), "the upload").replace(f"{self.folder}/", "")
+        )
 
     def on_tile(self, stage: str, done: int, total: int) -> None:
         """Note the progress. Raises JobStopped where the job was cancelled or its time is up."""

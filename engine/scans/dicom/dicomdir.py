@@ -22,9 +22,13 @@ def described_folder(path: Path) -> Path:
     require_regular(path)
     try:
         with path.open("rb") as stream, quiet():
-            names = list(_file_names(library("pydicom").dcmread(stream)))
+            directory = library("pydicom").dcmread(stream)
+            is_index = "DirectoryRecordSequence" in directory
+            names = list(_file_names(directory))
     except LIBRARY_ERRORS as error:
         raise InputError(f"{path}: the DICOMDIR cannot be read ({type(error).__name__}); name the folder it stands in") from None
+    if not is_index:
+        raise InputError(f"{path}: got one DICOM file, expected a series; name the folder that it lies in, or a .zip of the series")
     folder = path.parent
     lacking = sum(not _is_there(folder, parts) for parts in names)
     if lacking:

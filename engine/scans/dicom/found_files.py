@@ -15,6 +15,8 @@ from flare_trt.engine.scans.dicom.part10 import Kind, kind_of, opened, read_head
 from flare_trt.engine.scans.dicom.plane import TAGS, Image, is_ct, planes_of, sop_class_of
 
 _DICOMDIR = "1.2.840.10008.1.3.10"
+#: A length that is not given; the value ends by itself.
+_UNDEFINED = 0xFFFFFFFF
 #: Read only to tell whether one series holds two patients, and kept as numbers that say nothing of them.
 PERSON = ("PatientID", "PatientName", "PatientBirthDate")
 #: The tags of pixel data in either byte order: of whole numbers, floats and doubles.
@@ -106,9 +108,15 @@ def _read(path: Path, files: FileSet, file: int) -> FoundFile | None:
 
 
 def _require_whole(header: Any, follows: bytes) -> None:
-    """Raises EOFError for a header that ends before it says what the file is, or a CT image's that is not followed by pixels."""
-    says_nothing = not sop_class_of(header) and not text_of(header, "Modality")
-    if says_nothing or (is_ct(header) and follows not in _PIXELS):
+    """Raises EOFError for a header that ends before it says what the file is, in a value, or in a CT image before its pixels.
+
+    pydicom takes what is left of a value for the value, which may make another modality or class of it.
+    """
+    class_or_modality = text_of(header, "SOPClassUID") or text_of(header, "Modality")
+    says_nothing = not class_or_modality and not sop_class_of(header)
+    cut = any(element.is_raw and len(element.value or b"") < element.length < _UNDEFINED for element in header.elements())
+    pixels_due = is_ct(header) or not class_or_modality
+    if says_nothing or cut or (pixels_due and follows not in _PIXELS):
         raise EOFError
 
 

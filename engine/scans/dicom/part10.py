@@ -51,8 +51,8 @@ def kind_of(head: bytes) -> Kind:
     """The kind of the file that begins so (its first 16 KiB, or all of it)."""
     if head[_MARK_AT : _MARK_AT + len(_MARK)] == _MARK:
         return Kind.MARKED
-    if not head.strip(b"\0"):
-        return Kind.BLANK
+    if not head.strip(b"\0") or (len(head) < _MARK_AT + len(_MARK) and not head[:_MARK_AT].strip(b"\0")):
+        return Kind.BLANK  # or cut within the mark
     if head.startswith(_MARK + b"\x02\x00"):
         return Kind.MARK_FIRST
     if head.startswith(_GZIP):

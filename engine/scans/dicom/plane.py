@@ -113,7 +113,7 @@ Image = Plane | str | Unusable
 def planes_of(header: Any, file: int) -> Iterator[Image]:
     """Each frame of a file as a Plane, or why it is none."""
     sop_class, modality = sop_class_of(header), code_of(header, "Modality")
-    if modality == "CT" and not is_ct(header):
+    if modality.upper() == "CT" and not is_ct(header):
         yield f"that are no CT images ({_name(sop_class)})"
     elif not is_ct(header):
         yield f"of modality {modality or 'unknown'}"
@@ -209,7 +209,7 @@ def _thickness_mm(attributes: Any) -> float | None:
 
 def is_ct(header: Any) -> bool:
     """Whether a file is a CT image: the SOP class decides, and where it is not said the modality; both may not contradict."""
-    sop_class, modality = sop_class_of(header), text_of(header, "Modality")
+    sop_class, modality = sop_class_of(header), text_of(header, "Modality").upper()
     return modality == "CT" if not sop_class else sop_class in (_CT, *_ENHANCED) and modality in ("CT", "")
 
 

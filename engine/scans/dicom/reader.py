@@ -121,9 +121,15 @@ def _warnings(series: Series, planes: tuple[Plane, ...]) -> tuple[str, ...]:
     if shared and any(plane.sop_uid for plane in planes):
         found.append(f"{shared} slices share their SOPInstanceUID with another one or have none: their places distinguish them")
     if not all(plane.rescaled for plane in planes):
-        found.append("the series has no rescale slope and intercept: its stored values are taken for HU")
+        found.append(_rescale_words(planes))
     if any(plane.lossy for plane in planes):
         found.append("the series was compressed with loss")
     if any(plane.modified for plane in planes):
         found.append("the values are modified Hounsfield units (RescaleType HU_MOD), taken for HU")
     return tuple(found)
+
+
+def _rescale_words(planes: tuple[Plane, ...]) -> str:
+    if all((plane.slope, plane.intercept) == (1, 0) for plane in planes):
+        return "the series has no rescale slope and intercept: its stored values are taken for HU"
+    return "images of the series lack a rescale slope or intercept: 1 and 0 are taken; check that the values are HU"

@@ -85,13 +85,18 @@ def _axes(cosines: NDArray[np.float64]) -> tuple[NDArray[np.float64], tuple[str,
     """Unit vectors of x, y and z as columns, of the orientations (n, 6), and a warning where they are the nearest that are right.
 
     Those of the first slice where all agree with it, as ITK takes them, else their mean. Raises InputError where the row and the
-    column are not perpendicular.
+    column are not perpendicular or of no length.
     """
     apart = float(np.abs(cosines - cosines[0]).max())
     row, column = (cosines[0] if apart <= _COSINE else cosines.mean(axis=0)).reshape(2, 3)
     lengths = np.linalg.norm(row), np.linalg.norm(column)
     skew = abs(float(row @ column)) / float(lengths[0] * lengths[1] or 1)
-    if min(lengths) < 0.9 or max(lengths) > 1.1 or skew > MOST_SKEW:
+    if min(lengths) < 0.9 or max(lengths) > 1.1:
+        raise InputError(
+            f"ImageOrientationPatient: got a row and a column of length {lengths[0]:.3g} and {lengths[1]:.3g}, expected 1; correct "
+            "the headers"
+        )
+    if skew > MOST_SKEW:
         raise InputError(
             f"ImageOrientationPatient: the row and the column are no perpendicular unit vectors (off by {skew:.2g}, allowed "
             f"{MOST_SKEW:g}); correct the headers"

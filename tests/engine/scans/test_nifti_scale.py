@@ -6,6 +6,7 @@ from pathlib import Path
 
 import nibabel
 import numpy as np
+import pytest
 import SimpleITK as sitk  # noqa: N813 (its usual name)
 from tests.engine.scans.nifti_files import AXIAL, Edit, write_raw
 
@@ -31,5 +32,11 @@ def test_an_intercept_without_a_slope_triggers_a_warning(tmp_path: Path) -> None
     assert np.all(by_nibabel - by_itk == 1024)
     np.testing.assert_array_equal(read_ct(path).array, by_itk)
     assert NiftiReader(write_raw(tmp_path / "ct.nii", VOXELS, AXIAL, scaled(np.nan, 5))).warnings
+    for intercept in (np.inf, np.nan):
+        endless = write_raw(tmp_path / "endless.nii", VOXELS, AXIAL, scaled(1, intercept))
+        with pytest.raises(nibabel.spatialimages.HeaderDataError, match="invalid intercept"):
+            np.asarray(nibabel.load(endless).dataobj)
+        np.testing.assert_array_equal(read_ct(endless).array, sitk.GetArrayFromImage(sitk.ReadImage(str(endless))))
+        assert f"an intercept of {intercept:g}: 0 is taken" in NiftiReader(endless).warnings[0]
     for slope, intercept in ((1, -1024), (0, 0), (0, np.nan)):
         assert NiftiReader(write_raw(tmp_path / "ct.nii", VOXELS, AXIAL, scaled(slope, intercept))).warnings == ()

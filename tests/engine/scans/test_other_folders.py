@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -37,3 +38,12 @@ def test_other_folders_say_what_to_name(tmp_path: Path, files: list[str], words:
 def test_a_series_with_a_file_of_such_a_name_is_a_series(tmp_path: Path, name: str) -> None:
     (write_series(tmp_path / "x", small_ct()) / name).write_text("{}")
     assert open_scan(tmp_path / "x").grid.shape_zyx == (7, 11, 9)
+
+
+@pytest.mark.parametrize("inner", ["", "tiny/"])
+def test_a_zip_of_a_bundle_is_no_scan(tmp_path: Path, inner: str) -> None:
+    with zipfile.ZipFile(tmp_path / "model.zip", "w") as archive:
+        for name in (SPEC_FILE, "fine.onnx"):
+            archive.writestr(inner + name, "{}")
+    with pytest.raises(InputError, match=r"model\.zip: is a model bundle, expected a CT; name the bundle with --model"):
+        open_scan(tmp_path / "model.zip")

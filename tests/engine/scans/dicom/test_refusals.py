@@ -166,6 +166,36 @@ def test_no_rescale_is_told(tmp_path: Path) -> None:
     assert reader.warnings == ("the series has no rescale slope and intercept: its stored values are taken for HU",)
 
 
+def test_half_a_rescale_is_told(tmp_path: Path) -> None:
+    reader = DicomReader(write_series(tmp_path / "ct", HU, Look(change=lambda dataset, z: delattr(dataset, "RescaleSlope"))))
+    assert reader.warnings == (
+        "images of the series lack a rescale slope or intercept: 1 and 0 are taken; check that the values are HU",
+    )
+    np.testing.assert_array_equal(whole_ct(reader).array, HU)
+
+
+def test_a_row_without_a_length(tmp_path: Path) -> None:
+    look = Look(change=lambda dataset, z: setattr(dataset, "ImageOrientationPatient", [0.0] * 3 + [0.0, 1.0, 0.0]))
+    with pytest.raises(InputError, match="got a row and a column of length 0 and 1, expected 1"):
+        DicomReader(write_series(tmp_path / "ct", HU, look))
+
+
+def test_the_sop_class_decides_whatever_the_case_of_the_modality(tmp_path: Path) -> None:
+    look = Look(change=lambda dataset, z: setattr(dataset, "Modality", "ct"))
+    np.testing.assert_array_equal(whole_ct(DicomReader(write_series(tmp_path / "ct", HU, look))).array, HU)
+
+
+def test_a_first_slice_cut_anywhere_is_never_passed_over(tmp_path: Path) -> None:
+    """In the middle of SOPClassUID or Modality too, of which pydicom takes what is left for the value."""
+    folder = write_series(tmp_path / "ct", HU, Look(identity={}))
+    first = folder / "im0001"
+    whole = first.read_bytes()
+    for length in range(whole.index(b"\xe0\x7f\x10\x00") + 12):
+        first.write_bytes(whole[:length])
+        with pytest.raises(InputError, match="file 1 of 7"):
+            choose_series(folder, None)
+
+
 @pytest.mark.parametrize("cut", [300, 800, -40])
 def test_cut_files(tmp_path: Path, cut: int) -> None:
     folder = write_series(tmp_path / "ct", HU)
