@@ -21,9 +21,11 @@ from flare_trt.engine.scans.dicom.plane import Plane
 _PAUSE_S = 2.0
 #: Share of neighbours that must be of different times: times jitter, and alternate throughout where slices are woven.
 _ALTERNATING = 0.8
-#: Distance of neighbours over that of next-but-one slices; 0.6 to 0.8 in real scans, over 1 where two are woven.
+#: Distance of neighbours over that of next-but-one slices; 0.6 to 0.8 in real scans, over 1 where two are woven. Likewise of three.
 _LEAST_WOVEN = 1.25
-_LEAST_SLICES, _TRIPLES, _STRIDE = 8, 9, 4
+_LEAST_SLICES, _STRETCHES, _STRIDE = 8, 9, 4
+#: So many acquisitions are looked for by their values alone.
+_PERIODS = (2, 3)
 
 
 @dataclass(frozen=True)
@@ -91,35 +93,39 @@ def numbered(planes: Sequence[Plane]) -> tuple[Acquisition, ...]:
 
 
 class Alternation:
-    """Looks on while planes go by in z order: whether slices are more like the next but one than like their neighbours."""
+    """Looks on while planes go by in z order: whether slices are more like the second or third next than like those between."""
 
     def __init__(self, planes: Sequence[Plane]) -> None:
         enough = len(planes) >= _LEAST_SLICES
         self._planes = planes
-        self.starts = {int(z) for z in np.linspace(0, len(planes) - 3, _TRIPLES)} if enough else set()
+        self.stretch = max(_PERIODS) + 1
+        self.starts = {int(z) for z in np.linspace(0, len(planes) - self.stretch, _STRETCHES)} if enough else set()
         self._last: list[NDArray[Any]] = []
-        self._ratios: list[float] = []
+        self._ratios: dict[int, list[float]] = {period: [] for period in _PERIODS}
 
     def see(self, z: int, hu: NDArray[Any]) -> None:
-        """Plane `z` (y, x), which follows the one seen before it, or begins a stretch of three."""
-        self._last = [*self._last[-2:], hu[::_STRIDE, ::_STRIDE].clip(-1000, 1000).astype(np.float32)]
-        if z - 2 in self.starts:
-            one, two, three = self._last
-            apart = np.abs(three - one).mean()
-            self._ratios.append(min(np.abs(two - one).mean(), np.abs(three - two).mean()) / apart if apart else 0.0)
+        """Plane `z` (y, x), which follows the one seen before it, or begins a stretch."""
+        self._last = [*self._last[1 - self.stretch :], hu[::_STRIDE, ::_STRIDE].clip(-1000, 1000).astype(np.float32)]
+        if z + 1 - self.stretch in self.starts:
+            for period, ratios in self._ratios.items():
+                first, *between, last = self._last[: period + 1]
+                apart = np.abs(last - first).mean()
+                nearest = min(np.abs(one - end).mean() for one in between for end in (first, last))
+                ratios.append(nearest / apart if apart else 0.0)
 
     def found(self) -> tuple[Acquisition, ...]:
-        """The odd and the even slices, where they alternate; else none."""
-        if not self._ratios or np.median(self._ratios) < _LEAST_WOVEN:
-            return ()
-        return tuple(Acquisition(number, tuple(self._planes[number - 1 :: 2])) for number in (1, 2))
+        """Every second or third slice, where they take turns; else none."""
+        for period, ratios in self._ratios.items():
+            if ratios and np.median(ratios) >= _LEAST_WOVEN:
+                return tuple(Acquisition(at + 1, tuple(self._planes[at::period])) for at in range(period))
+        return ()
 
 
 def alternating(planes: Sequence[Plane], picture: Callable[[Plane], NDArray[Any]]) -> tuple[Acquisition, ...]:
-    """The odd and the even of planes in z order, where they alternate; `picture` gives HU, and is asked for a few of them."""
+    """Every second or third of planes in z order, where they take turns; `picture` gives HU, and is asked for a few of them."""
     looks_on = Alternation(planes)
     for start in sorted(looks_on.starts):
-        for z in range(start, start + 3):
+        for z in range(start, start + looks_on.stretch):
             looks_on.see(z, picture(planes[z]))
     return looks_on.found()
 

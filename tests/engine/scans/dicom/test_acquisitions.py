@@ -144,3 +144,14 @@ def test_noise_does_not_alternate(tmp_path: Path, seed: int) -> None:
     """Slices without anything in common are as far from the next as from the next but one."""
     noise = np.random.default_rng(seed).normal(0, 200, (12, 23, 21)).astype(np.int16)
     np.testing.assert_array_equal(whole_ct(DicomReader(write_series(tmp_path / "ct", noise, LOOK))).array, noise)
+
+
+def test_three_woven_phases_that_only_their_values_tell_apart(tmp_path: Path) -> None:
+    phases = [small_ct((12, 23, 21), seed=seed) for seed in (1, 2, 3)]
+    noise = np.random.default_rng(7).integers(-9, 9, EARLY.shape).astype(np.int16)
+    smooth = [np.repeat(phase[::4], 4, axis=0) + noise for phase in phases]  # slices of a phase are alike
+    folder = write_series(tmp_path / "ct", np.stack(smooth, axis=1).reshape(36, 23, 21), Look(spacing_mm=(1.0, 0.8, 0.7)))
+    with pytest.raises(InputError, match="got 3 acquisitions"):
+        whole_ct(DicomReader(folder))
+    for number in (1, 2, 3):
+        np.testing.assert_array_equal(whole_ct(DicomReader(folder, acquisition=number)).array, smooth[number - 1])
