@@ -67,7 +67,7 @@ def test_links_lead_somewhere() -> None:
 
 
 def test_public_names_are_there_and_no_others() -> None:
-    assert len(flare_trt.engine.__all__) == 10
+    assert len(flare_trt.engine.__all__) == 11
     for name in flare_trt.engine.__all__:
         assert getattr(flare_trt.engine, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'Nothing'"):

@@ -17,6 +17,7 @@ from flare_trt.benchmarks.peers.roster import EXACT, NNUNET, NOT_COMPARED
 from flare_trt.benchmarks.report.result_plots import draw_comparison, draw_scaling
 from flare_trt.benchmarks.studies.budget_cli import budget_table
 from flare_trt.benchmarks.studies.cascade_cli import cascade_table
+from flare_trt.benchmarks.studies.export_cli import real_size_table
 from flare_trt.benchmarks.studies.scaling_cli import exponent_line, series_table
 from flare_trt.benchmarks.studies.tricks_cli import tricks_table
 from flare_trt.engine.base.text_tables import markdown_table
@@ -123,6 +124,10 @@ def _against(result: Result, image: Path) -> str:
     return _parts(*parts)
 
 
+def _export(result: Result, image: Path) -> str:
+    return real_size_table(result.data["rows"])
+
+
 def _scan(result: Result) -> str:
     scan = result.data["scan"]
     size = " x ".join(map(str, scan["shape_zyx"][::-1]))
@@ -181,6 +186,13 @@ SECTIONS = {
         "Both commits are installed alike, with the same packages, and run as whole processes in pairs; a ratio is the median of "
         "the pairs' ratios. The file cache is warm. Our own caches are empty at each start, or filled by a run before.",
         _against,
+    ),
+    "export": Section(
+        "Networks of real size",
+        "Each network is exported with the full check, then one CT goes through nnUNetPredictor (mirroring off unless said) and "
+        "through mode=exact on both CPU backends. The weights are random, with last layers that contest many classes: the labels "
+        "are no anatomy, how many agree is what counts.",
+        _export,
     ),
     "gpu": Section(
         "On a real GPU",

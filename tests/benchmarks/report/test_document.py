@@ -90,8 +90,15 @@ AGAINST_ROW = {
     "reference_after": 0.84,
     "others_share": 0.05,
 }
+EXPORT_ROW = {"network": "small 96", "ct": "case.nii.gz", "mirrored": False, "parameters": 66_200, "patch_zyx": [96, 96, 96]} | {
+    "export": {"cpu_s": 24.9, "peak_mb": 1160.0},
+    "nnU-Net": {"cpu_s": 23.3},
+    "openvino": {"cpu_s": 3.8, "differing": 3.6e-6, "least_dice": 0.99999},
+    "onnxruntime": {"cpu_s": 4.1, "differing": 2.9e-6, "least_dice": None},
+}
 DATA: dict[str, dict[str, Any]] = {
     "against": {"before": "a" * 40, "after": "b" * 40, "extras": "dicom", "packages": [], "rows": [AGAINST_ROW]},
+    "export": {"rows": [EXPORT_ROW]},
     "peers": {"scan": SCAN, "rows": [*ROWS, ABSENT]},
     "nnunet": {"scan": SCAN, "rows": ROWS},
     "cascade": {"scan": {"shape_zyx": [30, 20, 10]}, "rows": ROWS},
