@@ -31,7 +31,7 @@ class Checkpoint:
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
-    """Read checkpoint_final.pth or checkpoint_best.pth. Raises ExportError, before anything runs, for a pickle with code in it."""
+    """Read a checkpoint_*.pth. Raises ExportError, before anything runs, for a pickle with code in it."""
     import torch
 
     stand_ins = [

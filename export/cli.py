@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from flare_trt.engine.base.errors import ExportError
-from flare_trt.engine.model.spec import ModelSpec
+from flare_trt.engine.model.spec import Check, ModelSpec
 
-_FOLDS = re.compile(r"all|\d+(,\d+)*")
+_FOLDS = re.compile(r"all|\d{1,4}(-\d{1,4})?(,\d{1,4}(-\d{1,4})?)*")
+_CHECKPOINT = re.compile(r"(?:checkpoint_)?(final|best|latest)(?:\.pth)?")
 _ORIENTATION = re.compile(r"as-stored|[SI][PA][LR]|[SI][LR][PA]|[PA][SI][LR]|[PA][LR][SI]|[LR][SI][PA]|[LR][PA][SI]")
 
 
@@ -18,13 +20,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the kinds of source, and what is made of a bundle."""
     kinds = parser.add_subparsers(dest="kind", required=True, metavar="KIND")
     nnunet = kinds.add_parser("nnunet", help="a trained nnU-Net v2 model folder, or two")
-    nnunet.add_argument("folder", type=Path, nargs="?", help="model folder of a single-stage bundle, with plans.json and fold_N")
+    nnunet.add_argument(
+        "folder", type=Path, nargs="?", help="model folder (plans.json, fold_N) or nnU-Net's model .zip, for one stage"
+    )
     nnunet.add_argument("--coarse", type=Path, metavar="FOLDER", help="model folder that finds the abdomen; needs --fine")
     nnunet.add_argument("--fine", type=Path, metavar="FOLDER", help="model folder that segments it; needs --coarse")
     nnunet.add_argument(
-        "--folds", type=_folds, default=(), help="folds to average, such as 0,1 or all (numbered ones, else fold_all)"
+        "--folds", type=_folds, nargs="+", default=[], help="folds to average: 0 1 2, 0-4, or all (numbered ones, else fold_all)"
     )
-    nnunet.add_argument("--checkpoint", choices=("final", "best"), default="final", help="which checkpoint (%(default)s)")
+    nnunet.add_argument(
+        "--checkpoint", type=_checkpoint, default="final", help="final, best or latest, or its checkpoint_*.pth (%(default)s)"
+    )
     nnunet.add_argument(
         "--orientation",
         type=_orientation,
@@ -63,8 +69,8 @@ def run(arguments: argparse.Namespace) -> int:
         _triton(arguments)
     else:
         spec = _nnunet(arguments) if arguments.kind == "nnunet" else _onnx(arguments)
-        for check in spec.provenance.checks:
-            print(f"{check.name}: {check.measured:.2g} (limit {check.limit:g})")
+        for line in summaries(spec.provenance.checks):
+            print(line)
         for bar in spec.barred:
             print(f"barred: {bar.backend}: {bar.reason}")
     print(f"wrote {arguments.output}")
@@ -78,14 +84,32 @@ def _nnunet(arguments: argparse.Namespace) -> ModelSpec:
     if two == (arguments.folder is not None) or (arguments.coarse is None) != (arguments.fine is None):
         raise ExportError("export nnunet: give either one model folder, or --coarse FOLDER with --fine FOLDER")
 
+    folds = tuple(fold for part in arguments.folds for fold in part)
+    if len(set(folds)) < len(folds) or ("all" in folds and len(folds) > 1):
+        raise ExportError(f"export nnunet: --folds: got {' '.join(folds)}, expected each number once, or the word all alone")
+
     def model(folder: Path) -> TrainedModel:
         plans_only = arguments.network_from == "plans"
-        return TrainedModel(folder, arguments.folds, arguments.checkpoint, arguments.orientation, plans_only)
+        return TrainedModel(folder, folds, arguments.checkpoint, arguments.orientation, plans_only)
 
     coarse = model(arguments.coarse) if two else None
     fine = model(arguments.fine if two else arguments.folder)
     about = About(arguments.licence, arguments.name, arguments.postprocessing)
     return export_nnunet(fine, coarse, about, arguments.output, _tell, arguments.check)
+
+
+def summaries(checks: Sequence[Check]) -> list[str]:
+    """One line a network file, so a fold: the worst of its images and backends, each kind of check with its limit."""
+    worst: dict[str, dict[str, Check]] = {}
+    for check in checks:
+        about, _, kind = check.name.rpartition(": ")
+        kinds = worst.setdefault(about.partition(",")[0], {})
+        if kind not in kinds or check.measured / check.limit > kinds[kind].measured / kinds[kind].limit:
+            kinds[kind] = check
+    return [
+        f"{file}: {', '.join(f'{kind} {check.measured:.2g} (limit {check.limit:g})' for kind, check in kinds.items())}"
+        for file, kinds in worst.items()
+    ]
 
 
 def _onnx(arguments: argparse.Namespace) -> ModelSpec:
@@ -107,8 +131,20 @@ def _tell(line: str) -> None:
 
 def _folds(text: str) -> tuple[str, ...]:
     if not _FOLDS.fullmatch(text):
-        raise argparse.ArgumentTypeError(f"got {text!r}, expected numbers such as 0,1 or the word all")
-    return tuple(text.split(","))
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected numbers such as 0 1 2 or 0-4, or the word all")
+    folds: list[str] = []
+    for part in text.split(","):
+        first, _, last = part.partition("-")
+        if last and int(last) < int(first):
+            raise argparse.ArgumentTypeError(f"got {part!r}, expected the lower fold first")
+        folds += [str(fold) for fold in range(int(first), int(last) + 1)] if last else [first]
+    return tuple(folds)
+
+
+def _checkpoint(text: str) -> str:
+    if not (match := _CHECKPOINT.fullmatch(text)):
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected final, best or latest, or a name such as checkpoint_latest.pth")
+    return match[1]
 
 
 def _orientation(text: str) -> str:

@@ -9,7 +9,7 @@ from typing import Literal
 from flare_trt.engine.base.errors import ExportError
 from flare_trt.export.json_file import JsonObject, read_object
 
-CheckpointKind = Literal["final", "best"]
+CheckpointKind = Literal["final", "best", "latest"]
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,11 @@ class ModelFolder:
     checkpoints: tuple[Path, ...]
 
 
+def checkpoint_file(kind: CheckpointKind) -> str:
+    """The file's name in each fold's folder."""
+    return f"checkpoint_{kind}.pth"
+
+
 def open_model_folder(folder: Path, folds: tuple[str, ...], checkpoint: CheckpointKind) -> ModelFolder:
     """Find the files of a model folder. No folds means all numbered ones, as in nnUNetPredictor, and fold_all where it is alone."""
     if (folder / "bundle.json").is_file():
@@ -31,7 +36,7 @@ def open_model_folder(folder: Path, folds: tuple[str, ...], checkpoint: Checkpoi
             f"{folder}: holds no plans.json, expected a trained model folder such as "
             "nnUNet_results/Dataset001_X/nnUNetTrainer__nnUNetPlans__3d_fullres"
         )
-    name = f"checkpoint_{checkpoint}.pth"
+    name = checkpoint_file(checkpoint)
     chosen = folds or _trained_folds(folder, name)
     if not chosen:
         raise ExportError(f"{folder}: neither a fold_N nor fold_all holds a {name}; train one, or choose another --checkpoint")

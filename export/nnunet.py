@@ -15,7 +15,8 @@ from flare_trt.export.checkpoint import Checkpoint, load_checkpoint
 from flare_trt.export.colours import label_specs
 from flare_trt.export.configuration import configuration_of
 from flare_trt.export.dataset_json import outputs_of, require_one_channel
-from flare_trt.export.model_folder import CheckpointKind, ModelFolder, open_model_folder
+from flare_trt.export.model_folder import CheckpointKind, ModelFolder, checkpoint_file, open_model_folder
+from flare_trt.export.model_zip import is_in_zip, unpack_model
 from flare_trt.export.network import load_weights
 from flare_trt.export.postprocessing import read_postprocessing
 from flare_trt.export.stage import stage_of
@@ -38,7 +39,9 @@ _LEAST_SURE: tuple[NetworkSource, ...] = ("plans", "known trainer", "trainer")
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """A model folder and what of it is wanted. No folds: all numbered ones. No orientation: the one of its image reader.
+    """A model folder, or nnU-Net's zip of one (`model_zip.py`), and what of it is wanted.
+
+    No folds: all numbered ones. No orientation: the one of its image reader.
 
     `plans_only` is the user's word that plans.json describes the network, whatever the trainer (`trainers.py`).
     """
@@ -116,6 +119,10 @@ def _barred(stages: Sequence[ExportedStage]) -> tuple[BarredBackend, ...]:
 
 def export_stage(model: TrainedModel, stage_name: str, folder: Path, plan: CheckPlan) -> ExportedStage:
     """Write the ONNX files of one model folder's folds into `folder` and verify each. Raises ExportError."""
+    if is_in_zip(model.folder):
+        with tempfile.TemporaryDirectory(prefix="flare-trt-") as temporary:
+            unpacked = unpack_model(model.folder, checkpoint_file(model.checkpoint), Path(temporary))
+            return export_stage(replace(model, folder=unpacked), stage_name, folder, plan)
     trained = open_model_folder(model.folder, model.folds, model.checkpoint)
     first = load_checkpoint(trained.checkpoints[0])
     require_one_channel(trained.dataset)
