@@ -20,6 +20,24 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the kinds of source, and what is made of a bundle."""
     kinds = parser.add_subparsers(dest="kind", required=True, metavar="KIND")
     nnunet = kinds.add_parser("nnunet", help="a trained nnU-Net v2 model folder, or two")
+    _configure_nnunet(nnunet)
+    bare = kinds.add_parser("onnx", help="ONNX files and a description of them")
+    bare.add_argument("networks", type=Path, nargs="+", metavar="NET.onnx", help="the files that SPEC.json names")
+    bare.add_argument("--spec", type=Path, required=True, metavar="SPEC.json", help="a bundle.json without checksums")
+    triton = kinds.add_parser("triton", help="a bundle as a model repository for NVIDIA Triton")
+    triton.add_argument("bundle", type=Path, metavar="BUNDLE", help="a model bundle: a folder or a .zip")
+    triton.add_argument("-o", "--output", type=Path, required=True, metavar="REPO", help="folder to write, new or empty")
+    for kind in (nnunet, bare):
+        kind.add_argument(
+            "--check",
+            choices=("quick", "full"),
+            default="full",
+            help="compare two images on every CPU backend, or one on the default backend (%(default)s)",
+        )
+        kind.add_argument("-o", "--output", type=Path, required=True, metavar="BUNDLE", help="folder, or file in .zip, to write")
+
+
+def _configure_nnunet(nnunet: argparse.ArgumentParser) -> None:
     nnunet.add_argument(
         "folder", type=Path, nargs="?", help="model folder (plans.json, fold_N) or nnU-Net's model .zip, for one stage"
     )
@@ -47,20 +65,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     nnunet.add_argument("--name", help="name of the bundle (the dataset's)")
     nnunet.add_argument("--licence", default="not stated", help="licence of the weights (%(default)s)")
-    bare = kinds.add_parser("onnx", help="ONNX files and a description of them")
-    bare.add_argument("networks", type=Path, nargs="+", metavar="NET.onnx", help="the files that SPEC.json names")
-    bare.add_argument("--spec", type=Path, required=True, metavar="SPEC.json", help="a bundle.json without checksums")
-    triton = kinds.add_parser("triton", help="a bundle as a model repository for NVIDIA Triton")
-    triton.add_argument("bundle", type=Path, metavar="BUNDLE", help="a model bundle: a folder or a .zip")
-    triton.add_argument("-o", "--output", type=Path, required=True, metavar="REPO", help="folder to write, new or empty")
-    for kind in (nnunet, bare):
-        kind.add_argument(
-            "--check",
-            choices=("quick", "full"),
-            default="full",
-            help="compare two images on every CPU backend, or one on the default backend (%(default)s)",
-        )
-        kind.add_argument("-o", "--output", type=Path, required=True, metavar="BUNDLE", help="folder, or file in .zip, to write")
 
 
 def run(arguments: argparse.Namespace) -> int:
