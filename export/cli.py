@@ -7,9 +7,13 @@ import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from flare_trt.engine.base.errors import ExportError
 from flare_trt.engine.model.spec import Check, ModelSpec
+
+if TYPE_CHECKING:
+    from flare_trt.export.nnunet import About, TrainedModel
 
 _FOLDS = re.compile(r"all|\d{1,4}(-\d{1,4})?(,\d{1,4}(-\d{1,4})?)*")
 _CHECKPOINT = re.compile(r"(?:checkpoint_)?(final|best|latest)(?:\.pth)?")
@@ -34,7 +38,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
             default="full",
             help="compare two images on every CPU backend, or one on the default backend (%(default)s)",
         )
-        kind.add_argument("-o", "--output", type=Path, required=True, metavar="BUNDLE", help="folder, or file in .zip, to write")
+        kind.add_argument(
+            "-o", "--output", type=Path, required=kind is bare, metavar="BUNDLE", help="folder, or file in .zip, to write"
+        )
 
 
 def _configure_nnunet(nnunet: argparse.ArgumentParser) -> None:
@@ -63,12 +69,17 @@ def _configure_nnunet(nnunet: argparse.ArgumentParser) -> None:
     nnunet.add_argument(
         "--postprocessing", type=Path, metavar="FILE", help="nnU-Net's postprocessing.json: the pieces that it removes go"
     )
+    nnunet.add_argument(
+        "--dry-run", action="store_true", help="only list everything that stands in the way; exit code 1 where anything does"
+    )
     nnunet.add_argument("--name", help="name of the bundle (the dataset's)")
     nnunet.add_argument("--licence", default="not stated", help="licence of the weights (%(default)s)")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Export, and say what was measured on a bundle."""
+    if arguments.kind == "nnunet" and arguments.dry_run:
+        return _dry_run(arguments)
     if arguments.kind == "triton":
         _triton(arguments)
     else:
@@ -82,7 +93,27 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _nnunet(arguments: argparse.Namespace) -> ModelSpec:
-    from flare_trt.export.nnunet import About, TrainedModel, export_nnunet
+    from flare_trt.export.nnunet import export_nnunet
+
+    if arguments.output is None:
+        raise ExportError("export nnunet: got no -o, expected -o BUNDLE, or --dry-run")
+    return export_nnunet(*_models(arguments), arguments.output, _tell, arguments.check)
+
+
+def _dry_run(arguments: argparse.Namespace) -> int:
+    """Says all that stands in the way. Returns 1 where anything does."""
+    from flare_trt.export.dry_run import obstacles
+
+    found = obstacles(*_models(arguments), arguments.output)
+    for line in found:
+        print(line)
+    print(f"{len(found) or 'nothing'} in the way; nothing was written" + ("" if found else ", the logits were not compared"))
+    return 1 if found else 0
+
+
+def _models(arguments: argparse.Namespace) -> tuple[TrainedModel, TrainedModel | None, About]:
+    """The fine model, the coarse one if any, and what the user says about the bundle. Raises ExportError."""
+    from flare_trt.export.nnunet import About, TrainedModel
 
     two = arguments.coarse is not None and arguments.fine is not None
     if two == (arguments.folder is not None) or (arguments.coarse is None) != (arguments.fine is None):
@@ -98,8 +129,7 @@ def _nnunet(arguments: argparse.Namespace) -> ModelSpec:
 
     coarse = model(arguments.coarse) if two else None
     fine = model(arguments.fine if two else arguments.folder)
-    about = About(arguments.licence, arguments.name, arguments.postprocessing)
-    return export_nnunet(fine, coarse, about, arguments.output, _tell, arguments.check)
+    return fine, coarse, About(arguments.licence, arguments.name, arguments.postprocessing)
 
 
 def summaries(checks: Sequence[Check]) -> list[str]:

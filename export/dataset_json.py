@@ -45,6 +45,16 @@ def outputs_of(dataset: JsonObject) -> Outputs:
     return _labels({name: group[0] for name, group in values.items()})
 
 
+def require_known_names(coarse: dict[int, str], fine: dict[int, str]) -> None:
+    """Check that the fine model has every label of the coarse one. Raises ExportError."""
+    unknown = sorted(set(coarse.values()) - set(fine.values()))
+    if unknown:
+        raise ExportError(
+            f"coarse: got the labels {', '.join(unknown)}, expected labels of the fine model: {', '.join(fine.values())}; "
+            "name the same organ alike in both dataset.json"
+        )
+
+
 def _values(name: str, value: Any) -> tuple[int, ...]:
     group = value if isinstance(value, list) else [value]
     if not group or not all(type(item) is int and item >= 0 for item in group):

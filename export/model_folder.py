@@ -29,6 +29,16 @@ def checkpoint_file(kind: CheckpointKind) -> str:
 
 def open_model_folder(folder: Path, folds: tuple[str, ...], checkpoint: CheckpointKind) -> ModelFolder:
     """Find the files of a model folder. No folds means all numbered ones, as in nnUNetPredictor, and fold_all where it is alone."""
+    require_model_folder(folder)
+    files = checkpoints_of(folder, folds, checkpoint)
+    for file in files:
+        require_checkpoint(file)
+    names = tuple(file.parent.name.removeprefix("fold_") for file in files)
+    return ModelFolder(read_object(folder / "plans.json"), read_object(folder / "dataset.json"), names, files)
+
+
+def require_model_folder(folder: Path) -> Path:
+    """The folder, where it is one by its plans.json. Raises ExportError."""
     if (folder / "bundle.json").is_file():
         raise ExportError(f"{folder}: is a bundle already, expected a trained nnU-Net folder; use it with --model {folder}")
     if not (folder / "plans.json").is_file():
@@ -36,15 +46,23 @@ def open_model_folder(folder: Path, folds: tuple[str, ...], checkpoint: Checkpoi
             f"{folder}: holds no plans.json, expected a trained model folder such as "
             "nnUNet_results/Dataset001_X/nnUNetTrainer__nnUNetPlans__3d_fullres"
         )
+    return folder
+
+
+def checkpoints_of(folder: Path, folds: tuple[str, ...], checkpoint: CheckpointKind) -> tuple[Path, ...]:
+    """The chosen folds' files, there or not; no folds: those that are there. Raises ExportError where none is."""
     name = checkpoint_file(checkpoint)
     chosen = folds or _trained_folds(folder, name)
     if not chosen:
         raise ExportError(f"{folder}: neither a fold_N nor fold_all holds a {name}; train one, or choose another --checkpoint")
-    files = tuple(folder / f"fold_{fold}" / name for fold in chosen)
-    for file in files:
-        if not file.is_file():
-            raise ExportError(f"{file}: is not there, expected a checkpoint; choose other --folds or --checkpoint")
-    return ModelFolder(read_object(folder / "plans.json"), read_object(folder / "dataset.json"), chosen, files)
+    return tuple(folder / f"fold_{fold}" / name for fold in chosen)
+
+
+def require_checkpoint(file: Path) -> Path:
+    """The file, where it is there. Raises ExportError."""
+    if not file.is_file():
+        raise ExportError(f"{file}: is not there, expected a checkpoint; choose other --folds or --checkpoint")
+    return file
 
 
 def _trained_folds(folder: Path, name: str) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from flare_trt.engine.model.spec import SCHEMA, BarredBackend, ModelSpec, Networ
 from flare_trt.export.checkpoint import Checkpoint, load_checkpoint
 from flare_trt.export.colours import label_specs
 from flare_trt.export.configuration import configuration_of
-from flare_trt.export.dataset_json import outputs_of, require_one_channel
+from flare_trt.export.dataset_json import outputs_of, require_known_names, require_one_channel
 from flare_trt.export.model_folder import CheckpointKind, ModelFolder, checkpoint_file, open_model_folder
 from flare_trt.export.model_zip import is_in_zip, unpack_model
 from flare_trt.export.network import load_weights
@@ -139,7 +139,7 @@ def export_stage(model: TrainedModel, stage_name: str, folder: Path, plan: Check
     verified = Verified(())
     for file, network_file in zip(trained.checkpoints, networks, strict=True):
         checkpoint = load_checkpoint(file)
-        _require_alike(checkpoint, first, file)
+        require_alike(checkpoint, first, file)
         path = folder / network_file.file
         plan.tell(f"{stage_name}: {file.parent.name}: exporting and comparing with torch")
         network = load_weights(maker.build(), checkpoint.weights, maker.described_by)
@@ -157,7 +157,8 @@ def export_stage(model: TrainedModel, stage_name: str, folder: Path, plan: Check
     )
 
 
-def _require_alike(checkpoint: Checkpoint, first: Checkpoint, file: Path) -> None:
+def require_alike(checkpoint: Checkpoint, first: Checkpoint, file: Path) -> None:
+    """Check that two folds are of one configuration and trainer. Raises ExportError."""
     if checkpoint.configuration != first.configuration:
         raise ExportError(
             f"{file}: got the configuration {checkpoint.configuration!r}, expected the first fold's {first.configuration!r}"
@@ -175,11 +176,6 @@ def _source(trained: ModelFolder, checkpoint: Checkpoint, model: TrainedModel) -
 def _with_values_of(coarse: ExportedStage, names: dict[int, str]) -> StageSpec:
     """The coarse stage with the fine stage's label values: both nets have to mean the same by a name, not by a number."""
     values = {name: value for value, name in names.items()}
-    unknown = sorted(set(coarse.names.values()) - set(values))
-    if unknown:
-        raise ExportError(
-            f"coarse: got the labels {', '.join(unknown)}, expected labels of the fine model: {', '.join(values)}; "
-            "name the same organ alike in both dataset.json"
-        )
+    require_known_names(coarse.names, names)
     channel_values = tuple(values[coarse.names[value]] if value else 0 for value in coarse.stage.channel_values)
     return replace(coarse.stage, channel_values=channel_values)

@@ -5,6 +5,9 @@ Source: nnunetv2/utilities/plans_handling/plans_handler.py, nnunetv2/preprocessi
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 from flare_trt.engine.base.errors import BundleError, ExportError
 from flare_trt.engine.model.spec import NetworkFile, StageSpec
 from flare_trt.export.dataset_json import Outputs
@@ -25,7 +28,8 @@ def stage_of(
     plans: JsonObject, configuration: JsonObject, outputs: Outputs, networks: tuple[NetworkFile, ...], orientation: str | None
 ) -> StageSpec:
     """The stage of a configuration; `orientation` None takes the image reader's. Raises ExportError. Mirror axes are left empty."""
-    _require_followed(plans, configuration)
+    for check in stage_checks(plans, configuration, orientation):
+        check()
     image, logits = orders_of(configuration, "data"), orders_of(configuration, "probabilities")
     if image.separate_z != logits.separate_z:
         raise ExportError(
@@ -54,11 +58,28 @@ def stage_of(
         raise ExportError(f"{configuration.where}: cannot be followed: {error}") from error
 
 
-def _require_followed(plans: JsonObject, configuration: JsonObject) -> None:
-    for key, (expected, why) in _FOLLOWED.items():
-        got = configuration.data.get(key)
-        if got != expected:
-            raise ExportError(f"{configuration.where}.{key}: got {got!r}, expected {expected!r}: {why}")
+def stage_checks(plans: JsonObject, configuration: JsonObject, orientation: str | None) -> list[Callable[[], object]]:
+    """What `stage_of` demands, one by one and independent of each other; each call raises ExportError where it is not so."""
+    return [
+        *(partial(_require_followed, configuration, key) for key in _FOLLOWED),
+        partial(_require_label_manager, plans),
+        *(partial(orders_of, configuration, what) for what in ("data", "probabilities")),
+        partial(reader_of, plans, orientation),
+        partial(configuration.triple, "spacing"),
+        partial(configuration.sizes, "patch_size"),
+        partial(_intensity, plans),
+        partial(_transpose, plans),
+    ]
+
+
+def _require_followed(configuration: JsonObject, key: str) -> None:
+    expected, why = _FOLLOWED[key]
+    got = configuration.data.get(key)
+    if got != expected:
+        raise ExportError(f"{configuration.where}.{key}: got {got!r}, expected {expected!r}: {why}")
+
+
+def _require_label_manager(plans: JsonObject) -> None:
     manager = plans.data.get("label_manager", "LabelManager")
     if manager != "LabelManager":
         raise ExportError(f"plans.json: label_manager: got {manager!r}, expected 'LabelManager'")

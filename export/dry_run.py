@@ -1,0 +1,144 @@
+"""Everything that stands in the way of an export, at once; nothing is exported, compared or written but a zip's temporary files."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+from flare_trt.engine.base.errors import FlareError
+from flare_trt.engine.model.bundle_writer import require_replaceable
+from flare_trt.engine.model.spec import NetworkFile
+from flare_trt.export.checkpoint import Checkpoint, load_checkpoint
+from flare_trt.export.configuration import configuration_of
+from flare_trt.export.dataset_json import Outputs, outputs_of, require_known_names, require_one_channel
+from flare_trt.export.json_file import JsonObject, read_object
+from flare_trt.export.model_folder import checkpoint_file, checkpoints_of, require_checkpoint, require_model_folder
+from flare_trt.export.model_zip import is_in_zip, unpack_model
+from flare_trt.export.network import load_weights
+from flare_trt.export.nnunet import About, TrainedModel, require_alike
+from flare_trt.export.postprocessing import read_postprocessing
+from flare_trt.export.stage import stage_checks, stage_of
+from flare_trt.export.trainers import NetworkMaker, network_maker
+
+T = TypeVar("T")
+_SOME_HEADS = 2  # stand in where dataset.json does not say how many labels there are
+
+
+@dataclass(frozen=True)
+class _Trained:
+    """What was read of a folder: the first fold's checkpoint, and the others' files."""
+
+    plans: JsonObject
+    first: Checkpoint
+    others: Sequence[Path]
+    outputs: Outputs | None
+
+
+@dataclass
+class _Findings:
+    """What failed so far, each once, in the order of the checks."""
+
+    lines: list[str] = field(default_factory=list)
+
+    def attempt(self, check: Callable[[], T]) -> T | None:
+        try:
+            return check()
+        except FlareError as error:
+            if str(error) not in self.lines:
+                self.lines.append(str(error))
+            return None
+
+
+def obstacles(fine: TrainedModel, coarse: TrainedModel | None, about: About, destination: Path | None) -> tuple[str, ...]:
+    """What an export would stop at, one line each; none: only the comparison of logits is left to be seen."""
+    found = _Findings()
+    if destination is not None:
+        found.attempt(lambda: require_replaceable(destination))
+    lines = [*found.lines]
+    named: list[Outputs | None] = []
+    for name, model in (("coarse", coarse), ("fine", fine)):
+        if model is not None:
+            own = _Findings()
+            named.append(_of_model(model, own))
+            lines += [f"{name}: {line}" for line in own.lines]
+    between, known = _Findings(), named[-1]
+    if known is not None:
+        if len(named) == 2 and (first := named[0]) is not None:
+            between.attempt(lambda: require_known_names(first.names, known.names))
+        if (rules := about.postprocessing) is not None:
+            between.attempt(lambda: read_postprocessing(rules, known.names))
+    return (*lines, *between.lines)
+
+
+def _of_model(model: TrainedModel, found: _Findings) -> Outputs | None:
+    if not is_in_zip(model.folder):
+        return _of_folder(model, found)
+    with tempfile.TemporaryDirectory(prefix="flare-trt-") as temporary:
+        unpacked = found.attempt(lambda: unpack_model(model.folder, checkpoint_file(model.checkpoint), Path(temporary)))
+        outputs = None if unpacked is None else _of_folder(replace(model, folder=unpacked), found)
+    found.lines[:] = [line.replace(str(unpacked), str(model.folder)) for line in found.lines]
+    return outputs
+
+
+def _of_folder(model: TrainedModel, found: _Findings) -> Outputs | None:
+    """The labels, where dataset.json says them."""
+    folder = model.folder
+    if found.attempt(lambda: require_model_folder(folder)) is None and not (folder / "dataset.json").is_file():
+        return None  # no model folder at all: one line is enough
+    plans = found.attempt(lambda: read_object(folder / "plans.json")) if (folder / "plans.json").is_file() else None
+    dataset = found.attempt(lambda: read_object(folder / "dataset.json"))
+    if dataset is not None:
+        found.attempt(lambda: require_one_channel(dataset))
+    outputs = None if dataset is None else found.attempt(lambda: outputs_of(dataset))
+    checkpoints = found.attempt(lambda: checkpoints_of(folder, model.folds, model.checkpoint)) or ()
+    files = [file for file in checkpoints if found.attempt(partial(require_checkpoint, file)) is not None]
+    first = found.attempt(lambda: load_checkpoint(files[0])) if files else None
+    if plans is not None:
+        name = _configuration_name(first, folder)
+        if name is not None:
+            _of_plans(plans, name, outputs, model.orientation, found)
+        if first is not None:
+            _of_networks(_Trained(plans, first, files[1:], outputs), model, found)
+    return outputs
+
+
+def _configuration_name(first: Checkpoint | None, folder: Path) -> str | None:
+    """What the checkpoint says, else the last part of trainer__plans__configuration."""
+    parts = folder.name.split("__")
+    return first.configuration if first is not None else parts[2] if len(parts) == 3 else None
+
+
+def _of_plans(plans: JsonObject, name: str, outputs: Outputs | None, orientation: str | None, found: _Findings) -> None:
+    configuration = found.attempt(lambda: configuration_of(plans, name))
+    if configuration is None:
+        return
+    before = len(found.lines)
+    for check in stage_checks(plans, configuration, orientation):
+        found.attempt(check)
+    if outputs is not None and len(found.lines) == before:
+        found.attempt(lambda: stage_of(plans, configuration, outputs, (NetworkFile("fine.onnx"),), orientation))
+
+
+def _of_networks(trained: _Trained, model: TrainedModel, found: _Findings) -> None:
+    """The trainer and, where nothing else is wrong, whether each fold's weights fit its network."""
+    first, outputs = trained.first, trained.outputs
+    heads = _SOME_HEADS if outputs is None else len(outputs.channel_values)
+    maker = found.attempt(lambda: network_maker(trained.plans, first, heads, model.folder, model.plans_only))
+    sound = maker is not None and not found.lines
+    if maker is not None and sound:
+        found.attempt(lambda: load_weights(maker.build(), first.weights, maker.described_by))
+    for file in trained.others:
+        checkpoint = found.attempt(partial(load_checkpoint, file))
+        if checkpoint is None:
+            continue
+        found.attempt(partial(require_alike, checkpoint, first, file))
+        if maker is not None and sound:
+            found.attempt(partial(_fits, maker, checkpoint, file))
+
+
+def _fits(maker: NetworkMaker, checkpoint: Checkpoint, file: Path) -> Any:
+    return load_weights(maker.build(), checkpoint.weights, f"{maker.described_by} ({file.parent.name})")
