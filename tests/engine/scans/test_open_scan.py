@@ -14,7 +14,7 @@ from flare_trt.engine.base.errors import InputError
 from flare_trt.engine.scans.dicom.reader import DicomReader
 from flare_trt.engine.scans.nifti import NiftiReader
 from flare_trt.engine.scans.open_scan import is_dicom, open_scan
-from flare_trt.engine.scans.scan_reader import spooled_ct, whole_ct
+from flare_trt.engine.scans.scan_reader import whole_ct
 
 
 def test_a_file_is_nifti_and_a_folder_or_zip_a_series(tmp_path: Path) -> None:
@@ -37,10 +37,3 @@ def test_one_slice_is_no_scan(tmp_path: Path) -> None:
     write_series(tmp_path, small_ct())
     with pytest.raises(InputError, match="got one DICOM file, expected a series"):
         open_scan(sorted(tmp_path.iterdir())[0])
-
-
-def test_a_scan_in_memory_and_one_on_disk_are_the_same(tmp_path: Path) -> None:
-    reader = open_scan(write_raw(tmp_path / "ct.nii", np.arange(-100, 215, dtype="<i2").reshape(5, 7, 9), AXIAL))
-    whole, spooled = whole_ct(reader), spooled_ct(reader)
-    assert (whole.value_range, whole.nonzero_box, whole.grid) == (spooled.value_range, spooled.nonzero_box, spooled.grid)
-    np.testing.assert_array_equal(whole.array, spooled.array[:, :, :])

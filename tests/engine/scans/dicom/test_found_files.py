@@ -17,7 +17,6 @@ from tests.engine.scans.dicom.series_files import Look, small_ct, write_series
 from tests.engine.scans.dicom.test_reader import sitk_ct
 
 from flare_trt.engine.base.errors import InputError
-from flare_trt.engine.scans.dicom.part10 import Kind, kind_of, read_head
 from flare_trt.engine.scans.dicom.reader import DicomReader
 from flare_trt.engine.scans.scan_reader import whole_ct
 
@@ -165,20 +164,6 @@ def test_a_folder_inside_that_cannot_be_read_is_refused(tmp_path: Path, monkeypa
     monkeypatch.setattr(os, "scandir", guarded)
     with pytest.raises(InputError, match="or one inside it, cannot be read: Permission denied; give access to it"):
         DicomReader(folder)
-
-
-def test_kinds(tmp_path: Path) -> None:
-    (file, *_) = sorted(series(tmp_path / "ct").iterdir())
-    head = read_head(file.open("rb"))
-    assert kind_of(head) is Kind.MARKED
-    assert kind_of(gzip.compress(head)) is Kind.PACKED
-    assert kind_of(gzip.compress(gzip.compress(head))) is Kind.OTHER
-    assert [kind_of(content) for content in (b"", bytes(600), b"\x08\x00" + bytes(9), b"x")] == [
-        Kind.BLANK,
-        Kind.BLANK,
-        Kind.OTHER,
-        Kind.OTHER,
-    ]
 
 
 def test_a_deflated_file_that_inflates_without_end_takes_no_memory(tmp_path: Path) -> None:

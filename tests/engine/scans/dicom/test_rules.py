@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import permutations
-from pathlib import Path
 
 import pytest
-from tests.engine.scans.dicom.series_files import small_ct, write_series
-from tests.engine.scans.dicom.test_facts import named
 
 from flare_trt.engine.base.errors import InputError
-from flare_trt.engine.scans.dicom.choice import SeriesChoice
 from flare_trt.engine.scans.dicom.facts import SeriesFacts
 from flare_trt.engine.scans.dicom.rules import is_soft, parse_rules, pick
 
@@ -100,15 +96,3 @@ def test_soft_kernels(kernel: str) -> None:
 @pytest.mark.parametrize("kernel", ["Hr40", "B50f", "Bl64", "I70f", "LUNG", "EDGE", "D", "YA", "FC30", "FC56", "?"])
 def test_other_kernels(kernel: str) -> None:
     assert not is_soft(kernel)
-
-
-def test_a_study_is_opened_by_rules(tmp_path: Path) -> None:
-    thick = small_ct((5, 11, 9))
-    write_series(tmp_path / "a", thick, named("1.2.1", 1, spacing_mm=(5.0, 0.8, 0.7)))
-    write_series(tmp_path / "b", small_ct((9, 11, 9)), named("1.2.2", 2, spacing_mm=(2.0, 0.8, 0.7)))
-    reader = SeriesChoice(rules=("thinnest",)).open(tmp_path)
-    assert (reader.series.uid, reader.grid.shape_zyx) == ("1.2.2", (9, 11, 9))
-    with pytest.raises(InputError, match=f"{tmp_path}: --pick portal-venous: keeps none"):
-        SeriesChoice(rules=("portal-venous",)).open(tmp_path)
-    with pytest.raises(InputError, match="got --series and --pick"):
-        SeriesChoice("1.2.1", ("thinnest",))
