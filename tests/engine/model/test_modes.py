@@ -1,17 +1,16 @@
-"""What each mode is, that the table of modes is the one place that says so, and what options make of a stage."""
+"""What each mode is, and that the table of modes is the one place that says so."""
 
 from __future__ import annotations
 
 import ast
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tests.engine.fake_bundle import fake_bundle, fake_spec
 from tests.sources import parsed, python_files, shown
 
-from flare_trt.engine.base.errors import BundleError, InputError
+from flare_trt.engine.base.errors import BundleError
 from flare_trt.engine.model.bundle import open_bundle
 from flare_trt.engine.model.modes import MODES
 from flare_trt.engine.model.options import RunOptions
@@ -33,11 +32,6 @@ def test_half_is_exact_in_half_precision() -> None:
     assert (half.precision_of("openvino"), half.precision_of("tensorrt")) == ("bf16", "fp16")
 
 
-def test_a_mode_that_there_is_not_is_refused() -> None:
-    with pytest.raises(InputError, match="got 'quick', expected 'exact' or 'half' or 'fast'"):
-        RunOptions(mode="quick")  # type: ignore[arg-type]
-
-
 def test_only_the_table_asks_which_mode_it_is() -> None:
     asked = [
         f"{shown(path)}:{node.lineno}"
@@ -48,13 +42,6 @@ def test_only_the_table_asks_which_mode_it_is() -> None:
         if isinstance(side, ast.Constant) and side.value in MODES
     ]
     assert asked == []
-
-
-def test_options_change_a_stage() -> None:
-    stage = replace(fake_spec().fine, fast=FastSpec(spacing_mm=(3.0, 3.5, 4.0)), mirror_axes=(0,))
-    fast = RunOptions(mode="fast").stage_as_run(stage)
-    assert (fast.spacing_mm, fast.mirror_axes) == ((3.0, 3.5, 4.0), ())
-    assert RunOptions(mirror=True).stage_as_run(stage) == stage
 
 
 def test_the_retired_settings_of_older_bundles_are_read_past(tmp_path: Path) -> None:

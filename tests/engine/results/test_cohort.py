@@ -1,12 +1,10 @@
-"""The table of a cohort as pandas reads it, what stands out, and the page."""
+"""The table of a cohort as pandas reads it, what stands out, and what nobody looked for."""
 
 from __future__ import annotations
 
 import csv
 from dataclasses import replace
 from pathlib import Path
-
-import pytest
 
 from flare_trt.engine.results.agreement import OrganAgreement
 from flare_trt.engine.results.cohort import COLUMNS, CaseNumbers, hashed, outliers, write_cohort_csv
@@ -77,18 +75,6 @@ def test_what_stands_out() -> None:
     assert tiny.why == "outside of 250 to 5000 ml"
     cut = [replace(case, organs=(replace(case.organs[0], touches_edge=("S",)),)) for case in cohort(40, 50, 60, 70, 80, 9000)]
     assert outliers(cut) == ()
-
-
-@pytest.mark.parametrize("cases", [[CASE, CaseNumbers("b", error="da<maged")], cohort(1400, 1450, 1500, 1550, 1600, 4000), []])
-def test_the_page_stands_alone(cases: list[CaseNumbers]) -> None:
-    page = cohort_page(cases)
-    assert page.startswith("<!DOCTYPE html>")
-    assert "<script" not in page
-    assert "http://" not in page.replace("http://www.w3.org", "")
-    for raw in ("<spacing>", "da<maged"):
-        assert raw not in page
-    assert f"<dd>{len(cases)}</dd>" in page
-    assert page.count('class="far"') == sum(case.case == "c5" for case in cases)
 
 
 def test_what_nobody_looked_for_is_not_called_absent(tmp_path: Path) -> None:

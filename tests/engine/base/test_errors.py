@@ -1,0 +1,42 @@
+"""Exit codes of the errors, and errors that are kept without what their frames hold."""
+
+from __future__ import annotations
+
+import weakref
+
+import numpy as np
+import pytest
+
+from flare_trt.engine.base import errors
+from flare_trt.engine.base.errors import DeviceError, FlareError, InputError, without_frames
+
+
+def test_a_missing_device_has_an_exit_code_of_its_own() -> None:
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, FlareError)]
+    assert len(kinds) == 8
+    assert {kind.__name__: kind.exit_code for kind in kinds if kind.exit_code != 1} == {"DeviceError": 3}
+
+
+def fails(alive: list[weakref.ref[np.ndarray]], chained: bool) -> None:
+    scan = np.zeros((3, 5, 7))
+    alive.append(weakref.ref(scan))
+    try:
+        raise OSError("no room")
+    except OSError as error:
+        if chained:
+            raise InputError("bad scan") from error
+        raise DeviceError("no GPU")  # noqa: B904  # the context alone leads to the first error
+
+
+@pytest.mark.parametrize("chained", [True, False], ids=["cause", "context"])
+def test_a_kept_error_keeps_no_array(chained: bool) -> None:
+    alive: list[weakref.ref[np.ndarray]] = []
+    kept: list[FlareError] = []
+    try:
+        fails(alive, chained)
+    except FlareError as error:
+        kept.append(error)
+    assert alive[0]() is not None, "the traceback holds the frame, which holds the scan"
+    assert without_frames(kept[0]) is kept[0]
+    assert alive[0]() is None
+    assert isinstance(kept[0].__context__, OSError)
