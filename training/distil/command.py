@@ -8,7 +8,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from flare_trt.engine.base.errors import InputError
+from flare_trt.training.run_folder import open_run_folder
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -60,10 +60,7 @@ def _train(arguments: argparse.Namespace) -> None:
     from flare_trt.training.distil.loop import train
     from flare_trt.training.distil.views import open_views
 
-    started = (arguments.run_folder / "last.pt").exists()
-    if started and not arguments.resume:
-        raise InputError(f"{arguments.run_folder}: a run stands here; add --resume to continue it, or name another folder")
-    arguments.run_folder.mkdir(parents=True, exist_ok=True)
+    open_run_folder(arguments.run_folder, arguments.resume)
     config = read_config(arguments.config, arguments.data)
     train(config, open_views(arguments.cache), arguments.run_folder, time.monotonic() + 60 * arguments.minutes)
 
