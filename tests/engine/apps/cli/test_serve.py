@@ -23,6 +23,7 @@ from tests.engine.scans.nifti_files import AXIAL, write_raw
 from flare_trt.engine.apps.cli import main
 
 ROOT = Path(__file__).resolve().parents[4]
+SLOW_SERVER = Path(__file__).with_name("slow_server.py")
 TOKEN = "0123456789abcdef"  # noqa: S105  # made up
 
 
@@ -37,6 +38,7 @@ class Running:
 
     process: subprocess.Popen[str]
     client: httpx.Client
+    gate: Path
 
     def ask(self, threads: ThreadPoolExecutor, scan: bytes) -> Future[httpx.Response]:
         return threads.submit(self.client.post, JOBS, params={"wait": "true"}, content=scan)
@@ -46,14 +48,19 @@ class Running:
         logged = self.process.communicate(timeout=60)[1]
         return self.process.returncode, logged
 
+    def hurry(self) -> None:
+        """Let the running job end."""
+        self.gate.touch()
+
 
 @pytest.fixture
-def running(bundle: Path, tmp_path: Path) -> Iterator[Running]:
+def running(bundle: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     (tmp_path / "token").write_text(TOKEN)
+    gate = tmp_path_factory.mktemp("gate") / "open"
     words = ["serve", "--model", str(bundle), "--backend", "fake", "--device", "cpu", "--threads", "1", "--port", "0"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "build" / "typing"), "TMPDIR": str(tmp_path)}
     process = subprocess.Popen(
-        [sys.executable, "-m", "flare_trt.engine", *words, "--host", "0.0.0.0", "--token-file", str(tmp_path / "token")],  # noqa: S104  # with a token
+        [sys.executable, str(SLOW_SERVER), str(gate), *words, "--host", "0.0.0.0", "--token-file", str(tmp_path / "token")],  # noqa: S104  # with a token
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -65,14 +72,14 @@ def running(bundle: Path, tmp_path: Path) -> Iterator[Running]:
     assert found is not None, process.communicate()[1]
     headers = {**UPLOAD, "authorization": f"Bearer {TOKEN}"}
     with httpx.Client(base_url=f"http://127.0.0.1:{found[1]}", headers=headers, timeout=60) as client:
-        yield Running(process, client)
+        yield Running(process, client, gate)
     process.kill()
     process.wait()
 
 
 @pytest.fixture(scope="module")
 def scan(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """Some thousand tiles for the fake network: seconds of work."""
+    """Some thousand tiles for the fake network: minutes of work until it hurries."""
     hu = np.random.default_rng(4).normal(0, 300, (90, 201, 203)).astype("<i2")
     return write_raw(tmp_path_factory.mktemp("scan") / "ct.nii", hu, AXIAL).read_bytes()
 
@@ -94,6 +101,8 @@ def test_sigterm_ends_the_running_job_and_answers_those_that_wait(running: Runni
         asked = [running.ask(threads, scan) for _ in range(2)]
         until(lambda: busy(running))
         running.process.send_signal(signal.SIGTERM)
+        until(lambda: any(answer.done() for answer in asked))
+        running.hurry()
         assert sorted(answer.result().status_code for answer in asked) == [200, 503]
     code, logged = running.ended()
     assert code == 0
