@@ -27,9 +27,9 @@ from flare_trt.engine.results.label_files import require_makeable, write_contour
 from flare_trt.engine.results.lesions import measure_tumour
 from flare_trt.engine.results.measures import measure_organs
 from flare_trt.engine.results.memory_curve import MemoryRecorder
-from flare_trt.engine.results.preview import Pictures, pictures, side_by_side
+from flare_trt.engine.results.preview import Pictures, pictures, side_by_side, slice_strip
 from flare_trt.engine.results.report_files import write_report
-from flare_trt.engine.results.scan_report import ScanReport, is_page
+from flare_trt.engine.results.scan_report import ScanReport, is_page, linked_slices
 from flare_trt.engine.scans.ct_checks import ct_warnings
 from flare_trt.engine.scans.scan_reader import SlabReader, spooled_ct, whole_ct
 from flare_trt.engine.segmenter import Segmentation, StageProgress
@@ -141,6 +141,9 @@ def write_results(job: Job, scan: Scan, found: Segmentation, spec: ModelSpec) ->
     if job.preview is not None or is_page(job.report):
         with watch.phase("preview"), memory.phase("preview"):
             shown = pictures(scan.ct, found.labels, spec.labels)
+            if is_page(job.report):
+                wanted = linked_slices(organs, tumours)
+                shown = replace(shown, strip=slice_strip(scan.ct, found.labels, spec.labels, wanted))
             outputs.write(job.preview, partial(_write_preview, shown))
     study_uid, series_uid = uids(scan.source, job.hash_uids)
     stages = {"read": scan.read_s, **found.report.stages, **watch.seconds}

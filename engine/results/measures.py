@@ -22,6 +22,7 @@ class OrganMeasure:
     """One label. Boxes are (z, y, x) voxels of the scan, half-open, and the lowest and highest LPS coordinates in mm.
 
     `touches_edge` names the world directions (S, I, L, ...) in which the scan's edge cuts the organ; none: it is complete.
+    `slice_index` is the slice along the array's axial axis in which the organ is largest, from 0.
     An absent organ has 0 voxels and None for everything that needs one.
     """
 
@@ -40,6 +41,7 @@ class OrganMeasure:
     median_hu: float | None = None
     p10_hu: float | None = None
     p90_hu: float | None = None
+    slice_index: int | None = None
 
 
 def measure_organs(ct: Volume, labels: Volume, names: Mapping[int, str]) -> tuple[OrganMeasure, ...]:
@@ -58,7 +60,10 @@ def _measure(ct: Volume, labels: Volume, label: tuple[int, str], where: tuple[sl
     value, name = label
     box = Box.cut_by(where)
     grid = ct.grid.cropped(box)
-    hu = ct.array[box.slices][labels.array[box.slices] == value].astype(np.float64)
+    inside = labels.array[box.slices] == value
+    hu = ct.array[box.slices][inside].astype(np.float64)
+    axial = ct.grid.axis_along("S")
+    areas = np.count_nonzero(inside, axis=tuple(axis for axis in range(3) if axis != axial))
     p10_hu, median_hu, p90_hu = (round(float(value), 2) for value in np.percentile(hu, (10, 50, 90)))
     low_lps_mm, high_lps_mm = _world_box(grid)
     z_mm, y_mm, x_mm = grid.extent_mm
@@ -78,6 +83,7 @@ def _measure(ct: Volume, labels: Volume, label: tuple[int, str], where: tuple[sl
         low_lps_mm=low_lps_mm,
         high_lps_mm=high_lps_mm,
         touches_edge=ct.grid.edges_touched(box),
+        slice_index=box.start_zyx[axial] + int(areas.argmax()),
     )
 
 

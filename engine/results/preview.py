@@ -6,6 +6,7 @@ the sagittal one, superior on top. Pixels are square in mm, whatever the voxel.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +24,8 @@ WINDOW_HU = (40.0, 400.0)  # level, width: soft tissue
 _OPACITY = 0.45
 #: Pixels: the picture's height, the most that one cut is wide, and between cuts.
 _HEIGHT, _WIDTH, _GAP = 480, 720, 8
+#: Pixels: a slice of the strip at its longer side. And how many slices are spread over the scan at least.
+_STRIP, _SPREAD = 256, 8
 #: Array orientation in which a plane shows radiologically as it lies: rows to I or P, columns to L or P.
 _SHOWN = "IPL"
 
@@ -37,12 +40,25 @@ class Cut:
 
 
 @dataclass(frozen=True)
+class StripSlice:
+    """An axial slice with the labels' outlines, uint8 RGB; `index` counts from 0 along the array's axial axis.
+
+    `values` are the labels in it.
+    """
+
+    index: int
+    image: NDArray[np.uint8]
+    values: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class Pictures:
-    """RGB pictures of equal height, uint8 (height, width, 3)."""
+    """RGB pictures of equal height, uint8 (height, width, 3); `strip` are axial slices from head to foot, for a page."""
 
     coronal: NDArray[np.uint8]
     axial: NDArray[np.uint8]
     sagittal: NDArray[np.uint8]
+    strip: tuple[StripSlice, ...] = ()
 
 
 def preview_png(ct: Volume, labels: Volume, colours: tuple[LabelSpec, ...]) -> bytes:
@@ -58,28 +74,71 @@ def side_by_side(shown: Pictures) -> bytes:
 
 def pictures(ct: Volume, labels: Volume, colours: tuple[LabelSpec, ...]) -> Pictures:
     """The pictures of a scan. `labels` lie on the CT's grid. Raises InputError where they do not."""
+    table = _colour_table(ct, labels, colours)
+    size = (_HEIGHT, _WIDTH)
+    coronal, axial, sagittal = (_centred(squared(_coloured(cut, table), cut.pixel_mm, size)) for cut in cuts(ct, labels))
+    return Pictures(coronal, axial, sagittal)
+
+
+def slice_strip(ct: Volume, labels: Volume, colours: tuple[LabelSpec, ...], wanted: Sequence[int]) -> tuple[StripSlice, ...]:
+    """Axial slices with outlines from head to foot: those `wanted` (from 0 along the axial axis), and some all over the scan.
+
+    Raises InputError where the labels do not lie on the CT's grid.
+    """
+    table = _colour_table(ct, labels, colours)
+    axis = ct.grid.axis_along("S")
+    last = ct.grid.shape_zyx[axis] - 1
+    spread = (round(last * step / (_SPREAD - 1)) for step in range(_SPREAD))
+    upwards = ct.grid.orientation[axis] == "S"
+    turn = Reorientation.to(ct.grid, _SHOWN)
+    planes = {index: _plane(ct, labels, turn, (0, last - index if upwards else index)) for index in {*wanted, *spread}}
+    return tuple(_strip_slice(index, planes[index], table) for index in sorted(planes, reverse=upwards))
+
+
+def _strip_slice(index: int, cut: Cut, table: NDArray[np.float32]) -> StripSlice:
+    size = (_STRIP, _STRIP)
+    image = squared(_grey(cut.hu)[..., None].repeat(3, axis=2).astype(np.uint8), cut.pixel_mm, size)
+    shown = squared(cut.labels, cut.pixel_mm, size)
+    edge = outlined(shown)
+    image[edge] = table[shown[edge]].astype(np.uint8)
+    return StripSlice(index, image, tuple(int(value) for value in np.unique(cut.labels) if value))
+
+
+def outlined(labels: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """The labelled pixels of (rows, columns) that have another value, or the picture's edge, beside them."""
+    padded = np.pad(labels, 1)
+    middle = padded[1:-1, 1:-1]
+    beside = (padded[:-2, 1:-1], padded[2:, 1:-1], padded[1:-1, :-2], padded[1:-1, 2:])
+    edge: NDArray[np.bool_] = (middle > 0) & np.logical_or.reduce([other != middle for other in beside])
+    return edge
+
+
+def _colour_table(ct: Volume, labels: Volume, colours: tuple[LabelSpec, ...]) -> NDArray[np.float32]:
+    """RGB of each label value. Raises InputError where the labels do not lie on the CT's grid."""
     if labels.grid.shape_zyx != ct.grid.shape_zyx:
         raise InputError(f"preview: got labels of shape {labels.grid.shape_zyx} for a CT of {ct.grid.shape_zyx}")
     table = np.zeros((256, 3), np.float32)
     for label in colours:
         table[label.value] = [int(label.colour[at : at + 2], 16) for at in (1, 3, 5)]
-    coronal, axial, sagittal = (_resized(_coloured(cut, table), cut.pixel_mm) for cut in cuts(ct, labels))
-    return Pictures(coronal, axial, sagittal)
+    return table
 
 
 def cuts(ct: Volume, labels: Volume) -> tuple[Cut, Cut, Cut]:
     """The coronal, axial and sagittal cuts, turned to be shown."""
     turn = Reorientation.to(ct.grid, _SHOWN)
-    shape, spacing_mm = turn.permuted(ct.grid.shape_zyx), turn.permuted(ct.grid.spacing_mm)
     centre = _centre(turn.apply(labels.array))
+    coronal, axial, sagittal = (_plane(ct, labels, turn, (axis, centre[axis])) for axis in (1, 0, 2))
+    return coronal, axial, sagittal
 
-    def cut(axis: int) -> Cut:
-        plane = turn.undo_box(Box.whole(shape).along(axis, centre[axis], centre[axis] + 1), ct.grid.shape_zyx)
-        hu, shown = (np.squeeze(turn.apply(volume.array[plane.slices]), axis) for volume in (ct, labels))
-        rows_mm, columns_mm = (mm for at, mm in enumerate(spacing_mm) if at != axis)
-        return Cut(hu, shown, (rows_mm, columns_mm))
 
-    return cut(1), cut(0), cut(2)
+def _plane(ct: Volume, labels: Volume, turn: Reorientation, where: tuple[int, int]) -> Cut:
+    """A plane of the turned scan: `where` is its axis and its index there."""
+    axis, index = where
+    box = Box.whole(turn.permuted(ct.grid.shape_zyx)).along(axis, index, index + 1)
+    plane = turn.undo_box(box, ct.grid.shape_zyx)
+    hu, values = (np.squeeze(turn.apply(volume.array[plane.slices]), axis) for volume in (ct, labels))
+    rows_mm, columns_mm = (mm for at, mm in enumerate(turn.permuted(ct.grid.spacing_mm)) if at != axis)
+    return Cut(hu, values, (rows_mm, columns_mm))
 
 
 def _centre(labels: NDArray[np.uint8]) -> tuple[int, int, int]:
@@ -92,24 +151,34 @@ def _centre(labels: NDArray[np.uint8]) -> tuple[int, int, int]:
     return places[0], places[1], places[2]
 
 
+def _grey(hu: NDArray[Any]) -> NDArray[np.float32]:
+    """HU in the window as 0 to 255."""
+    level, width = WINDOW_HU
+    share = np.clip((hu.astype(np.float32) - (level - width / 2)) / width, 0, 1)
+    return np.asarray(share * 255, np.float32)
+
+
 def _coloured(cut: Cut, table: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Grey HU with the labels' colours laid over, RGB."""
-    level, width = WINDOW_HU
-    grey = np.clip((cut.hu.astype(np.float32) - (level - width / 2)) / width, 0, 1) * 255
     opacity = np.where(cut.labels > 0, np.float32(_OPACITY), np.float32(0))[..., None]
-    blended: NDArray[np.float32] = (1 - opacity) * grey[..., None] + opacity * table[cut.labels]
+    blended = (1 - opacity) * _grey(cut.hu)[..., None] + opacity * table[cut.labels]
     return (blended + 0.5).astype(np.uint8)
 
 
-def _resized(image: NDArray[np.uint8], pixel_mm: tuple[float, float]) -> NDArray[np.uint8]:
-    """Nearest neighbour to square pixels, as large as fits _HEIGHT x _WIDTH, centred on _HEIGHT black rows."""
+def squared(image: NDArray[np.uint8], pixel_mm: tuple[float, float], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Nearest neighbour to square pixels, as large as fits into `size` (height, width)."""
     rows, columns = image.shape[:2]
     height_mm, width_mm = rows * pixel_mm[0], columns * pixel_mm[1]
-    scale = min(_HEIGHT / height_mm, _WIDTH / width_mm)
+    scale = min(size[0] / height_mm, size[1] / width_mm)
     height, width = max(1, round(height_mm * scale)), max(1, round(width_mm * scale))
     down = (np.arange(height) + 0.5) * rows / height
     across = (np.arange(width) + 0.5) * columns / width
-    canvas = np.zeros((_HEIGHT, width, 3), np.uint8)
-    top = (_HEIGHT - height) // 2
-    canvas[top : top + height] = image[down.astype(int)][:, across.astype(int)]
+    return np.asarray(image[down.astype(int)][:, across.astype(int)])
+
+
+def _centred(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """On _HEIGHT black rows."""
+    canvas = np.zeros((_HEIGHT, *image.shape[1:]), np.uint8)
+    top = (_HEIGHT - len(image)) // 2
+    canvas[top : top + len(image)] = image
     return canvas

@@ -12,8 +12,8 @@ from flare_trt.engine.results.scan_report import ScanReport, is_page
 
 
 def write_report(path: Path, report: ScanReport, colours: tuple[LabelSpec, ...], pictures: Pictures | None) -> tuple[str, ...]:
-    """Write the report: JSON, or one self-contained HTML file by its ending. Raises OutputError."""
-    if pictures is None or not is_page(path):
+    """Write the report: JSON, or one self-contained HTML file by its ending, with what pictures there are. Raises OutputError."""
+    if not is_page(path):
         write_json(path, report.as_json())
         return ()
     with atomic_file(path) as file:

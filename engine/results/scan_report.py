@@ -5,6 +5,7 @@ It names the scan and its labels by their file names alone: a folder, and a head
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,9 @@ from flare_trt.engine.results.contrast_phase import NO_PHASE, ContrastPhase
 from flare_trt.engine.results.lesions import TumourMeasure
 from flare_trt.engine.results.measures import OrganMeasure
 from flare_trt.engine.results.memory_curve import MemoryCurve
+
+#: So many lesions of a tumour label, the largest, have a picture in the page.
+_PICTURED_LESIONS = 10
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,12 @@ class ScanReport:
     def as_json(self) -> dict[str, Any]:
         """A plain dictionary for json.dumps."""
         return asdict(self)
+
+
+def linked_slices(organs: Sequence[OrganMeasure], tumours: Sequence[TumourMeasure]) -> tuple[int, ...]:
+    """The axial slices that a page's tables lead to: where each organ, and each of the largest lesions, is largest."""
+    lesions = (lesion.slice_index for tumour in tumours for lesion in tumour.lesions[:_PICTURED_LESIONS])
+    return tuple(sorted({*(organ.slice_index for organ in organs if organ.slice_index is not None), *lesions}))
 
 
 def is_page(path: Path | None) -> bool:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import base64
 from importlib.resources import files
 
-from flare_trt.engine.base.run_report import RoiStory
 from flare_trt.engine.model.spec import LabelSpec
 from flare_trt.engine.results.html.markup import Markup, join, tag
 from flare_trt.engine.results.html.memory_plot import memory_plot
-from flare_trt.engine.results.html.story import listed, roi_sentences
+from flare_trt.engine.results.html.picture_sections import cut_pictures, slice_pictures
+from flare_trt.engine.results.html.story import roi_sentences
 from flare_trt.engine.results.html.tables import about_table, organ_table, stage_table, tumour_section
-from flare_trt.engine.results.png import png_bytes
-from flare_trt.engine.results.preview import WINDOW_HU, Pictures
+from flare_trt.engine.results.preview import Pictures
 from flare_trt.engine.results.scan_report import ScanReport
 
 DISCLAIMER = "Research software, not a medical device. Not for diagnosis or treatment."
@@ -20,8 +18,8 @@ DISCLAIMER = "Research software, not a medical device. Not for diagnosis or trea
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
-def report_page(report: ScanReport, colours: tuple[LabelSpec, ...], pictures: Pictures) -> str:
-    """The whole document."""
+def report_page(report: ScanReport, colours: tuple[LabelSpec, ...], pictures: Pictures | None) -> str:
+    """The whole document; without pictures where there are none."""
     body = tag("body", _header(report), _main(report, colours, pictures), tag("footer", tag("p", DISCLAIMER)))
     return f"<!DOCTYPE html>\n{tag('html', page_head(f'{report.scan}: segmentation report'), body, lang='en').text}\n"
 
@@ -48,26 +46,32 @@ def _header(report: ScanReport) -> Markup:
         "structures found": f"{found} of {len(report.organs)}",
         "cut by the scan's edge": str(cut),
         "lesions": str(lesions) if report.tumours else "–",
+        "contrast phase, by its HU": report.phase.phase,
         "seconds": f"{sum(report.run.stages.values()):.1f}",
         "MB at the peak": f"{report.memory.peak_mb:.0f}",
     }
     cards = [tag("div", tag("dt", name), tag("dd", value)) for name, value in facts.items()]
-    words = tag("p", f"{report.run.model} on {report.run.device}, mode {report.run.mode}", class_="quiet")
-    return tag("header", tag("p", DISCLAIMER, class_="notice"), tag("h1", report.scan), words, tag("dl", *cards, class_="cards"))
+    words = [f"{report.run.model} on {report.run.device}, mode {report.run.mode}"]
+    words += [f"Series {report.series_uid}"] if report.series_uid else []
+    lines = [tag("p", text, class_="quiet") for text in words]
+    return tag("header", tag("p", DISCLAIMER, class_="notice"), tag("h1", report.scan), *lines, tag("dl", *cards, class_="cards"))
 
 
-def _main(report: ScanReport, colours: tuple[LabelSpec, ...], pictures: Pictures) -> Markup:
+def _main(report: ScanReport, colours: tuple[LabelSpec, ...], pictures: Pictures | None) -> Markup:
     by_value = {label.value: label.colour for label in colours}
+    strip = () if pictures is None else pictures.strip
+    linked = frozenset(one.index for one in strip)
     peak = f"Resident memory of the whole process on the host, networks included. Peak {report.memory.peak_mb:.0f} MB."
     return tag(
         "main",
         _warnings(report.warnings),
-        _pictures(report, pictures),
+        "" if pictures is None else cut_pictures(report, pictures),
+        slice_pictures(report, strip),
         tag("h2", "Structures"),
-        organ_table(report, by_value),
-        tumour_section(report),
+        organ_table(report, by_value, linked),
+        tumour_section(report, linked),
         tag("h2", "Where the network looked"),
-        _story(report.run.roi),
+        _story(report),
         tag("h2", "Time and memory"),
         tag("figure", memory_plot(report.memory), tag("figcaption", peak)),
         stage_table(report),
@@ -82,22 +86,6 @@ def _warnings(warnings: tuple[str, ...]) -> Markup:
     return tag("section", tag("h2", "Warnings"), tag("ul", *(tag("li", text) for text in warnings)), class_="warnings")
 
 
-def _story(roi: RoiStory | None) -> Markup:
-    decision, *details = roi_sentences(roi)
+def _story(report: ScanReport) -> Markup:
+    decision, *details = roi_sentences(report.run.roi, report.spacing_mm, report.orientation)
     return join([tag("p", decision), tag("ul", *(tag("li", text) for text in details)) if details else ""])
-
-
-def _pictures(report: ScanReport, pictures: Pictures) -> Markup:
-    """Each cut with its words. Cuts go through the labels' centre."""
-    seen = [organ.name for organ in report.organs if organ.voxels]
-    inside = f"organs coloured over the CT: {listed(seen)}" if seen else "nothing was labelled"
-    level, width = WINDOW_HU
-    figures = []
-    for name, image in (("Coronal", pictures.coronal), ("Axial", pictures.axial), ("Sagittal", pictures.sagittal)):
-        source = "data:image/png;base64," + base64.b64encode(png_bytes(image)).decode()
-        alt = f"{name} cut through the centre of the labels; {inside}."
-        shown = tag("img", src=source, alt=alt, width=image.shape[1], height=image.shape[0])
-        figures.append(tag("figure", shown, tag("figcaption", name)))
-    words = f"Cuts through the labels' centre, window {level:g}/{width:g} HU; the patient's right is on the left, anterior is left "
-    caption = tag("p", words + "in the sagittal cut. The table below is the legend.", class_="quiet")
-    return join([tag("h2", "Pictures"), tag("div", *figures, class_="pictures"), caption])

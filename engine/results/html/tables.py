@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 
 from flare_trt.engine.results.contrast_phase import ContrastPhase
 from flare_trt.engine.results.html.markup import Markup, join, table, tag
-from flare_trt.engine.results.html.story import WORLD, listed
+from flare_trt.engine.results.html.story import WORLD, listed, patient_axes, sizes_mm
 from flare_trt.engine.results.lesions import SPECK_ML, TumourMeasure
 from flare_trt.engine.results.measures import ABSENT, UNSEEN, OrganMeasure
 from flare_trt.engine.results.scan_report import ScanReport
@@ -17,12 +17,13 @@ _MOST_LESIONS = 25
 _NONE = "–"
 
 
-def organ_table(report: ScanReport, colours: Mapping[int, str]) -> Markup:
-    """A row an organ, with the colour that it has in the pictures."""
+def organ_table(report: ScanReport, colours: Mapping[int, str], linked: Container[int] = ()) -> Markup:
+    """A row an organ, with the colour that it has in the pictures; `linked` are the slices, from 0, that the page shows."""
     absent = ABSENT if report.run.looked else UNSEEN
-    heads = ("Structure", "Volume (ml)", "Mean HU", "SD HU", "Median HU", "10–90 % HU", "Size (mm)", "Slices", "In the scan")
+    hu = ("Mean HU", "SD HU", "Median HU", "10–90 % HU")
+    heads = ("Structure", "Volume (ml)", *hu, "Size (mm)", "Slices", "Largest in", "In the scan")
     rows: list[list[str | Markup]] = [
-        [_named(organ, colours[organ.value]), *_organ_cells(organ, report.orientation, absent)] for organ in report.organs
+        [_named(organ, colours[organ.value]), *_organ_cells(organ, report.orientation, linked, absent)] for organ in report.organs
     ]
     return table(
         "Sizes are head to foot × front to back × side to side; slices count from 1 along the scan's axial axis. What the "
@@ -32,16 +33,30 @@ def organ_table(report: ScanReport, colours: Mapping[int, str]) -> Markup:
     )
 
 
-def _organ_cells(organ: OrganMeasure, orientation: str, absent: str) -> list[str]:
+def _organ_cells(organ: OrganMeasure, orientation: str, linked: Container[int], absent: str) -> list[str | Markup]:
     """`orientation` says which array axis is which in the patient, so that sizes come in the patient's order."""
     if organ.start_zyx is None or organ.stop_zyx is None or organ.extent_mm is None:
-        return [*[_NONE] * 7, absent]
-    axes = [next(axis for axis, letter in enumerate(orientation) if letter in pair) for pair in ("SI", "AP", "LR")]
-    size = " × ".join(f"{organ.extent_mm[axis]:.0f}" for axis in axes)
-    slices = f"{organ.start_zyx[axes[0]] + 1}–{organ.stop_zyx[axes[0]]}"
+        return [*[_NONE] * 8, absent]
+    axial = patient_axes(orientation)[0]
+    size = sizes_mm(organ.extent_mm, orientation)
+    slices = f"{organ.start_zyx[axial] + 1}–{organ.stop_zyx[axial]}"
     hu = [_NONE if value is None else f"{value:.0f}" for value in (organ.mean_hu, organ.std_hu, organ.median_hu)]
     spread = _NONE if organ.p10_hu is None or organ.p90_hu is None else f"{organ.p10_hu:.0f} to {organ.p90_hu:.0f}"
-    return [f"{organ.volume_ml:.1f}", *hu, spread, size, slices, completeness(organ.touches_edge)]
+    largest = _slice(organ.slice_index, linked)
+    return [f"{organ.volume_ml:.1f}", *hu, spread, size, slices, largest, completeness(organ.touches_edge)]
+
+
+def slice_id(index: int) -> str:
+    """What the picture of a slice, counted from 0, is called in the page."""
+    return f"slice-{index + 1}"
+
+
+def _slice(index: int | None, linked: Container[int]) -> str | Markup:
+    """A slice's number, which leads to its picture where the page has one."""
+    if index is None:
+        return _NONE
+    number = str(index + 1)
+    return tag("a", number, href=f"#{slice_id(index)}") if index in linked else number
 
 
 def completeness(touches_edge: tuple[str, ...]) -> str:
@@ -53,14 +68,14 @@ def completeness(touches_edge: tuple[str, ...]) -> str:
     return f"cut: {listed([WORLD[side] for side in touches_edge])}" if touches_edge else "whole"
 
 
-def tumour_section(report: ScanReport) -> Markup:
-    """A table of lesions for each tumour label; empty where the model has none."""
+def tumour_section(report: ScanReport, linked: Container[int] = ()) -> Markup:
+    """A table of lesions for each tumour label; empty where the model has none. `linked` as in `organ_table`."""
     if report.tumours and not report.run.looked:
         return join([tag("h2", "Lesions"), tag("p", "Not looked for: no abdomen was found.")])
-    return join(_tumour(tumour) for tumour in report.tumours)
+    return join(_tumour(tumour, linked) for tumour in report.tumours)
 
 
-def _tumour(tumour: TumourMeasure) -> Markup:
+def _tumour(tumour: TumourMeasure, linked: Container[int]) -> Markup:
     specks = f" Pieces under {SPECK_ML:g} ml, not measured: {tumour.specks}." if tumour.specks else ""
     count = len(tumour.lesions)
     heading = tag("h2", f"Lesions: {tumour.name}")
@@ -79,14 +94,14 @@ def _tumour(tumour: TumourMeasure) -> Markup:
         "Axial slice",
         "In the scan",
     )
-    rows = [
+    rows: list[list[str | Markup]] = [
         [
             str(number),
             lesion.organ or "none near",
             *("-" if hu is None else f"{hu:.0f}" for hu in (lesion.mean_hu, lesion.over_organ_hu)),
             f"{lesion.volume_ml:.2f}",
             *(f"{mm:.1f}" for mm in (lesion.longest_axial_mm, lesion.perpendicular_mm, lesion.longest_3d_mm)),
-            str(lesion.slice_index + 1),
+            _slice(lesion.slice_index, linked),
             completeness(lesion.touches_edge),
         ]
         for number, lesion in enumerate(tumour.lesions[:_MOST_LESIONS], start=1)

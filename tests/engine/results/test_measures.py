@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from flare_trt.engine.base.errors import InputError
-from flare_trt.engine.base.grid import Grid
+from flare_trt.engine.base.grid import Grid, Reorientation
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.results.measures import measure_organs
 from flare_trt.engine.scans.disk_array import DiskArray
@@ -38,9 +38,22 @@ def test_organs(dtype: str) -> None:
     assert (liver.start_zyx, liver.stop_zyx, liver.extent_mm) == ((2, 3, 4), (5, 7, 9), (7.5, 4.0, 2.5))
     assert (liver.low_lps_mm, liver.high_lps_mm) == ((1.75, 2.5, 3.75), (4.25, 6.5, 11.25))
     assert liver.touches_edge == ()
+    assert (liver.slice_index, spleen.slice_index, tumour.slice_index) == (2, 3, None)  # slice 3 lacks the spleen's voxel
     assert (spleen.voxels, spleen.mean_hu, spleen.std_hu) == (1, float(ct.array[3, 4, 5]), 0.0)
     assert set(aorta.touches_edge) == {"S", "I", "L"}
     assert (tumour.voxels, tumour.volume_ml, tumour.mean_hu, tumour.start_zyx, tumour.touches_edge) == (0, 0.0, None, None, ())
+
+
+@pytest.mark.parametrize("orientation", ["SPL", "IAR", "LSP", "PRI"])
+def test_the_slice_in_which_an_organ_is_largest_is_axial_whatever_the_axes(orientation: str) -> None:
+    ct, labels = volumes()
+    labels.array[4, 3, 4:9] = 0
+    labels.array[2, 3:5, 4:9] = 0  # slice 3 is the largest now
+    turn = Reorientation.to(GRID, orientation)
+    ct, labels = (Volume(np.ascontiguousarray(turn.apply(one.array)), turn.grid(GRID)) for one in (ct, labels))
+    (liver,) = measure_organs(ct, labels, {1: "liver"})
+    axis = next(at for at, letter in enumerate(orientation) if letter in "SI")
+    assert liver.slice_index == (3 if orientation[axis] == "S" else GRID.shape_zyx[0] - 1 - 3)
 
 
 def test_a_scan_on_disk_measures_the_same() -> None:

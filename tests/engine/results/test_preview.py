@@ -13,7 +13,7 @@ from flare_trt.engine.base.errors import InputError
 from flare_trt.engine.base.grid import Grid, Reorientation
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.model.spec import LabelSpec
-from flare_trt.engine.results.preview import cuts, preview_png
+from flare_trt.engine.results.preview import cuts, outlined, preview_png, slice_strip
 from flare_trt.engine.scans.disk_array import DiskArray
 
 COLOURS = (LabelSpec(1, "liver", "#ff0000"), LabelSpec(2, "spleen", "#00ff80"))
@@ -85,3 +85,39 @@ def test_labels_of_another_scan_are_refused(scan: tuple[Volume, Volume]) -> None
     ct, labels = scan
     with pytest.raises(InputError, match="preview: got labels of shape"):
         preview_png(Volume(ct.array[1:], Grid((29, 20, 40), GRID.spacing_mm)), labels, COLOURS)
+
+
+def test_the_strip_runs_from_head_to_foot_and_holds_the_wanted_slices(scan: tuple[Volume, Volume]) -> None:
+    strip = slice_strip(*scan, COLOURS, (24, 26))
+    assert [one.index for one in strip] == [29, 26, 25, 24, 21, 17, 12, 8, 4, 0]
+    assert {one.index: one.values for one in strip if one.values} == {26: (1,), 25: (1,), 24: (1, 2)}
+    assert {one.image.shape for one in strip} == {(256, 256, 3)}  # 40 x 40 mm
+
+
+def test_only_outlines_are_coloured(scan: tuple[Volume, Volume]) -> None:
+    (image,) = (one.image for one in slice_strip(*scan, COLOURS, (24,)) if one.index == 24)
+    red, green = ((image == colour).all(axis=2) for colour in ((255, 0, 0), (0, 255, 128)))
+    rows, columns = np.nonzero(red)
+    low, high = ((2 * 2, 3), (5 * 2, 8))  # mm of the liver's box: rows, columns
+    np.testing.assert_allclose(
+        [(rows.min(), columns.min()), (rows.max() + 1, columns.max() + 1)], np.array((low, high)) * 6.4, atol=1
+    )
+    assert green.sum() > 10
+    assert image[int(9 * 6.4), int(7 * 6.4)].tolist() == [255, 255, 255]  # inside the liver the CT is as it was
+
+
+@pytest.mark.parametrize(("letters", "index"), [("IPL", 5), ("LAS", 24), ("PIR", 5)])
+def test_any_orientation_gives_the_same_slice(scan: tuple[Volume, Volume], letters: str, index: int) -> None:
+    (wanted,) = (one.image for one in slice_strip(*scan, COLOURS, (24,)) if one.index == 24)
+    turn = Reorientation.to(GRID, letters)
+    ct, labels = (Volume(np.ascontiguousarray(turn.apply(v.array)), turn.grid(GRID)) for v in scan)
+    strip = slice_strip(ct, labels, COLOURS, (index,))
+    order = [one.index for one in strip]
+    assert order == sorted(order, reverse="S" in letters)
+    (found,) = (one.image for one in strip if one.index == index)
+    np.testing.assert_array_equal(found, wanted)
+
+
+def test_a_pixel_with_another_label_or_the_edge_beside_it_is_an_outline() -> None:
+    labels = np.array([[1, 1, 1, 0], [1, 1, 1, 0], [1, 1, 1, 0], [2, 2, 1, 0]], np.uint8)
+    assert outlined(labels).astype(int).tolist() == [[1, 1, 1, 0], [1, 0, 1, 0], [1, 1, 1, 0], [1, 1, 1, 0]]

@@ -22,6 +22,11 @@ def test_the_ending_decides(tmp_path: Path) -> None:
     assert (tmp_path / "r.HTML").read_text(encoding="utf-8") == report_page(given, COLOURS, pictures())
 
 
+def test_a_page_is_a_page_where_there_are_no_pictures(tmp_path: Path) -> None:
+    assert write_report(tmp_path / "r.html", report(), COLOURS, None) == ()
+    assert (tmp_path / "r.html").read_text(encoding="utf-8") == report_page(report(), COLOURS, None)
+
+
 @pytest.mark.parametrize("name", ["r.html", "r.json"])
 def test_a_place_that_cannot_be_written_is_refused_and_left(tmp_path: Path, name: str) -> None:
     (tmp_path / name).mkdir()

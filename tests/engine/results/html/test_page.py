@@ -19,7 +19,7 @@ from flare_trt.engine.results.html.page import report_page
 from flare_trt.engine.results.lesions import Lesion, TumourMeasure
 from flare_trt.engine.results.measures import OrganMeasure
 from flare_trt.engine.results.memory_curve import MemoryCurve, Phase
-from flare_trt.engine.results.preview import Pictures
+from flare_trt.engine.results.preview import Pictures, StripSlice
 from flare_trt.engine.results.scan_report import ScanReport
 
 EVIL = "\"'><script src=//x.test/a.js></script><img src=x onerror=alert(1)>&amp;"
@@ -71,9 +71,9 @@ class Tree(HTMLParser):
 
 def report(name: str = "case_0000.nii.gz") -> ScanReport:
     liver = OrganMeasure(
-        1, "liver", 9000, 1500.25, 61.4, 20.6, (3, 4, 5), (30, 40, 50), (67.5, 36.0, 45.0), touches_edge=("S", "L")
+        1, "liver", 9000, 1500.25, 61.4, 20.6, (3, 4, 5), (30, 40, 50), (67.5, 36.0, 45.0), touches_edge=("S", "L"), slice_index=11
     )
-    tumour = OrganMeasure(14, "tumour", 300, 12.5, 40.0, 9.0, (10, 10, 10), (12, 20, 20), (5.0, 10.0, 10.0))
+    tumour = OrganMeasure(14, "tumour", 300, 12.5, 40.0, 9.0, (10, 10, 10), (12, 20, 20), (5.0, 10.0, 10.0), slice_index=10)
     lesion = Lesion(12.5, 41.7, 32.5, 41.8, 11, (10, 10, 10), (12, 20, 20), ())
     roi = RoiStory(
         "enlarged", (1, 2, 3), (31, 42, 53), 0.314, (name,), ("spleen",), (DroppedComponent(name, 3.5, 200.0, "far"),), 2, ("S",)
@@ -96,7 +96,8 @@ def hostile() -> ScanReport:
 def pictures() -> Pictures:
     random = np.random.default_rng(4)
     coronal, axial, sagittal = (random.integers(0, 256, (48, width, 3)).astype(np.uint8) for width in (31, 41, 21))
-    return Pictures(coronal, axial, sagittal)
+    strip = tuple(StripSlice(index, axial[:24], values) for index, values in ((39, (1,)), (11, (1, 14)), (0, ())))
+    return Pictures(coronal, axial, sagittal, strip)
 
 
 @pytest.fixture(params=[report, hostile])
@@ -112,10 +113,12 @@ def elements(page: str) -> list[Element]:
 
 def test_nothing_outside_the_file_is_referred_to(page: str) -> None:
     for element in elements(page):
-        assert element.name not in {"script", "link", "iframe", "object", "embed", "base", "use", "a", "form", "video", "audio"}
+        assert element.name not in {"script", "link", "iframe", "object", "embed", "base", "use", "form", "video", "audio"}
         for name, value in element.attributes.items():
             assert not name.startswith("on"), (element.name, name)
-            if name in {"src", "href", "srcset", "data", "action", "poster", "background", "xlink:href"}:
+            if name == "href":
+                assert re.fullmatch("#slice-[0-9]+", value)
+            elif name in {"src", "srcset", "data", "action", "poster", "background", "xlink:href"}:
                 assert value.startswith("data:image/png;base64,")
             if name == "style":
                 assert re.fullmatch("background:#[0-9a-f]{6}", value)
@@ -133,7 +136,7 @@ def test_hostile_values_stand_there_as_text() -> None:
     assert next(root.all("title")).text == f"{EVIL}: segmentation report"
     assert next(root.all("h1")).text == EVIL
     assert root.words.count(EVIL) >= 12
-    assert [image.attributes["alt"].count(EVIL) for image in root.all("img")] == [2, 2, 2]
+    assert [image.attributes["alt"].count(EVIL) for image in root.all("img")] == [2, 2, 2, 1, 2, 0]
 
 
 def test_it_says_what_was_measured_and_that_it_is_no_medical_device() -> None:
@@ -145,7 +148,8 @@ def test_it_says_what_was_measured_and_that_it_is_no_medical_device() -> None:
         *("12.50", "41.7", "32.5", "41.8", "Pieces under 0.03 ml, not measured: 3"),
         *(
             "31.4% of the scan",
-            "voxels 1 to 30 by 2 to 41 by 3 to 52",
+            "75 × 40 × 50 mm",
+            "axial slices 2 to 31",
             "did not find: spleen",
             "3.5 ml of case",
             "Specks left out as noise: 2",
@@ -158,12 +162,33 @@ def test_it_says_what_was_measured_and_that_it_is_no_medical_device() -> None:
 def test_the_pictures_are_those_given() -> None:
     root, given = Tree(report_page(report(), COLOURS, pictures())).root, pictures()
     shown = [image.attributes for image in root.all("img")]
-    for attributes, wanted in zip(shown, (given.coronal, given.axial, given.sagittal), strict=True):
+    strip = [one.image for one in given.strip]
+    for attributes, wanted in zip(shown, (given.coronal, given.axial, given.sagittal, *strip), strict=True):
         raw = base64.b64decode(attributes["src"].removeprefix("data:image/png;base64,"))
         with Image.open(io.BytesIO(raw)) as image:
             np.testing.assert_array_equal(np.asarray(image), wanted)
-    assert [attributes["alt"].split()[0] for attributes in shown] == ["Coronal", "Axial", "Sagittal"]
+    assert [attributes["alt"].split()[0] for attributes in shown] == ["Coronal", "Axial", "Sagittal", *["Slice"] * 3]
     assert "liver and tumour" in shown[0]["alt"]
+
+
+def test_tables_lead_to_slices_that_are_there(page: str) -> None:
+    root = Tree(page).root
+    places = [figure.attributes["id"] for figure in root.all("figure") if "id" in figure.attributes]
+    assert places == ["slice-40", "slice-12", "slice-1"]
+    assert [link.attributes["href"] for link in root.all("a")] == ["#slice-12"] * 2  # of the liver, and of the lesion
+
+
+def test_captions_name_what_is_outlined() -> None:
+    root = Tree(report_page(report(), COLOURS, pictures())).root
+    captions = [sorted(figure.words.split()) for figure in root.all("figure") if "id" in figure.attributes]
+    assert captions == [["40", "Slice", "liver"], ["12", "Slice", "and", "liver", "tumour"], ["1", "Slice"]]
+
+
+def test_a_page_without_pictures_has_the_numbers() -> None:
+    root = Tree(report_page(report(), COLOURS, None)).root
+    assert list(root.all("img")) == list(root.all("a")) == []
+    assert "1500.2" in root.words
+    assert "Pictures" not in root.words
 
 
 def test_everybody_can_read_it(page: str) -> None:

@@ -15,7 +15,19 @@ from flare_trt.engine.results.measures import OrganMeasure
 
 #: Axes of the array (z, y, x): its box is 11 x 22 x 33 voxels.
 LIVER = OrganMeasure(
-    1, "liver", 9000, 1500.26, 61.4, 20.6, (3, 4, 5), (14, 26, 38), (27.5, 22.4, 49.5), median_hu=-0.6, p10_hu=35.4, p90_hu=88.6
+    1,
+    "liver",
+    9000,
+    1500.26,
+    61.4,
+    20.6,
+    (3, 4, 5),
+    (14, 26, 38),
+    (27.5, 22.4, 49.5),
+    median_hu=-0.6,
+    p10_hu=35.4,
+    p90_hu=88.6,
+    slice_index=6,
 )
 COLOURS = {1: "#b5523b"}
 
@@ -30,14 +42,23 @@ def rows(markup: Markup) -> list[list[str]]:
 )
 def test_sizes_come_in_the_patient_s_order_and_slices_along_its_axis(orientation: str, size: str, slices: str) -> None:
     (row,) = rows(organ_table(replace(report(), orientation=orientation, organs=(LIVER,)), COLOURS))
-    assert row == ["liver", "1500.3", "61", "21", "-1", "35 to 89", size, slices, "whole"]
+    assert row == ["liver", "1500.3", "61", "21", "-1", "35 to 89", size, slices, "7", "whole"]
 
 
 def test_values_that_are_missing_are_dashes() -> None:
     (row,) = rows(organ_table(replace(report(), organs=(replace(LIVER, std_hu=None, p10_hu=None),)), COLOURS))
     assert (row[3], row[5]) == ("–", "–")
     (row,) = rows(organ_table(replace(report(), organs=(OrganMeasure(1, "liver", 0, 0.0),)), COLOURS))
-    assert row == ["liver", *["–"] * 7, "not found"]
+    assert row == ["liver", *["–"] * 8, "not found"]
+
+
+def test_slices_that_the_page_shows_are_led_to_and_others_are_only_named() -> None:
+    given = replace(report(), organs=(LIVER,), tumours=(TumourMeasure(14, "tumour", (lesion(6), lesion(7)), 0),))
+    organs, lesions = (Tree(made.text).root for made in (organ_table(given, COLOURS, {6}), tumour_section(given, {6})))
+    (organ_link,), (lesion_link,) = list(organs.all("a")), list(lesions.all("a"))
+    assert organ_link.attributes == lesion_link.attributes == {"href": "#slice-7"}
+    assert (organ_link.text, lesion_link.text) == ("7", "7")
+    assert "href" not in organ_table(given, COLOURS).text
 
 
 def test_edges_in_words() -> None:
