@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from flare_trt.engine.base.volume import Volume, ct_volume
     from flare_trt.engine.model.options import RunOptions
     from flare_trt.engine.results.measures import measure_organs
-    from flare_trt.engine.scans.nifti import read_ct, read_labels, write_labels
+    from flare_trt.engine.scans.image_files import read_ct, read_labels, write_labels
     from flare_trt.engine.segmenter import Segmentation, Segmenter
 
 __all__ = [
@@ -38,7 +38,7 @@ _MODULES = {
     "base.volume": ("Volume", "ct_volume"),
     "model.options": ("RunOptions",),
     "results.measures": ("measure_organs",),
-    "scans.nifti": ("read_ct", "read_labels", "write_labels"),
+    "scans.image_files": ("read_ct", "read_labels", "write_labels"),
     "segmenter": ("Segmentation", "Segmenter"),
 }
 

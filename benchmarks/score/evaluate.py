@@ -15,7 +15,7 @@ from flare_trt.benchmarks.score.targets import LabelSet, Target
 from flare_trt.engine.base.errors import InputError
 from flare_trt.engine.base.files import case_name, files_with
 from flare_trt.engine.base.volume import Volume
-from flare_trt.engine.scans.nifti import ENDINGS, read_labels
+from flare_trt.engine.scans.image_files import ENDINGS, read_labels
 
 
 @dataclass(frozen=True)

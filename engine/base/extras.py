@@ -18,6 +18,7 @@ EXTRAS = {
     "pydicom": ("dicom",),
     "pynvml": ("bench",),
     "ray": ("ray",),
+    "SimpleITK": ("formats", "train"),
     "tensorrt": ("tensorrt",),
     "torch": ("export", "train"),
     "uvicorn": ("serve",),

@@ -15,7 +15,7 @@ from typing import IO, Any
 from flare_trt.engine.base.errors import OutputError
 
 #: Endings that are no part of a case's name, and the number that FLARE and nnU-Net give an image's only channel.
-_ENDINGS = (".nii.gz", ".nii", ".zip")
+_ENDINGS = (".nii.gz", ".nii", ".nrrd", ".mha", ".zip")
 CHANNEL = "_0000"
 #: A list of numbers and nulls over several lines. Text holds no line breaks in JSON, so this is never inside of one.
 _NUMBERS = re.compile(r"\[\n[\d\s.,eE+\-nul]*\]")
@@ -34,6 +34,23 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
         file.flush()
         os.fsync(file.fileno())
         Path(file.name).replace(path)
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """As `atomic_file`, for libraries that write by name: a free name beside `path` with its ending in small letters.
+
+    In capitals ITK takes an ending for another: it writes A.mhd and A.zraw for A.MHA.
+    """
+    with _output_errors(path):
+        temporary = path.with_name(f".{secrets.token_hex(4)}.part.{path.name.lower()}")
+        try:
+            yield temporary
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 def require_place(path: Path) -> None:

@@ -16,7 +16,7 @@ from flare_trt.engine.results.dicom.stable import SegType
 from flare_trt.engine.results.label_files import DICOM_ENDING, LABEL_ENDINGS, DicomWishes, fits_scan, require_writable
 from flare_trt.engine.scans.dicom.choice import ONLY_SERIES, SeriesChoice
 from flare_trt.engine.scans.dicom.dicomdir import described_folder, is_dicomdir
-from flare_trt.engine.scans.nifti import ENDINGS
+from flare_trt.engine.scans.image_files import ENDINGS, ending_of
 from flare_trt.engine.scans.open_scan import is_dicom, open_scan, require_scan
 from flare_trt.engine.scans.scan_reader import SlabReader
 
@@ -27,9 +27,7 @@ _OTHER_ENDINGS = (
     *(
         ".nii",
         ".gz",
-        ".mha",
         ".mhd",
-        ".nrrd",
         ".nhdr",
         ".hdr",
         ".img",
@@ -126,7 +124,7 @@ def _job(scan: Path, destination: Destination, names: ScanNames, one: bool) -> J
 
     return Job(
         scan,
-        _target(destination.labels, LABEL_ENDINGS, names, one),
+        _target(destination.labels, tuple(dict.fromkeys((ending_of(scan), *LABEL_ENDINGS))), names, one),
         target(destination.report, REPORT_ENDINGS),
         target(destination.preview, (".png",)),
         target(destination.rtstruct, (DICOM_ENDING,)),
@@ -171,7 +169,7 @@ def named_scans(inputs: Sequence[Path]) -> list[Path]:
             raise InputError(f"{named}: there is no such file or folder")
         try:
             path = described_folder(named) if is_dicomdir(named) else named
-            scans = _nifti_files(path) if path.is_dir() else []
+            scans = _image_files(path) if path.is_dir() else []
             if not scans:
                 require_scan(path)
             found += scans or [path]
@@ -182,8 +180,8 @@ def named_scans(inputs: Sequence[Path]) -> list[Path]:
     return found
 
 
-def _nifti_files(folder: Path) -> list[Path]:
-    """The NIfTI files in a folder; none where it cannot be read, which its reader will say in its turn."""
+def _image_files(folder: Path) -> list[Path]:
+    """The image files in a folder; none where it cannot be read, which its reader will say in its turn."""
     try:
         return files_with(folder, ENDINGS)
     except OSError:

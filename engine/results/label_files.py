@@ -1,4 +1,4 @@
-"""The label files that go with a scan: NIfTI, DICOM-SEG, and contours as a structure set."""
+"""The label files that go with a scan: image files, DICOM-SEG, and contours as a structure set."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from flare_trt.engine.results.dicom.stable import Making, SegType
 from flare_trt.engine.results.dicom.structure_set import require_structure_set, write_structure_set
 from flare_trt.engine.scans.dicom.reader import DicomReader
 from flare_trt.engine.scans.dicom.source import require_references
-from flare_trt.engine.scans.nifti import NiftiReader, read_labels, write_labels
+from flare_trt.engine.scans.image_files import ENDINGS, read_labels, write_labels
 from flare_trt.engine.scans.scan_reader import SlabReader
 
 #: Ending of the DICOM files that are written, and of all label files; the first one is for those in a folder.
 DICOM_ENDING = ".dcm"
-LABEL_ENDINGS = (".nii.gz", ".nii", DICOM_ENDING)
+LABEL_ENDINGS = (*ENDINGS, DICOM_ENDING)
 
 
 def require_writable(outputs: Sequence[Path], source: SlabReader) -> None:
@@ -53,7 +53,7 @@ def write_label_file(path: Path, source: SlabReader, labels: Volume, spec: Model
     """Write labels as the file's ending says; returns warnings. Raises InputError or OutputError."""
     if has_ending(path, (DICOM_ENDING,)):
         return write_segmentation(path, labels, _dicom(path, source), spec, making)
-    write_labels(path, labels, source.header if isinstance(source, NiftiReader) else None)
+    write_labels(path, labels, source)
     return ()
 
 

@@ -1,4 +1,4 @@
-"""Labels of any origin on a scan's grid: NIfTI with names from a bundle or a table, DICOM-SEG with its own."""
+"""Labels of any origin on a scan's grid: image files with names from a bundle or a table, DICOM-SEG with its own."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from flare_trt.engine.base.grid import Grid
 from flare_trt.engine.base.organs import ORGANS, STRUCTURES, canonical
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.scans.dicom.seg_reader import read_segmentation
-from flare_trt.engine.scans.nifti import read_labels
+from flare_trt.engine.scans.image_files import read_labels
 
 #: FLARE's labels: what an unnamed label map is taken for, its tumours only where there are any.
 FLARE_NAMES: dict[int, str] = {structure.value: structure.name for structure in STRUCTURES}
@@ -31,7 +31,7 @@ class NamedLabels:
 
 
 def read_named_labels(path: Path, names: Mapping[int, str] | None, grid: Grid) -> NamedLabels:
-    """Read a label file onto the grid of its scan. `names` None: FLARE's for NIfTI. A DICOM-SEG has its own; where all
+    """Read a label file onto the grid of its scan. `names` None: FLARE's for image files. A DICOM-SEG has its own; where all
     of them are in `names`, they get its values.
 
     Raises InputError for labels on another grid, and for values that have no name.

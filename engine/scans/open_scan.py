@@ -1,4 +1,4 @@
-"""Scans as the user names them: a NIfTI file, or a folder, zip or DICOMDIR with a DICOM series."""
+"""Scans as the user names them: an image file, or a folder, zip or DICOMDIR with a DICOM series."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from flare_trt.engine.base.errors import InputError
 from flare_trt.engine.scans.dicom.choice import ONLY_SERIES, SeriesChoice
 from flare_trt.engine.scans.dicom.dicomdir import described_folder, is_dicomdir
 from flare_trt.engine.scans.dicom.part10 import Kind, kind_of, read_head
-from flare_trt.engine.scans.nifti import NiftiReader
+from flare_trt.engine.scans.image_files import open_image
 from flare_trt.engine.scans.other_folders import refuse_other_folders, refuse_other_zips
 from flare_trt.engine.scans.scan_reader import SlabReader
 
@@ -40,4 +40,4 @@ def open_scan(path: Path, choice: SeriesChoice = ONLY_SERIES) -> SlabReader:
     if is_dicomdir(path):
         path = described_folder(path)
     require_scan(path)
-    return choice.open(path) if is_dicom(path) else NiftiReader(path)
+    return choice.open(path) if is_dicom(path) else open_image(path)

@@ -1,4 +1,4 @@
-"""What every reader of scans offers, and the two ways to take a scan from one: into memory, or onto the disk."""
+"""What every reader of scans offers, and what is taken from one: a scan into memory or onto the disk, or labels."""
 
 from __future__ import annotations
 
@@ -59,3 +59,15 @@ def spooled_ct(reader: SlabReader) -> Volume:
     """The scan in a temporary file instead of memory. Raises InputError."""
     array = DiskArray(reader.grid.shape_zyx, reader.widest, reader.slabs())
     return Volume(array, reader.grid, array.measured)
+
+
+def labels_of(reader: SlabReader) -> Volume:
+    """A label map as uint8, whatever type it is stored in. Raises InputError for a value that is no label 0..255."""
+    array = np.empty(reader.grid.shape_zyx, np.uint8)
+    for z, slab in reader.slabs():
+        labels = array[z : z + len(slab)]
+        np.copyto(labels, slab.clip(0, 255), casting="unsafe")
+        if not np.array_equal(labels, slab):
+            value = slab[labels != slab].flat[0]
+            raise InputError(f"{reader.path}: got the value {value:g}, expected labels: whole numbers 0 to 255")
+    return Volume(array, reader.grid)

@@ -11,7 +11,7 @@ from pathlib import Path
 from flare_trt.engine.apps.cli.cohort_files import add_cohort_options, require_cohort_files, write_cohort_files
 from flare_trt.engine.apps.cli.console import Console
 from flare_trt.engine.apps.cli.teller import Teller
-from flare_trt.engine.apps.cli.values import add_run_options, run_options, series_rules
+from flare_trt.engine.apps.cli.values import SCAN_FILE, add_run_options, run_options, series_rules
 from flare_trt.engine.base.errors import FlareError
 from flare_trt.engine.batch.case_numbers import LabelFiles, measured
 from flare_trt.engine.batch.jobs import Destination, Job, is_finished, make_folders, plan_jobs
@@ -24,10 +24,10 @@ from flare_trt.engine.results.cohort import CaseNumbers
 from flare_trt.engine.scans.dicom.choice import SeriesChoice
 from flare_trt.engine.segmenter import Segmenter, StageProgress
 
-CT_HELP = "a .nii or .nii.gz file, a folder of them, or a DICOM series (a folder or .zip); one or several"
+CT_HELP = f"{SCAN_FILE}, a folder of them, or a DICOM series (a folder or .zip); one or several"
 OUT_HELP = (
-    ".nii.gz, .nii or .dcm (DICOM-SEG) for one scan; a folder, or a name with {case}, {parent}, {study} or {series} in it, for any "
-    "number"
+    ".nii.gz, .nii, .nrrd, .mha or .dcm (DICOM-SEG) for one scan; a folder, or a name with {case}, {parent}, {study} or {series} "
+    "in it, for any number"
 )
 PICK_HELP = "choose the series by rules, in order: thinnest, original-axial, soft-kernel, portal-venous, separated by commas"
 

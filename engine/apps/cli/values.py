@@ -10,6 +10,8 @@ from flare_trt.engine.base.units import MB, MIB
 from flare_trt.engine.model.modes import MODES
 from flare_trt.engine.model.options import RunOptions
 
+#: How the help calls a scan that is one file.
+SCAN_FILE = "a .nii.gz, .nii, .nrrd or .mha file"
 _BYTES = {"MB": MB, "GB": 1000 * MB, "MIB": MIB, "GIB": 1024 * MIB}
 
 

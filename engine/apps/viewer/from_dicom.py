@@ -1,4 +1,4 @@
-"""A DICOM series and a DICOM-SEG as the NIfTI files that the viewer draws, in a folder that lasts as long as the viewer."""
+"""Scans and labels of other formats (DICOM, .nrrd, .mha) as the NIfTI files that the viewer draws, in a folder of its own."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from flare_trt.engine.base.files import has_ending
 from flare_trt.engine.base.organs import label_colour
 from flare_trt.engine.model.spec import FLARE_LABELS, LabelSpec
+from flare_trt.engine.scans.itk_files import ENDINGS as ITK_ENDINGS
 from flare_trt.engine.scans.label_source import FLARE_NAMES, read_named_labels
 from flare_trt.engine.scans.nifti import write_ct, write_labels
 from flare_trt.engine.scans.open_scan import is_dicom, open_scan
@@ -33,10 +35,10 @@ def as_nifti(ct: Path, labels: Path, folder: Path) -> ViewFiles:
     names: Sequence[LabelSpec] = FLARE_LABELS
     shown_ct, shown_labels = ct, labels
     source = open_scan(ct)
-    if is_dicom(ct):
+    if is_dicom(ct) or has_ending(ct, ITK_ENDINGS):
         shown_ct = folder / "ct.nii.gz"
         write_ct(shown_ct, whole_ct(source))
-    if labels.suffix.lower() == _SEG_ENDING:
+    if has_ending(labels, (_SEG_ENDING, *ITK_ENDINGS)):
         found = read_named_labels(labels, FLARE_NAMES, source.grid)
         shown_labels = folder / "seg.nii.gz"
         write_labels(shown_labels, found.volume)

@@ -13,8 +13,8 @@ from flare_trt.engine.base.organs import label_colour
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.model.spec import FLARE_LABELS, LabelSpec, ModelSpec
 from flare_trt.engine.results.measures import OrganMeasure, measure_organs
+from flare_trt.engine.scans.image_files import read_ct, read_labels
 from flare_trt.engine.scans.label_source import on_grid
-from flare_trt.engine.scans.nifti import read_ct, read_labels
 from flare_trt.kernels import Box
 
 

@@ -23,7 +23,7 @@ from flare_trt.engine.scans.dicom.pixels import require_decoders, stored_values
 from flare_trt.engine.scans.dicom.plane import Plane
 from flare_trt.engine.scans.dicom.series import Series, choose_series, require_one_source
 from flare_trt.engine.scans.dicom.stack import Stack, distinct, stack
-from flare_trt.engine.scans.nifti import MAX_VOXEL_BYTES
+from flare_trt.engine.scans.voxel_stream import MAX_VOXEL_BYTES
 
 _SLAB_BYTES = 8 << 20
 

@@ -120,7 +120,7 @@ def test_what_cannot_be_paired_is_an_error(tmp_path: Path) -> None:
         pair_files(tmp_path / "absent", references)
     with pytest.raises(InputError, match="a file and a folder"):
         pair_files(save_labels(tmp_path / "a.nii", label_map(1, (3, 4, 5), (1,)), SPACING), references)
-    with pytest.raises(InputError, match=r"no \.nii or \.nii\.gz file"):
+    with pytest.raises(InputError, match=r"no \.nii\.gz or \.nii or \.nrrd or \.mha file"):
         pair_files(predictions, references)
     (references / "case7.nii.gz").touch()
     with pytest.raises(InputError, match="no prediction for 1 of 1 cases: case7"):

@@ -90,5 +90,5 @@ def test_command(parts: list[Path], ct: Volume, tmp_path: Path, capsys: pytest.C
     assert np.unique(merged.array).tolist() == [0, 1, 2, 3]
     assert merged.grid.same_place(ct.grid)
     assert "3 labels of 2 models" in capsys.readouterr().out
-    assert main([*words[:3], str(tmp_path / "all.mha"), *words[4:]]) == 1
+    assert main([*words[:3], str(tmp_path / "all.mhd"), *words[4:]]) == 1
     assert "expected a name that ends in .nii" in capsys.readouterr().err

@@ -22,7 +22,7 @@ def folder(tmp_path: Path) -> Path:
     """A folder of scans (empty files will do) and of other things."""
     scans = tmp_path / "scans"
     scans.mkdir()
-    for name in ("b_0000.nii.gz", "a.nii", "c_0001.nii.gz", "notes.txt", ".hidden.nii.gz", "d.nii.gz.part"):
+    for name in ("b_0000.nii.gz", "a.nii", "c_0001.nii.gz", "d_0000.NRRD", "e.mha", "notes.txt", ".hidden.nii.gz", "d.nii.gz.part"):
         (scans / name).touch()
     return scans
 
@@ -31,8 +31,14 @@ def test_a_folder_gives_its_scans_in_order(folder: Path, tmp_path: Path) -> None
     out = tmp_path / "out"
     jobs = plan_jobs([folder], Destination(out, report=out, preview=tmp_path / "pictures"))
     assert jobs == tuple(
-        Job(folder / scan, out / f"{case}.nii.gz", out / f"{case}.json", tmp_path / "pictures" / f"{case}.png")
-        for scan, case in (("a.nii", "a"), ("b_0000.nii.gz", "b"), ("c_0001.nii.gz", "c_0001"))
+        Job(folder / scan, out / labels, out / f"{case}.json", tmp_path / "pictures" / f"{case}.png")
+        for scan, labels, case in (
+            ("a.nii", "a.nii", "a"),
+            ("b_0000.nii.gz", "b.nii.gz", "b"),
+            ("c_0001.nii.gz", "c_0001.nii.gz", "c_0001"),
+            ("d_0000.NRRD", "d.nrrd", "d"),
+            ("e.mha", "e.mha", "e"),
+        )
     )
     assert not out.exists()
     make_folders(jobs)
@@ -59,24 +65,24 @@ def test_one_scan_to_a_file_or_a_folder(folder: Path, tmp_path: Path) -> None:
 def test_files_and_folders_mix(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "more.nii.gz").touch()
     jobs = plan_jobs([tmp_path / "more.nii.gz", folder], Destination(tmp_path / "out"))
-    assert [job.labels.name for job in jobs] == ["more.nii.gz", "a.nii.gz", "b.nii.gz", "c_0001.nii.gz"]
+    assert [job.labels.name for job in jobs] == ["more.nii.gz", "a.nii", "b.nii.gz", "c_0001.nii.gz", "d.nrrd", "e.mha"]
 
 
 def test_what_is_refused(folder: Path, tmp_path: Path) -> None:
     one, two = folder / "a.nii", folder / "b_0000.nii.gz"
     (tmp_path / "empty").mkdir()
-    (tmp_path / "a_0000.nii.gz").touch()
+    (tmp_path / "a_0000.nii").touch()
     for inputs, destination, error, message in (
         ([folder / "none.nii"], Destination(tmp_path), InputError, "there is no such file"),
         ([tmp_path / "empty"], Destination(tmp_path / "out"), InputError, r"holds no \.nii"),
         ([one, two], Destination(tmp_path / "x.nii.gz"), OutputError, "expected a folder for the results of several scans"),
         ([folder], Destination(tmp_path / "x.nii.gz"), OutputError, "expected a folder"),
         ([one, two], Destination(tmp_path / "out", tmp_path / "x.json"), OutputError, "expected a folder"),
-        ([one], Destination(folder / "notes.txt"), OutputError, r"expected a folder, or a name that ends in \.nii\.gz or"),
-        ([one, tmp_path / "a_0000.nii.gz"], Destination(tmp_path / "out"), OutputError, "both .* would be written here"),
+        ([one], Destination(folder / "notes.txt"), OutputError, r"expected a folder, or a name that ends in \.nii or"),
+        ([one, tmp_path / "a_0000.nii"], Destination(tmp_path / "out"), OutputError, "both .* would be written here"),
         ([one, one], Destination(tmp_path / "out"), OutputError, "both .* would be written here"),
         ([one], Destination(one), OutputError, "would overwrite a scan"),
-        ([one, two], Destination(folder), None, ""),
+        ([one, two], Destination(folder), OutputError, "would overwrite a scan"),
         ([two, folder / "d.nii.gz.part"], Destination(folder), None, ""),
     ):
         if error is not None:
@@ -88,8 +94,14 @@ def test_what_is_refused(folder: Path, tmp_path: Path) -> None:
 
 def test_the_case_in_a_name(folder: Path, tmp_path: Path) -> None:
     jobs = plan_jobs([folder], Destination(tmp_path / "{case}_labels.nii", tmp_path / "r" / "{case}.report.json"))
-    assert [job.labels.name for job in jobs] == ["a_labels.nii", "b_labels.nii", "c_0001_labels.nii"]
-    assert [job.report and job.report.name for job in jobs] == ["a.report.json", "b.report.json", "c_0001.report.json"]
+    assert [job.labels.name for job in jobs] == [
+        "a_labels.nii",
+        "b_labels.nii",
+        "c_0001_labels.nii",
+        "d_labels.nii",
+        "e_labels.nii",
+    ]
+    assert [job.report and job.report.name for job in jobs] == [f"{case}.report.json" for case in ("a", "b", "c_0001", "d", "e")]
 
 
 def test_dicom_is_one_scan_a_folder_or_zip(tmp_path: Path) -> None:
@@ -163,15 +175,17 @@ def test_names_in_capitals_are_scans_too(tmp_path: Path) -> None:
     scans.mkdir()
     for name in ("A.NII", "B.NII.GZ", "c.nii.gz", "._c.nii.gz"):
         (scans / name).touch()
-    assert [job.labels for job in plan_jobs([scans], Destination(out))] == [out / f"{case}.nii.gz" for case in ("A", "B", "c")]
+    assert [job.labels for job in plan_jobs([scans], Destination(out))] == [out / "A.nii", out / "B.nii.gz", out / "c.nii.gz"]
     (job,) = plan_jobs([scans / "A.NII"], Destination(tmp_path / "OUT.NII.GZ"))
     assert job.labels == tmp_path / "OUT.NII.GZ"
 
 
-@pytest.mark.parametrize("name", ["x.mha", "x.nrrd", "X.NRRD", "x.img", "x.gz", "x.png", "x.csv"])
+@pytest.mark.parametrize("name", ["x.mhd", "x.nhdr", "X.NHDR", "x.img", "x.gz", "x.png", "x.csv"])
 def test_no_folder_is_made_under_the_name_of_another_kind_of_file(folder: Path, tmp_path: Path, name: str) -> None:
-    with pytest.raises(OutputError, match=rf"{name}: expected a folder, or a name that ends in .nii.gz or .nii or .dcm"):
+    with pytest.raises(
+        OutputError, match=rf"{name}: expected a folder, or a name that ends in .nii or .nii.gz or .nrrd or .mha or .dcm"
+    ):
         plan_jobs([folder / "a.nii"], Destination(tmp_path / name))
     (tmp_path / name).mkdir()
     (job,) = plan_jobs([folder / "a.nii"], Destination(tmp_path / name))
-    assert job.labels == tmp_path / name / "a.nii.gz"
+    assert job.labels == tmp_path / name / "a.nii"

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from tests.engine.scans.nifti_files import AXIAL, Edit, Forms, write_raw
 
 from flare_trt.engine.base.errors import InputError
-from flare_trt.engine.scans.nifti import NiftiReader, read_ct
+from flare_trt.engine.scans.nifti import NiftiReader, read_ct, read_labels
+from flare_trt.engine.scans.scan_reader import whole_ct
 
 SCAN = np.arange(7 * 6 * 5, dtype="<i2").reshape(7, 6, 5)
 
@@ -85,13 +86,24 @@ def test_a_shrunk_gzip_that_claims_much(tmp_path: Path) -> None:
         NiftiReader(path)
 
 
-@pytest.mark.parametrize("voxel", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("slope", [1, 2])
 @pytest.mark.parametrize("dtype", ["<f4", ">f8"])
-def test_voxels_that_are_no_numbers(tmp_path: Path, voxel: float, dtype: str) -> None:
+def test_voxels_that_are_no_numbers_count_as_stored_0_as_itk_reads_them(tmp_path: Path, slope: float, dtype: str) -> None:
+    sitk = pytest.importorskip("SimpleITK")
     array = SCAN.astype(dtype)
-    array[6, 5, 4] = voxel
-    with pytest.raises(InputError, match=r"ct\.nii: got NaN, infinite"):
-        read_ct(write_raw(tmp_path / "ct.nii", array, AXIAL))
+    array[6, 5, :3] = np.nan, np.inf, -np.inf
+
+    def scaled(header: object) -> None:
+        header["scl_slope"], header["scl_inter"] = slope, 3 * (slope - 1)  # type: ignore[index]  # a nibabel header
+
+    reader = NiftiReader(write_raw(tmp_path / "ct.nii", array, AXIAL, scaled))
+    assert reader.warnings == ()
+    found = whole_ct(reader)
+    np.testing.assert_array_equal(found.array, sitk.GetArrayFromImage(sitk.ReadImage(str(reader.path))).astype(np.float32))
+    assert found.array[6, 5, :3].tolist() == [3 * (slope - 1)] * 3
+    assert reader.warnings == ("3 voxels are NaN or infinite: they count as stored 0, as ITK reads them",)
+    with pytest.raises(InputError, match=r"ct\.nii: got NaN or infinity, expected labels"):
+        read_labels(write_raw(tmp_path / "ct.nii", array, AXIAL))
 
 
 def test_numbers_beyond_float32_are_refused(tmp_path: Path) -> None:

@@ -1,0 +1,51 @@
+"""Image files by their endings: NIfTI by our own reader and writer, the others by itk_files.py; nothing else tells them apart."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from flare_trt.engine.base.errors import OutputError
+from flare_trt.engine.base.files import has_ending
+from flare_trt.engine.base.volume import Volume
+from flare_trt.engine.scans import itk_files, nifti
+from flare_trt.engine.scans.scan_reader import SlabReader, labels_of, whole_ct
+
+#: Names of the files that are read and written; the first is that of results whose scan has no such name.
+ENDINGS = (".nii.gz", ".nii", *itk_files.ENDINGS)
+
+
+def open_image(path: Path | str) -> SlabReader:
+    """The reader of a file; a name without a known ending is taken for NIfTI. Raises InputError."""
+    return itk_files.ItkReader(path) if has_ending(Path(path), itk_files.ENDINGS) else nifti.NiftiReader(path)
+
+
+def ending_of(path: Path) -> str:
+    """The file's ending out of ENDINGS; the first of them where it has none of these.
+
+    >>> ending_of(Path("CT.NRRD")), ending_of(Path("study.zip"))
+    ('.nrrd', '.nii.gz')
+    """
+    return next((ending for ending in ENDINGS if has_ending(path, (ending,))), ENDINGS[0])
+
+
+def read_ct(path: Path | str) -> Volume:
+    """Read a CT in HU: int16 where nothing is lost, else float32. Raises InputError (see NiftiReader, ItkReader and ct_volume)."""
+    return whole_ct(open_image(path))
+
+
+def read_labels(path: Path | str) -> Volume:
+    """Read a label map as uint8, whatever type it is stored in. Raises InputError for a value that is no label 0..255."""
+    return nifti.read_labels(path) if not has_ending(Path(path), itk_files.ENDINGS) else labels_of(itk_files.ItkReader(path))
+
+
+def write_labels(path: Path | str, labels: Volume, source: SlabReader | None = None) -> None:
+    """Write uint8 labels in the format of the name, whole or not at all. Of a NIfTI `source` a NIfTI file gets affines and codes.
+
+    Raises OutputError.
+    """
+    if has_ending(Path(path), itk_files.ENDINGS):
+        itk_files.write_itk_labels(Path(path), labels)
+    elif has_ending(Path(path), ENDINGS):
+        nifti.write_labels(path, labels, source.header if isinstance(source, nifti.NiftiReader) else None)
+    else:
+        raise OutputError(f"{path}: expected a name that ends in {' or '.join(ENDINGS)}")
