@@ -117,7 +117,7 @@ $(VENV)/wheel.stamp: $(BIN)/python tests/requirements-wheel.txt
 # torch comes first and alone; the constraints then keep everything else from pulling another one.
 $(VENV)/dev.stamp: $(BIN)/python pyproject.toml $(NATIVE) $(wildcard tests/*.txt docs/*.txt)
 	$(PIP) torch==2.13.0
-	$(PIP) --constraint tests/constraints.txt $(REQUIREMENTS) --editable '.[export,bench,serve,ray,dev]'
+	$(PIP) --constraint tests/constraints.txt $(REQUIREMENTS) --editable '.[export,bench,serve,pacs,ray,dev]'
 	@touch $@ $(VENV)/runtime.stamp
 
 build/tensorrt-bindings/%: | $(BIN)/python

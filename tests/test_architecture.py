@@ -40,8 +40,8 @@ ROOMS = {
         "batch": {"base", "scans", "model", "results", "segmenter"},
         "phantom": {"base"},
         "apps": _LIBRARY,
-        **{f"apps.{app}": {*_LIBRARY, "apps"} for app in ("serve", "cluster", "viewer", "cpp")},
-        "apps.cli": {*_LIBRARY, "apps", "apps.serve", "apps.cluster", "apps.viewer", "apps.cpp"},
+        **{f"apps.{app}": {*_LIBRARY, "apps"} for app in ("serve", "pacs", "cluster", "viewer", "cpp")},
+        "apps.cli": {*_LIBRARY, "apps", "apps.serve", "apps.pacs", "apps.cluster", "apps.viewer", "apps.cpp"},
         "__init__": {"base", "scans", "model", "results", "segmenter"},
         "__main__": {"apps.cli"},
     },
@@ -82,6 +82,8 @@ LAZY = [
     "SimpleITK",
     "pydicom",
     "highdicom",
+    "pynetdicom",
+    "dicomweb_client",
 ]
 LIBRARIES = {*sys.stdlib_module_names, *LAZY, "numpy", "pytest", "isal", "monai"}
 

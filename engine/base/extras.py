@@ -6,6 +6,7 @@ from __future__ import annotations
 EXTRAS = {
     "batchgenerators": ("train",),
     "cupy": ("gpu",),
+    "dicomweb_client": ("pacs",),
     "dynamic_network_architectures": ("export", "train"),
     "fastapi": ("serve",),
     "highdicom": ("dicom",),
@@ -16,6 +17,7 @@ EXTRAS = {
     "psutil": ("bench",),
     "pybind11": ("cpp",),
     "pydicom": ("dicom",),
+    "pynetdicom": ("pacs",),
     "pynvml": ("bench",),
     "ray": ("ray",),
     "SimpleITK": ("formats", "train"),

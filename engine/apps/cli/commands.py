@@ -18,6 +18,7 @@ COMMANDS = {
     "plan": ("flare_trt.benchmarks.gpu_plan.plan_cli", "plan a scan's memory on a GPU, before anything is allocated"),
     "measure": ("flare_trt.engine.apps.cli.measure", "measure labels of any origin, and compare two sources of them"),
     "serve": ("flare_trt.engine.apps.cli.serve", "segment scans that are sent over HTTP"),
+    "pacs": ("flare_trt.engine.apps.cli.pacs", "segment studies that a PACS sends, and send the results back"),
     "view": ("flare_trt.engine.apps.cli.view", "look at a scan and its labels in the browser"),
     "build": ("flare_trt.engine.apps.cli.build", "build a bundle's TensorRT engines for a GPU ahead of time"),
     "info": ("flare_trt.engine.apps.cli.info", "show devices, backends, versions and what a bundle holds"),

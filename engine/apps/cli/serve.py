@@ -9,7 +9,7 @@ from pathlib import Path
 from flare_trt.engine.apps.access import Door, read_token, token_warning
 from flare_trt.engine.apps.cli.console import Console
 from flare_trt.engine.apps.cli.segment import open_segmenter
-from flare_trt.engine.apps.cli.values import add_run_options, memory_mb, run_options
+from flare_trt.engine.apps.cli.values import add_run_options, memory_mb, port, run_options
 from flare_trt.engine.apps.serve.limits import Limits
 from flare_trt.engine.apps.serve.server import serve
 from flare_trt.engine.apps.serve.steps import upload_steps
@@ -26,7 +26,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--host", default="127.0.0.1", help="address to listen on (%(default)s); any but this machine's needs a token"
     )
-    parser.add_argument("--port", type=_port, default=8000, help="port, 0 for any free one (%(default)s)")
+    parser.add_argument("--port", type=port, default=8000, help="port, 0 for any free one (%(default)s)")
     parser.add_argument("--token-file", type=Path, metavar="FILE", help="a file with the bearer token that clients must send")
     parser.add_argument(
         "--allow-host",
@@ -80,10 +80,4 @@ def _require_extra() -> None:
 def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) == 0:
         raise argparse.ArgumentTypeError(f"got {text!r}, expected a whole number from 1")
-    return int(text)
-
-
-def _port(text: str) -> int:
-    if not text.isdecimal() or int(text) > 65535:
-        raise argparse.ArgumentTypeError(f"got {text!r}, expected a port from 0 to 65535")
     return int(text)

@@ -56,6 +56,20 @@ def triple(text: str) -> tuple[float, float, float]:
     return z, y, x
 
 
+def port(text: str) -> int:
+    """A TCP port; 0 takes any free one."""
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected a port from 0 to 65535")
+    return int(text)
+
+
+def seconds(text: str) -> float:
+    """A time that is not negative."""
+    if re.fullmatch(r"\d+(\.\d+)?", text) is None:
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected a number such as 10 or 0.5")
+    return float(text)
+
+
 def series_rules(text: str) -> tuple[str, ...]:
     """Rules that choose a series."""
     from flare_trt.engine.scans.dicom.rules import parse_rules

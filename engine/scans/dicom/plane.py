@@ -13,6 +13,8 @@ from flare_trt.engine.scans.dicom.header import HeaderError, code_of, decimal, d
 _ENHANCED = ("1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2")  # Enhanced CT, Legacy Converted Enhanced CT
 
 _CT = "1.2.840.10008.5.1.4.1.1.2"
+#: All SOP classes of CT images.
+CT_CLASSES = (_CT, *_ENHANCED)
 #: RescaleType (PS3.3, C.11.1.1.2), in small letters, of values in HU: as it should be written, and as it is; "us" is unspecified.
 _HOUNSFIELD = ("", "hu", "us", "hounsfield", "hounsfield unit", "hounsfield units")
 #: Modified Hounsfield units: of virtual images, or after a correction.
@@ -210,7 +212,7 @@ def _thickness_mm(attributes: Any) -> float | None:
 def is_ct(header: Any) -> bool:
     """Whether a file is a CT image: the SOP class decides, and where it is not said the modality; both may not contradict."""
     sop_class, modality = sop_class_of(header), text_of(header, "Modality").upper()
-    return modality == "CT" if not sop_class else sop_class in (_CT, *_ENHANCED) and modality in ("CT", "")
+    return modality == "CT" if not sop_class else sop_class in CT_CLASSES and modality in ("CT", "")
 
 
 def sop_class_of(header: Any) -> str:
