@@ -41,7 +41,7 @@ def dicom_send(archive: Archive, title: str, tls: ssl.SSLContext | None) -> Send
         except LIBRARY_ERRORS as error:
             raise ArchiveAwayError(f"{archive} cannot be reached ({type(error).__name__})") from None
         if not association.is_established:
-            raise _not_in(association, archive)
+            raise _not_in(association, archive, datasets[0])
         try:
             for dataset in datasets:
                 _store(association, dataset, archive)
@@ -53,10 +53,17 @@ def dicom_send(archive: Archive, title: str, tls: ssl.SSLContext | None) -> Send
     return send
 
 
-def _not_in(association: Any, archive: Archive) -> ArchiveAwayError:
+def _not_in(association: Any, archive: Archive, first: Any) -> ArchiveAwayError | ArchiveRefusalError:
+    if association.rejected_contexts:  # all of them
+        return _not_taken(first, archive)
     if association.is_rejected:
         return ArchiveAwayError(f"{archive} rejects the worker: check both AE titles and addresses in the archive's configuration")
     return ArchiveAwayError(f"{archive} does not answer")
+
+
+def _not_taken(dataset: Any, archive: Archive) -> ArchiveRefusalError:
+    kind = f"{dataset.SOPClassUID.name}, {dataset.file_meta.TransferSyntaxUID.name}"
+    return ArchiveRefusalError(f"{archive} does not take {dataset.Modality} ({kind}); see --results")
 
 
 def _store(association: Any, dataset: Any, archive: Archive) -> None:
@@ -64,8 +71,7 @@ def _store(association: Any, dataset: Any, archive: Archive) -> None:
     try:
         status = association.send_c_store(dataset).get("Status")
     except ValueError:  # no context for it
-        syntax = dataset.file_meta.TransferSyntaxUID.name
-        raise ArchiveRefusalError(f"{archive} does not take {what} ({dataset.SOPClassUID.name}, {syntax}); see --results") from None
+        raise _not_taken(dataset, archive) from None
     except RuntimeError:  # the association has ended
         status = None
     if status is None:
