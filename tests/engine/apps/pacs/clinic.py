@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[4]
 SLOW = ROOT / "tests" / "engine" / "apps" / "cli" / "slow_server.py"
 DICOMWEB = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
 #: How long something may take on the slowest machine.
-LIMIT_S = 240.0
+LIMIT_S = 600.0
 
 
 def program(name: str, package: str) -> str:
