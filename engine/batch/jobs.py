@@ -216,7 +216,8 @@ def _refuse_kinds(job: Job, jobs: int) -> None:
             raise OutputError(f"{wanted[0]}: DICOM output needs a DICOM scan, got {job.scan}; name a .nii.gz file instead")
         if job.choice != ONLY_SERIES:
             raise InputError(
-                f"{job.scan}: a series can be chosen in a DICOM folder or zip only; leave out --series, --pick, --acquisition"
+                f"{job.scan}: a series can be chosen in a DICOM folder or zip only; leave out --series, --pick, "
+                "--acquisition, --correct-tilt"
             )
     elif job.choice.uid is not None and jobs > 1:
         raise InputError(f"--series chooses one series, got {jobs} scans; name one folder or zip")

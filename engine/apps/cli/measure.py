@@ -9,7 +9,7 @@ from pathlib import Path
 
 from flare_trt.engine.apps.cli.cohort_files import add_cohort_options, require_cohort_files, write_cohort_files
 from flare_trt.engine.apps.cli.console import Console
-from flare_trt.engine.apps.cli.values import series_rules
+from flare_trt.engine.apps.cli.values import TILT_HELP, series_rules
 from flare_trt.engine.base.errors import FlareError, InputError
 from flare_trt.engine.base.files import write_json
 from flare_trt.engine.base.organs import canonical
@@ -45,6 +45,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--series", metavar="UID", help="the DICOM series to take, where a folder or zip holds several")
     parser.add_argument("--pick", type=series_rules, default=(), metavar="RULES", help="choose the series by rules, as for segment")
+    parser.add_argument("--correct-tilt", action="store_true", help=TILT_HELP)
     parser.add_argument("--json", type=Path, metavar="FILE", help="everything that was measured, for programs")
     add_cohort_options(parser)
 
@@ -75,7 +76,7 @@ def _case(scan: Path, scans: int, arguments: argparse.Namespace, names: Mapping[
     try:
         other = None if arguments.against is None else _labels_of(arguments.against, called, scans)
         files = LabelFiles(_labels_of(arguments.labels, called, scans), other, names)
-        source = open_scan(scan, SeriesChoice(arguments.series, arguments.pick))
+        source = open_scan(scan, SeriesChoice(arguments.series, arguments.pick, correct_tilt=arguments.correct_tilt))
         return measured(called.case, source, whole_ct, files, arguments.hash_uids)
     except FlareError as error:
         if scans == 1:

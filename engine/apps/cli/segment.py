@@ -11,7 +11,7 @@ from pathlib import Path
 from flare_trt.engine.apps.cli.cohort_files import add_cohort_options, require_cohort_files, write_cohort_files
 from flare_trt.engine.apps.cli.console import Console
 from flare_trt.engine.apps.cli.teller import Teller
-from flare_trt.engine.apps.cli.values import SCAN_FILE, add_run_options, run_options, series_rules
+from flare_trt.engine.apps.cli.values import SCAN_FILE, TILT_HELP, add_run_options, run_options, series_rules
 from flare_trt.engine.base.errors import FlareError
 from flare_trt.engine.batch.case_numbers import LabelFiles, measured
 from flare_trt.engine.batch.jobs import Destination, Job, is_finished, make_folders, plan_jobs
@@ -55,6 +55,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--pick", type=series_rules, default=(), metavar="RULES", help=PICK_HELP)
     add_cohort_options(parser)
     parser.add_argument("--acquisition", type=int, metavar="N", help="the acquisition (phase) to take, if a series holds several")
+    parser.add_argument("--correct-tilt", action="store_true", help=TILT_HELP)
     parser.add_argument("--resume", action="store_true", help="skip scans whose results are complete")
     parser.add_argument("--ray", metavar="ADDRESS", help="use the workers of a Ray cluster: auto, or HOST:PORT of its head")
     add_run_options(parser)
@@ -72,7 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.seg_type,
         arguments.hash_uids,
     )
-    planned = plan_jobs(arguments.scans, destination, SeriesChoice(arguments.series, arguments.pick, arguments.acquisition))
+    planned = plan_jobs(arguments.scans, destination, _choice(arguments))
     console = Console()
     jobs = _unfinished(planned, console) if arguments.resume else planned
     teller = Teller.of(planned, console)
@@ -81,6 +82,10 @@ def run(arguments: argparse.Namespace) -> int:
         teller.cases += _finished_cases([job for job in planned if job not in jobs], arguments, teller)
         write_cohort_files(teller.cases, arguments, console)
     return code
+
+
+def _choice(arguments: argparse.Namespace) -> SeriesChoice:
+    return SeriesChoice(arguments.series, arguments.pick, arguments.acquisition, arguments.correct_tilt)
 
 
 def _segment(jobs: Sequence[Job], arguments: argparse.Namespace, teller: Teller) -> int:

@@ -12,6 +12,7 @@ from flare_trt.engine.model.options import RunOptions
 
 #: How the help calls a scan that is one file.
 SCAN_FILE = "a .nii.gz, .nii, .nrrd or .mha file"
+TILT_HELP = "resample a DICOM series of a tilted gantry onto an upright grid (otherwise it is refused)"
 _BYTES = {"MB": MB, "GB": 1000 * MB, "MIB": MIB, "GIB": 1024 * MIB}
 
 

@@ -9,12 +9,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from flare_trt.engine.apps.cli.console import Console
+from flare_trt.engine.apps.cli.values import TILT_HELP
 from flare_trt.engine.apps.viewer.from_dicom import ViewFiles, as_nifti
 from flare_trt.engine.apps.viewer.niivue import require_niivue
 from flare_trt.engine.apps.viewer.scene import read_scene
 from flare_trt.engine.apps.viewer.server import ViewerServer, page_resources
 from flare_trt.engine.model.bundle import open_bundle
 from flare_trt.engine.model.spec import ModelSpec
+from flare_trt.engine.scans.dicom.choice import SeriesChoice
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -28,6 +30,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="BUNDLE",
         help="the model that made the labels: its names, colours and classes; default: FLARE's",
     )
+    parser.add_argument("--series", metavar="UID", help="the DICOM series to take, where a folder or zip holds several")
+    parser.add_argument("--correct-tilt", action="store_true", help=TILT_HELP)
     parser.add_argument("--no-browser", action="store_true", help="print the address and open nothing")
 
 
@@ -36,7 +40,8 @@ def run(arguments: argparse.Namespace) -> int:
     console = Console()
     require_niivue()
     with TemporaryDirectory(prefix="flare-trt-view-") as folder:
-        return _serve(as_nifti(arguments.ct, arguments.labels, Path(folder)), arguments, console)
+        choice = SeriesChoice(arguments.series, correct_tilt=arguments.correct_tilt)
+        return _serve(as_nifti(arguments.ct, arguments.labels, Path(folder), choice), arguments, console)
 
 
 def _serve(files: ViewFiles, arguments: argparse.Namespace, console: Console) -> int:

@@ -9,6 +9,7 @@ from pathlib import Path
 from flare_trt.engine.base.files import has_ending
 from flare_trt.engine.base.organs import label_colour
 from flare_trt.engine.model.spec import FLARE_LABELS, LabelSpec
+from flare_trt.engine.scans.dicom.choice import ONLY_SERIES, SeriesChoice
 from flare_trt.engine.scans.itk_files import ENDINGS as ITK_ENDINGS
 from flare_trt.engine.scans.label_source import FLARE_NAMES, read_named_labels
 from flare_trt.engine.scans.nifti import write_ct, write_labels
@@ -27,14 +28,14 @@ class ViewFiles:
     names: Sequence[LabelSpec] = FLARE_LABELS
 
 
-def as_nifti(ct: Path, labels: Path, folder: Path) -> ViewFiles:
-    """The files themselves where they are NIfTI, else copies in `folder`. Raises InputError.
+def as_nifti(ct: Path, labels: Path, folder: Path, choice: SeriesChoice = ONLY_SERIES) -> ViewFiles:
+    """The files themselves where they are NIfTI, else copies in `folder`; `choice` as in open_scan.open_scan. Raises InputError.
 
     Segments with FLARE's names get its values and colours; those of another model keep their numbers and names.
     """
     names: Sequence[LabelSpec] = FLARE_LABELS
     shown_ct, shown_labels = ct, labels
-    source = open_scan(ct)
+    source = open_scan(ct, choice)
     if is_dicom(ct) or has_ending(ct, ITK_ENDINGS):
         shown_ct = folder / "ct.nii.gz"
         write_ct(shown_ct, whole_ct(source))

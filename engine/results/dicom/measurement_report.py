@@ -249,8 +249,13 @@ def _with_one_number(seg: Any, group: Any) -> Any:
 
 
 def _plane_of(lesion: Lesion, reader: DicomReader) -> int:
-    """The plane of the longest axial diameter; of a series that is not axial, the middle one of the lesion's box."""
-    return lesion.slice_index if reader.grid.axis_along("S") == 0 else (lesion.start_zyx[0] + lesion.stop_zyx[0]) // 2
+    """The plane of the longest axial diameter; of a series that is not axial, the middle one of the lesion's box.
+
+    Where a tilt was corrected, the slice on which the middle of the box lies at that height.
+    """
+    z, y, x = ((low + high) // 2 for low, high in zip(lesion.start_zyx, lesion.stop_zyx, strict=True))
+    z = lesion.slice_index if reader.grid.axis_along("S") == 0 else z
+    return z if reader.tilt is None else reader.tilt.slice_at((z, y, x))
 
 
 def _measurement(name: Concept, value: float, unit: Concept, derivation: Concept | None = None) -> Any:

@@ -21,8 +21,8 @@ from flare_trt.engine.results.dicom.stable import UNTOLD, Making, SegType, conte
 from flare_trt.engine.scans.dicom.library import LIBRARY_ERRORS, library, quiet
 from flare_trt.engine.scans.dicom.reader import DicomReader
 from flare_trt.engine.scans.dicom.source import (
+    labels_on_planes,
     patient_and_study,
-    require_on_planes,
     require_references,
     require_storable,
     save,
@@ -47,8 +47,7 @@ def write_segmentation(
     segment on one plane, or as a labelmap all of one plane; where nothing was found there is a single empty frame.
     The same arguments make the same file, byte for byte (see stable).
     """
-    require_on_planes(path, labels, reader)
-    dataset, warnings = _made(path, labels.array, reader, spec, making)
+    dataset, warnings = _made(path, labels_on_planes(path, labels, reader), reader, spec, making)
     save(path, dataset)
     return warnings
 

@@ -21,7 +21,7 @@ from flare_trt.engine.results.dicom.stable import UNTOLD, Making, content_key, s
 from flare_trt.engine.scans.dicom.library import library, quiet
 from flare_trt.engine.scans.dicom.plane import Plane
 from flare_trt.engine.scans.dicom.reader import DicomReader
-from flare_trt.engine.scans.dicom.source import patient_and_study, require_on_planes, require_references, require_storable, save
+from flare_trt.engine.scans.dicom.source import labels_on_planes, patient_and_study, require_references, require_storable, save
 
 _SOP_CLASS = "1.2.840.10008.5.1.4.1.1.481.3"
 #: A contour's points are decimal strings, 16 characters each, and may fill more than the 64 KiB that explicit VR has for them.
@@ -40,8 +40,7 @@ def write_structure_set(
     ROIs are numbered by the labels' values; one of a class that was not found has no contour. The same arguments make the same
     file, byte for byte (see stable).
     """
-    require_on_planes(path, labels, reader)
-    dataset, warnings = _made(labels.array, reader, spec, making)
+    dataset, warnings = _made(labels_on_planes(path, labels, reader), reader, spec, making)
     save(path, dataset)
     return warnings
 
@@ -135,9 +134,9 @@ def plane_contours_mm(mask: NDArray[np.bool_], plane: Plane, reader: DicomReader
     if len(rows) == 0:
         return
     box = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    axes = np.asarray(reader.grid.direction)[:, :2]
+    axes = np.asarray(reader.slices.direction)[:, :2]
     corner_xy = np.array([columns[0], rows[0]])
-    pixel_xy_mm = np.array(reader.grid.spacing_mm[:0:-1])
+    pixel_xy_mm = np.array(reader.slices.spacing_mm[:0:-1])
     for polygon in mask_polygons(box):
         offsets_mm = (polygon + corner_xy) * pixel_xy_mm
         yield np.asarray(plane.position_mm) + offsets_mm @ axes.T

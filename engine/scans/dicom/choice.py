@@ -16,12 +16,14 @@ from flare_trt.engine.scans.dicom.series import find_series
 class SeriesChoice:
     """`uid` names the series; `rules` (see rules.RULES) find it by what it is. Neither: the study has to hold one series.
 
-    `acquisition` is the number of one of several acquisitions (phases) in the series.
+    `acquisition` is the number of one of several acquisitions (phases) in the series. `correct_tilt` resamples a series of a tilted
+    gantry onto an upright grid, which is refused without.
     """
 
     uid: str | None = None
     rules: tuple[str, ...] = ()
     acquisition: int | None = None
+    correct_tilt: bool = False
 
     def __post_init__(self) -> None:
         if self.uid is not None and self.rules:
@@ -30,14 +32,15 @@ class SeriesChoice:
     def open(self, path: Path) -> DicomReader:
         """The chosen series of a folder or zip. Raises InputError, listing the candidates, where the choice is not one series."""
         if not self.rules:
-            return DicomReader(path, self.uid, acquisition=self.acquisition)
+            return DicomReader(path, self.uid, acquisition=self.acquisition, correct_tilt=self.correct_tilt)
         series = find_series(path)
-        facts = [facts_of(one, self.acquisition) for one in series]
+        facts = [facts_of(one, self.acquisition, self.correct_tilt) for one in series]
         try:
             chosen = pick(facts, self.rules)
         except InputError as error:
             raise InputError(f"{path}: {error}") from error
-        return DicomReader(path, series=series[facts.index(chosen)], acquisition=self.acquisition)
+        found = series[facts.index(chosen)]
+        return DicomReader(path, series=found, acquisition=self.acquisition, correct_tilt=self.correct_tilt)
 
 
 #: No choice: the study has to hold one series.

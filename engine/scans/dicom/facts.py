@@ -93,14 +93,16 @@ def study_facts(path: Path) -> tuple[SeriesFacts, ...]:
     return tuple(facts_of(series) for series in all_series(path))
 
 
-def facts_of(series: Series, acquisition: int | None = None) -> SeriesFacts:
+def facts_of(series: Series, acquisition: int | None = None, correct_tilt: bool = False) -> SeriesFacts:
     """Read one header of a series, and try whether its planes, or those of one acquisition, make a scan.
+
+    With `correct_tilt` those of a tilted gantry do; shape and spacing are the slices' own.
 
     Raises InputError for a damaged file.
     """
     middle = series.planes[len(series.planes) // 2] if series.planes else None
     header = _header(series, series.first_file if middle is None else middle.file)
-    shape_zyx, spacing_mm, problem = _stacked(series, acquisition)
+    shape_zyx, spacing_mm, problem = _stacked(series, acquisition, correct_tilt)
     image_type = header.get("ImageType")
     description = str(header.get("SeriesDescription") or "").strip()
     return SeriesFacts(
@@ -143,13 +145,13 @@ def orientation_of(cosines: tuple[float, ...]) -> str:
     return _PLANE_NAMES[axis] if shares[axis] >= _NEAR_AXIS else "oblique"
 
 
-def _stacked(series: Series, acquisition: int | None) -> tuple[Shape | None, Vector | None, str | None]:
+def _stacked(series: Series, acquisition: int | None, correct_tilt: bool) -> tuple[Shape | None, Vector | None, str | None]:
     """Shape and spacing of the planes as far as they go, and why they make no scan."""
     if not series.planes:
         broken = [f"{len(series.unusable)} images that cannot be used ({series.unusable[0].told})"] if series.unusable else []
         return None, None, ", ".join([*(f"{count} images {reason}" for reason, count in series.left_out), *broken])
     try:
-        grid = regular_planes(series, acquisition).grid
+        grid = regular_planes(series, acquisition, correct_tilt).grid
     except InputError as error:
         rows_mm, columns_mm = series.planes[0].spacing_yx_mm
         through_mm = gap_mm(series.planes)

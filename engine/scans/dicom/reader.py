@@ -22,7 +22,9 @@ from flare_trt.engine.scans.dicom.part10 import opened
 from flare_trt.engine.scans.dicom.pixels import require_decoders, stored_values
 from flare_trt.engine.scans.dicom.plane import Plane
 from flare_trt.engine.scans.dicom.series import Series, choose_series, require_one_source
-from flare_trt.engine.scans.dicom.stack import Stack, distinct, stack
+from flare_trt.engine.scans.dicom.stack import Stack, distinct, stack, tilt_degrees
+from flare_trt.engine.scans.dicom.tilt import Tilt
+from flare_trt.engine.scans.disk_array import DiskArray
 from flare_trt.engine.scans.voxel_stream import MAX_VOXEL_BYTES
 
 _SLAB_BYTES = 8 << 20
@@ -33,18 +35,28 @@ class DicomReader:
 
     `planes` are in z order; a `series` that was found before is taken as it is, and of several acquisitions in one series
     `acquisition` names one. Raises InputError, naming the folder or zip, for anything but one regular stack (see stack.stack).
+
+    `slices` is the grid of the planes. `grid`, on which the voxels come, is the same, but for a tilted gantry with `correct_tilt`:
+    then voxels are resampled onto an upright grid, and `tilt` knows the way back (see tilt.Tilt).
     """
 
     def __init__(
-        self, path: Path | str, series_uid: str | None = None, series: Series | None = None, acquisition: int | None = None
+        self,
+        path: Path | str,
+        series_uid: str | None = None,
+        series: Series | None = None,
+        acquisition: int | None = None,
+        correct_tilt: bool = False,
     ) -> None:
         self.path = Path(path)
         self.series: Series = choose_series(self.path, series_uid) if series is None else series
         try:
-            stacked = regular_planes(self.series, acquisition)
+            stacked = regular_planes(self.series, acquisition, correct_tilt)
         except InputError as error:
             raise InputError(f"{self.path}: {error}") from error
-        self.planes, self.grid = stacked.planes, stacked.grid
+        self.planes, self.slices = stacked.planes, stacked.grid
+        self.tilt = Tilt.of(stacked) if any(stacked.shear) else None
+        self.grid = self.slices if self.tilt is None else self.tilt.grid
         self.warnings: tuple[str, ...] = _warnings(self.series, self.planes) + stacked.warnings
 
     @property
@@ -66,17 +78,29 @@ class DicomReader:
         Raises InputError for pixels that cannot be decoded, and at the end where two acquisitions that the headers do not tell
         apart alternate along z.
         """
-        nz, ny, nx = self.grid.shape_zyx
-        alternation = Alternation(self.planes)
+        _, ny, nx = self.grid.shape_zyx
         step = depth or max(1, _SLAB_BYTES // (ny * nx * self.dtype.itemsize))
-        for start in range(0, nz, step):
+        if self.tilt is None:
+            yield from self._slices(step)
+            return
+        on_slices = DiskArray(self.slices.shape_zyx, self.widest, self._slices(step))
+        for start, values in self.tilt.upright(on_slices, step):
+            yield start, self._stored(np.rint(values) if self.dtype == np.int16 else values)
+
+    def _slices(self, step: int) -> Iterator[tuple[int, NDArray[Any]]]:
+        """The voxels as they lie on the planes."""
+        alternation = Alternation(self.planes)
+        for start in range(0, len(self.planes), step):
             values = np.stack([plane_values(self.series, plane) for plane in self.planes[start : start + step]])
             for z, plane in enumerate(values, start):
                 alternation.see(z, plane)
-            fits = self.dtype == np.int16 and values.min() >= -32768 and values.max() <= 32767
-            yield start, np.ascontiguousarray(values, np.int16 if fits else np.float32)
+            yield start, self._stored(values)
         if found := alternation.found():
             raise InputError(f"{self.path}: {several(found)}")
+
+    def _stored(self, values: NDArray[Any]) -> NDArray[Any]:
+        fits = self.dtype == np.int16 and values.min() >= -32768 and values.max() <= 32767
+        return np.ascontiguousarray(values, np.int16 if fits else np.float32)
 
 
 def plane_values(series: Series, plane: Plane) -> NDArray[Any]:
@@ -91,8 +115,8 @@ def plane_values(series: Series, plane: Plane) -> NDArray[Any]:
     return np.asarray(stored * plane.slope + plane.intercept)
 
 
-def regular_planes(series: Series, acquisition: int | None = None) -> Stack:
-    """The series' planes, or those of one acquisition, as a regular stack.
+def regular_planes(series: Series, acquisition: int | None = None, correct_tilt: bool = False) -> Stack:
+    """The series' planes, or those of one acquisition, as a regular stack, or as one that is sheared and will be corrected.
 
     Raises InputError, without the series' name, for a series that cannot be read as one.
     """
@@ -100,10 +124,16 @@ def regular_planes(series: Series, acquisition: int | None = None) -> Stack:
     require_decoders(series.planes)
     hu = partial(plane_values, series)
     kept, copies = distinct(series.planes, lambda one, two: np.array_equal(hu(one), hu(two)))
-    stacked = stack(choose_acquisition(kept, acquisition, lambda: alternating(stack(kept).planes, hu)))
+    chosen = choose_acquisition(kept, acquisition, lambda: alternating(stack(kept, correct_tilt).planes, hu))
+    stacked = stack(chosen, correct_tilt)
     _require_room(stacked.grid)
-    said = (f"{copies} second copies of images were left out of the series",) if copies else ()
-    return replace(stacked, warnings=said + stacked.warnings)
+    said = [f"{copies} second copies of images were left out of the series"] if copies else []
+    said += [_tilt_words(stacked)] if any(stacked.shear) else []
+    return replace(stacked, warnings=(*said, *stacked.warnings))
+
+
+def _tilt_words(stacked: Stack) -> str:
+    return f"a gantry tilt of {tilt_degrees(stacked.shear):.1f} degrees was corrected: the scan was resampled onto an upright grid"
 
 
 def _require_room(grid: Grid) -> None:

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from flare_trt.engine.base.errors import InputError, OutputError
 from flare_trt.engine.base.files import atomic_file
 from flare_trt.engine.base.volume import Volume
@@ -124,7 +127,7 @@ def source_images(reader: DicomReader) -> list[Any]:
 
 
 def _image(plane: Plane, z: int, reader: DicomReader, loss: Any) -> Any:
-    spacing = f"{reader.grid.spacing_mm[0]:.10g}"
+    spacing = f"{reader.slices.spacing_mm[0]:.10g}"
     image = library("pydicom").Dataset()
     image.update(loss)
     image.SOPClassUID = _CT_IMAGE
@@ -156,10 +159,15 @@ def patient_and_study(reader: DicomReader) -> Identity:
         return Identity(*in_one_set(header))
 
 
-def require_on_planes(path: Path, labels: Volume, reader: DicomReader) -> None:
-    """Raises OutputError where labels do not lie on the series' grid."""
+def labels_on_planes(path: Path, labels: Volume, reader: DicomReader) -> NDArray[np.uint8]:
+    """Labels on the series' grid as they lie on its planes: taken back onto the slices where a tilt was corrected.
+
+    Raises OutputError where they do not lie on that grid.
+    """
     if not labels.grid.same_place(reader.grid):
         raise OutputError(f"{path}: the labels' grid is not the series'; segment that series itself")
+    on_planes: NDArray[np.uint8] = labels.array
+    return on_planes if reader.tilt is None else reader.tilt.onto_slices(on_planes)
 
 
 def save(path: Path, dataset: Any) -> None:

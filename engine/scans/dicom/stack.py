@@ -49,15 +49,22 @@ def gap_mm(planes: Sequence[Plane]) -> float | None:
 
 @dataclass(frozen=True)
 class Stack:
-    """Planes sorted by z, the grid they lie on, and what is odd about them but usable."""
+    """Planes sorted by z, the grid they lie on, and what is odd about them but usable.
+
+    `shear` of a tilted gantry is how far a plane lies from its place on the grid, along the grid's x and y, for each mm along z.
+    """
 
     planes: tuple[Plane, ...]
     grid: Grid
     warnings: tuple[str, ...]
+    shear: tuple[float, float] = (0.0, 0.0)
 
 
-def stack(planes: Sequence[Plane]) -> Stack:
-    """The planes as one regular grid. Raises InputError, without the series' name, where they make none."""
+def stack(planes: Sequence[Plane], tilted: bool = False) -> Stack:
+    """The planes as one regular grid. Raises InputError, without the series' name, where they make none.
+
+    `tilted` lets the planes of a tilted gantry pass, which are shifted evenly against each other.
+    """
     _require_same("image size", [plane.shape_yx for plane in planes], 0)
     _require_same("orientation", [plane.cosines for plane in planes], MOST_SKEW)
     _require_same("pixel spacing", [plane.spacing_yx_mm for plane in planes], _PIXEL_MM)
@@ -69,7 +76,10 @@ def stack(planes: Sequence[Plane]) -> Stack:
     places = np.array([plane.position_mm for plane in planes])
     order = np.argsort((places - places[0]) @ axes[:, 2], kind="stable")
     placed = places[order]
-    spacing_mm = _require_regular(placed, axes)
+    offsets = (placed - placed[0]) @ axes
+    _require_distinct(offsets)
+    shear = _shear(offsets, tilted)
+    spacing_mm = _require_regular(offsets[:, 2])
     first = planes[order[0]]
     direction = tuple(tuple(float(value) for value in row) for row in axes)
     origin = tuple(float(value) for value in placed[0])
@@ -78,7 +88,7 @@ def stack(planes: Sequence[Plane]) -> Stack:
     if warnings:  # so that outputs on the planes lie where the labels do
         cosines = tuple(round(float(value), 10) for value in axes[:, :2].T.ravel())  # 16 characters of a decimal string
         sorted_planes = tuple(replace(plane, cosines=cosines) for plane in sorted_planes)
-    return Stack(sorted_planes, grid, warnings)
+    return Stack(sorted_planes, grid, warnings, shear)
 
 
 def _axes(cosines: NDArray[np.float64]) -> tuple[NDArray[np.float64], tuple[str, ...]]:
@@ -114,24 +124,25 @@ def _axes(cosines: NDArray[np.float64]) -> tuple[NDArray[np.float64], tuple[str,
     return nearest_rotation(axes), (f"{what}: the nearest right-angled axes are used",)
 
 
-def _require_regular(placed: NDArray[np.float64], axes: NDArray[np.float64]) -> float:
-    """The distance between neighbours, mm. `placed` are sorted positions (n, 3). Raises InputError for any other stack."""
-    offsets = (placed - placed[0]) @ axes
-    along = offsets[:, 2]
-    gaps = np.diff(along)
-    doubled = int((gaps < _SAME_PLACE_MM).sum())
+def _require_distinct(offsets: NDArray[np.float64]) -> None:
+    """Raises InputError where planes lie at one place; `offsets` (n, 3) from the first one, along x, y and z, mm, sorted by z."""
+    doubled = int((np.diff(offsets[:, 2]) < _SAME_PLACE_MM).sum())
     if doubled:
         raise InputError(
             f"got {doubled} slices at the place of another one (several phases, echoes or reconstructions in one series), expected "
             "one image a place; split the series"
         )
-    _require_untilted(offsets)
+
+
+def _require_regular(along: NDArray[np.float64]) -> float:
+    """The distance between neighbours, mm, of places along the normal. Raises InputError where they are not evenly spaced."""
+    gaps = np.diff(along)
     usual = float(np.median(gaps))
     steps = gaps / usual
     missing = np.round(steps)
     if missing.max() > 1 and np.abs(gaps - missing * usual).max() <= _OFF_MM:
         raise InputError(
-            f"got {len(placed)} slices {usual:g} mm apart and {int((missing - 1).sum())} missing between, expected all of them; "
+            f"got {len(along)} slices {usual:g} mm apart and {int((missing - 1).sum())} missing between, expected all of them; "
             f"{_WAY_OUT}"
         )
     spacing = float(along[-1] / (len(along) - 1))
@@ -141,22 +152,35 @@ def _require_regular(placed: NDArray[np.float64], axes: NDArray[np.float64]) -> 
     return spacing
 
 
-def _require_untilted(offsets: NDArray[np.float64]) -> None:
-    """Raises InputError where slices are shifted within their planes; `offsets` (n, 3) from the first one, along x, y and z, mm."""
+def _shear(offsets: NDArray[np.float64], tilted: bool) -> tuple[float, float]:
+    """Shift along x and y for each mm along z, (0, 0) of a right-angled stack.
+
+    Raises InputError where slices are shifted within their planes, but for the even shift of a gantry where it may be `tilted`.
+    """
     shift = float(np.abs(offsets[:, :2]).max())
     if shift <= _OFF_MM:
-        return
+        return 0.0, 0.0
     slope = offsets[-1, :2] / offsets[-1, 2]
     if np.abs(offsets[:, :2] - offsets[:, 2:] * slope).max() <= max(_OFF_MM, 0.02 * shift):
-        tilt = np.degrees(np.arctan(np.linalg.norm(slope)))
+        if tilted:
+            return float(slope[0]), float(slope[1])
         raise InputError(
-            f"the slices are shifted against each other (gantry tilt of {tilt:.1f} degrees), expected a right-angled stack; "
-            "resample it first (gantry tilt correction)"
+            f"the slices are shifted against each other (gantry tilt of {tilt_degrees(slope):.1f} degrees), expected a "
+            "right-angled stack; resample it onto an upright grid with --correct-tilt"
         )
     raise InputError(
         f"the slices are shifted against each other by up to {shift:.3g} mm within their planes, and not by a tilt, expected a "
         f"right-angled stack; {_WAY_OUT}"
     )
+
+
+def tilt_degrees(shear: Sequence[float] | NDArray[np.float64]) -> float:
+    """The angle of a gantry that shifts planes so far for each mm.
+
+    >>> round(tilt_degrees((0.0, -1.0)), 6)
+    45.0
+    """
+    return float(np.degrees(np.arctan(np.linalg.norm(shear))))
 
 
 def _require_same(what: str, values: Sequence[Any], tolerance: float) -> None:

@@ -66,6 +66,33 @@ def test_every_output_lies_on_the_series(segment: Callable[..., int], tmp_path: 
     assert len(pydicom.dcmread(out / "rt.dcm").StructureSetROISequence) == 3
 
 
+def test_a_tilted_series_is_segmented_on_request(
+    segment: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def tilted(dataset: Any, z: int) -> None:
+        dataset.ImagePositionPatient = [-31.5, 12.25, -400 + 3.0 * z]
+
+    angle = np.radians(17)
+    look = replace(LOOK, cosines=(1.0, 0.0, 0.0, 0.0, float(np.cos(angle)), float(np.sin(angle))), change=tilted)
+    series, out = write_series(tmp_path / "ct", HU, look), tmp_path / "out"
+    assert segment(series, "-o", out / "labels.nii.gz") != 0
+    assert "gantry tilt of 17.0 degrees" in (said := capsys.readouterr().err)
+    assert "--correct-tilt" in said
+    assert segment(series, "-o", out / "labels.nii.gz", "--correct-tilt", "--report", out / "r.json") == 0
+    labels = read_labels(out / "labels.nii.gz")
+    assert labels.grid.same_place(DicomReader(series, correct_tilt=True).grid)
+    (warning,) = (one for one in json.loads((out / "r.json").read_text())["warnings"] if "tilt" in one)
+    assert warning == "a gantry tilt of 17.0 degrees was corrected: the scan was resampled onto an upright grid"
+    assert segment(series, "-o", out / "seg.dcm", "--correct-tilt", "--rtstruct", out / "rt.dcm") == 0
+    assert pydicom.dcmread(out / "seg.dcm").Rows == HU.shape[1]
+    measured = ["measure", str(series), str(out / "labels.nii.gz"), "--correct-tilt", "--labels"]
+    (tmp_path / "names.json").write_text('{"1": "a", "2": "b", "3": "c"}')
+    assert main([*measured, str(tmp_path / "names.json")]) == 0
+    write_ct(tmp_path / "ct.nii.gz", whole_ct(DicomReader(series, correct_tilt=True)))
+    assert segment(tmp_path / "ct.nii.gz", "-o", out / "n.nii.gz", "--correct-tilt") != 0
+    assert "leave out --series, --pick, --acquisition, --correct-tilt" in capsys.readouterr().err
+
+
 def test_no_patient_leaves_the_dicom_files(
     segment: Callable[..., int], tmp_path: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -85,7 +85,7 @@ def placeless(dataset: Any, z: int) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (tilted, r"gantry tilt of 15\.0 degrees.*resample it first"),
+        (tilted, r"gantry tilt of 15\.0 degrees.*--correct-tilt"),
         (uneven, r"slices 2\.5 to 3\.2 mm apart, expected even spacing"),
         (doubled, "2 slices at the place of another one.*split the series"),
         (one_sagittal, "1 of 7 slices have another orientation"),
