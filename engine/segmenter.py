@@ -189,6 +189,7 @@ class Segmenter:
             roi=story,
             warnings=tuple(warnings),
             mirror=self.options.mirror,
+            tile_step=self.options.tile_step,
         )
 
 

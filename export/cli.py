@@ -67,7 +67,10 @@ def _configure_nnunet(nnunet: argparse.ArgumentParser) -> None:
         help="what describes the network: the trainer's class, or plans.json by your word (%(default)s)",
     )
     nnunet.add_argument(
-        "--postprocessing", type=Path, metavar="FILE", help="nnU-Net's postprocessing.json: the pieces that it removes go"
+        "--postprocessing",
+        type=Path,
+        metavar="FILE",
+        help="nnU-Net's postprocessing.json, in the zip too: what it removes goes",
     )
     nnunet.add_argument(
         "--dry-run", action="store_true", help="only list everything that stands in the way; exit code 1 where anything does"

@@ -71,9 +71,16 @@ def _is_number(value: object) -> bool:
 def read_object(path: Path) -> JsonObject:
     """Read a file that holds one JSON object. Raises ExportError."""
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_bytes()
     except OSError as error:
         raise ExportError(f"{path}: cannot be read ({error.strerror}); expected a trained nnU-Net v2 model folder") from error
+    return parse_object(text, path)
+
+
+def parse_object(text: bytes, path: Path) -> JsonObject:
+    """The JSON object that a file holds. Raises ExportError, naming the file."""
+    try:
+        data = json.loads(text.decode("utf-8"))
     except (ValueError, RecursionError) as error:
         raise ExportError(f"{path}: not valid JSON: {error}") from error
     if not isinstance(data, dict):

@@ -11,6 +11,8 @@ import shutil
 import stat
 import zipfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from flare_trt.engine.base.errors import ExportError
@@ -32,9 +34,28 @@ def unpack_model(given: Path, checkpoint: str, into: Path) -> Path:
     `checkpoint` is the file's name in each fold's folder. Raises ExportError.
     """
     file = _zip_of(given) or given
+    with _opened(file, given) as archive:
+        return _unpacked(archive, given, file, checkpoint, into)
+
+
+def read_member(given: Path) -> bytes:
+    """What a small file in a zip holds ("model.zip/Dataset001_X/.../postprocessing.json"). Raises ExportError."""
+    file = _zip_of(given) or given
+    wanted = given.relative_to(file).as_posix()
+    with _opened(file, given) as archive:
+        found = [info for info in archive.infolist() if info.filename == wanted]
+        if len(found) != 1:
+            alike = ", ".join(name for name in archive.namelist() if Path(name).name == given.name) or "none"
+            raise ExportError(f"{given}: got {len(found)} such files in the zip, expected one; of this name it holds: {alike}")
+        _require_harmless(found[0], _JSON_LIMIT_BYTES, given)
+        return archive.read(found[0])
+
+
+@contextmanager
+def _opened(file: Path, given: Path) -> Iterator[zipfile.ZipFile]:
     try:
         with zipfile.ZipFile(file) as archive:
-            return _unpacked(archive, given, file, checkpoint, into)
+            yield archive
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, NotImplementedError) as error:  # Runtime: encrypted
         raise ExportError(f"{given}: cannot be unpacked: {error}; expected a zip of nnUNetv2_export_model_to_zip") from error
 

@@ -122,7 +122,10 @@ def export_stage(model: TrainedModel, stage_name: str, folder: Path, plan: Check
     if is_in_zip(model.folder):
         with tempfile.TemporaryDirectory(prefix="flare-trt-") as temporary:
             unpacked = unpack_model(model.folder, checkpoint_file(model.checkpoint), Path(temporary))
-            return export_stage(replace(model, folder=unpacked), stage_name, folder, plan)
+            try:
+                return export_stage(replace(model, folder=unpacked), stage_name, folder, plan)
+            except ExportError as error:  # the user knows the zip, and not where it was unpacked to
+                raise ExportError(str(error).replace(str(unpacked), str(model.folder))) from error
     trained = open_model_folder(model.folder, model.folds, model.checkpoint)
     first = load_checkpoint(trained.checkpoints[0])
     require_one_channel(trained.dataset)

@@ -7,15 +7,19 @@ from typing import Any
 
 from flare_trt.engine.base.errors import ExportError
 from flare_trt.engine.model.spec import ComponentRule
-from flare_trt.export.json_file import read_object
+from flare_trt.export.json_file import parse_object, read_object
+from flare_trt.export.model_zip import is_in_zip, read_member
 
 #: The one function that nnU-Net v2 writes there.
 _KNOWN = "remove_all_but_largest_component_from_segmentation"
 
 
 def read_postprocessing(file: Path, names: dict[int, str]) -> tuple[ComponentRule, ...]:
-    """The rules in the file's order. `names` are the model's labels. Raises ExportError for what nnU-Net v2 does not write."""
-    found = read_object(file)
+    """The rules in the file's order; it may lie in nnU-Net's model zip ("model.zip/.../postprocessing.json").
+
+    `names` are the model's labels. Raises ExportError for what nnU-Net v2 does not write.
+    """
+    found = parse_object(read_member(file), file) if is_in_zip(file) else read_object(file)
     functions, arguments = found.get("postprocessing_fns", list), found.get("postprocessing_kwargs", list)
     if len(functions) != len(arguments):
         raise ExportError(f"{file}: got {len(functions)} functions with {len(arguments)} sets of arguments, expected one each")

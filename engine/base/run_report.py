@@ -68,6 +68,7 @@ class RunReport:
     roi: RoiStory | None
     warnings: tuple[str, ...]
     mirror: bool = False
+    tile_step: float | None = None
     postprocessing: tuple[RemovedPieces, ...] = ()
     gated: tuple[GatedLesion, ...] = ()
 

@@ -17,7 +17,7 @@ class RunOptions:
     a CPU, fp16 on a GPU), or is a DeviceError where there is none; fast takes the fewest tiles in that box, leaves out what
     lies outside of the body, and takes the bundle's cheaper settings. `mirror` averages over the bundle's mirror axes
     (test-time augmentation, up to 8 times the network's cost). `max_memory_mb` bounds the memory above the idle
-    process.
+    process. `tile_step`, a share of the patch in (0, 1], takes the place of the bundle's for the network that gives the labels.
     """
 
     mode: Mode = "exact"
@@ -26,17 +26,26 @@ class RunOptions:
     max_memory_mb: int | None = None
     mirror: bool = False
     threads: int = 0
+    tile_step: float | None = None
 
     def __post_init__(self) -> None:
         if self.mode not in MODES:
             raise InputError(f"mode: got {self.mode!r}, expected {' or '.join(map(repr, MODES))}")
+        if self.tile_step is not None and not 0 < self.tile_step <= 1:
+            raise InputError(f"tile step: got {self.tile_step}, expected a share of the patch: more than 0, at most 1")
 
     @property
     def settings(self) -> ModeSettings:
         """What the mode does."""
         return MODES[self.mode]
 
-    def stage_as_run(self, stage: StageSpec) -> StageSpec:
-        """The stage with what the options change: the bundle's fast settings, and no mirroring unless it was asked for."""
+    def stage_as_run(self, stage: StageSpec, name: str) -> StageSpec:
+        """The stage, "coarse" or "fine", with what the options change: fast settings, step, mirroring only where wanted."""
         spacing_mm = stage.fast.spacing_mm if self.settings.uses_fast_spec else None
-        return replace(stage, spacing_mm=spacing_mm or stage.spacing_mm, mirror_axes=stage.mirror_axes if self.mirror else ())
+        tile_step = self.tile_step if name == "fine" else None
+        return replace(
+            stage,
+            spacing_mm=spacing_mm or stage.spacing_mm,
+            mirror_axes=stage.mirror_axes if self.mirror else (),
+            tile_step=tile_step or stage.tile_step,
+        )

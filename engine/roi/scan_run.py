@@ -31,7 +31,7 @@ class ScanRun:
         """
         runs = {}
         for name, stage in spec.stages.items():
-            as_run = options.stage_as_run(stage)
+            as_run = options.stage_as_run(stage, name)
             runs[name] = StageRun(as_run, ScanView.of(ct, as_run), runners[name], options.settings.raster, budget_bytes)
             _ = runs[name].whole
         search_box = body_box(ct) if options.settings.search == "body" else ct.grid.whole

@@ -128,6 +128,21 @@ def test_mirroring_equals_nnunets(scans: dict[str, Path], tmp_path: Path) -> Non
         assert (plain != theirs).any(), "mirroring changed nothing, so the comparison proves nothing"
 
 
+def test_any_step_equals_nnunets(scans: dict[str, Path], tmp_path: Path) -> None:
+    from tests.golden.nnunet_peer import predict_with_nnunet
+
+    folder, found = golden_folder("regions", tmp_path), []
+    bundle = bundle_of(folder, tmp_path / "bundle")
+    for step in (0.3, 0.83):
+        with Segmenter.open(bundle, replace(EXACT, tile_step=step)) as segmenter:
+            segmented = segmenter.segment(read_ct(scans["isotropic"]))
+        hold_to_promise(segmented.labels.array, predict_with_nnunet(folder, scans["isotropic"], step=step))
+        assert segmented.report.tile_step == step
+        found.append(segmented)
+    assert found[0].report.tiles["fine"] > found[1].report.tiles["fine"]
+    assert (found[0].labels.array != found[1].labels.array).any(), "the step changed nothing, so the comparison proves nothing"
+
+
 def test_onnxruntime_keeps_the_promise_too(scans: dict[str, Path], tmp_path: Path) -> None:
     from tests.golden.nnunet_peer import predict_with_nnunet
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import stat
@@ -16,7 +17,10 @@ import pytest
 from flare_trt.engine.apps.cli import main
 from flare_trt.engine.base.errors import ExportError
 from flare_trt.engine.model.bundle import open_bundle
+from flare_trt.engine.model.spec import ComponentRule
 from flare_trt.export.model_zip import is_in_zip, unpack_model
+from flare_trt.export.nnunet import About, TrainedModel, export_nnunet
+from flare_trt.export.postprocessing import read_postprocessing
 
 Golden = Callable[[str], Path]
 INSIDE = "Dataset901_GoldenPlain/nnUNetTrainer__nnUNetPlans__3d_fullres"
@@ -106,6 +110,29 @@ def test_entries_that_are_not_plain_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ExportError, match=r"two entries 'm/plans\.json'"):
         unpack_model(tmp_path / "twice.zip", FINAL, tmp_path)
     assert not (tmp_path / "unpacked").exists()
+
+
+def test_a_missing_fold_is_named_by_the_zip(golden: Golden, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    path = tmp_path / "model.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in ("plans.json", "dataset.json", f"fold_0/{FINAL}"):
+            archive.write(golden("plain") / name, f"{INSIDE}/{name}")
+    with pytest.raises(ExportError) as caught:
+        export_nnunet(TrainedModel(path, ("0", "7")), None, About("none"), tmp_path / "bundle", lambda line: None)
+    assert str(caught.value).startswith(f"{path}/fold_7/{FINAL}: is not there, expected a checkpoint")
+
+
+def test_a_postprocessing_json_in_the_zip(tmp_path: Path) -> None:
+    inside = "D/t__p__3d_fullres/crossval_results_folds_0_1/postprocessing.json"
+    largest = "remove_all_but_largest_component_from_segmentation"
+    rules = {"postprocessing_fns": [largest], "postprocessing_kwargs": [{"labels_or_regions": [1, 2]}]}
+    path = zipped(tmp_path / "model.zip", {inside: json.dumps(rules), "D/t__p__3d_fullres/plans.json": "{}"})
+    assert read_postprocessing(path / inside, {1: "a", 2: "b"}) == (ComponentRule((1, 2), keep_largest=True),)
+    with pytest.raises(ExportError, match=rf"got 0 such files in the zip, expected one; of this name it holds: {inside}"):
+        read_postprocessing(path / "postprocessing.json", {1: "a"})
+    with pytest.raises(ExportError, match=r"postprocessing\.json: not valid JSON"):
+        read_postprocessing(zipped(tmp_path / "bad.zip", {"postprocessing.json": "{"}) / "postprocessing.json", {1: "a"})
 
 
 @pytest.mark.parametrize("content", [b"", b"no zip", b"PK\x03\x04damaged"])

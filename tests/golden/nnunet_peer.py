@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def nnunet_predictor(model_folder: Path, folds: Sequence[int | str] = (0,), mirroring: bool = False) -> Any:
+def nnunet_predictor(model_folder: Path, folds: Sequence[int | str] = (0,), mirroring: bool = False, step: float = 0.5) -> Any:
     """An nnUNetPredictor with the folder's folds loaded."""
     import torch
 
@@ -24,7 +24,7 @@ def nnunet_predictor(model_folder: Path, folds: Sequence[int | str] = (0,), mirr
 
     with contextlib.redirect_stdout(io.StringIO()):
         predictor = nnUNetPredictor(
-            tile_step_size=0.5,
+            tile_step_size=step,
             use_gaussian=True,
             use_mirroring=mirroring,
             perform_everything_on_device=False,
@@ -36,12 +36,12 @@ def nnunet_predictor(model_folder: Path, folds: Sequence[int | str] = (0,), mirr
 
 
 def predict_with_nnunet(
-    model_folder: Path, image_file: Path, folds: Sequence[int | str] = (0,), mirroring: bool = False
+    model_folder: Path, image_file: Path, folds: Sequence[int | str] = (0,), mirroring: bool = False, step: float = 0.5
 ) -> NDArray[np.uint8]:
     """Labels of a NIfTI scan, (z, y, x) as the file stores it, read and written by the folder's own reader."""
     import SimpleITK
 
-    predictor = nnunet_predictor(model_folder, folds, mirroring)
+    predictor = nnunet_predictor(model_folder, folds, mirroring, step)
     reader = predictor.plans_manager.image_reader_writer_class()
     with contextlib.redirect_stdout(io.StringIO()), tempfile.TemporaryDirectory() as folder:
         image, properties = reader.read_images((str(image_file),))

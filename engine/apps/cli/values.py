@@ -42,6 +42,17 @@ def threads(text: str) -> int:
     return int(text)
 
 
+def share(text: str) -> float:
+    """A share of a whole, more than 0 and at most 1."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= 1:
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected a share such as 0.5: more than 0, at most 1")
+    return value
+
+
 def triple(text: str) -> tuple[float, float, float]:
     """Three positive numbers.
 
@@ -91,6 +102,9 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         "--max-memory", type=memory_mb, metavar="SIZE", help="memory above the idle process, e.g. 1500MB; scans then run one by one"
     )
     parser.add_argument("--threads", type=threads, default=0, metavar="N", help="CPU threads; default: all cores")
+    parser.add_argument(
+        "--step-size", type=share, metavar="S", help="tiles start S patches apart, 0 < S <= 1; default: the bundle's"
+    )
     parser.add_argument("--mirror", action="store_true", help="average over mirrored inputs (up to 8 times the work)")
 
 
@@ -103,4 +117,5 @@ def run_options(arguments: argparse.Namespace) -> RunOptions:
         max_memory_mb=arguments.max_memory,
         mirror=arguments.mirror,
         threads=arguments.threads,
+        tile_step=arguments.step_size,
     )

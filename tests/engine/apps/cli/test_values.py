@@ -33,8 +33,10 @@ def test_every_option() -> None:
         "--threads",
         "3",
         "--mirror",
+        "--step-size",
+        "0.75",
     ]
-    assert parse(*words) == RunOptions("fast", "cuda:1", "tensorrt", 1611, mirror=True, threads=3)
+    assert parse(*words) == RunOptions("fast", "cuda:1", "tensorrt", 1611, mirror=True, threads=3, tile_step=0.75)
 
 
 @pytest.mark.parametrize(("text", "mb"), [("1500MB", 1500), ("4GB", 4000), ("0.5 gb", 500), ("1MiB", 1), ("2GiB", 2147)])
@@ -48,7 +50,25 @@ def test_wrong_sizes(words: str) -> None:
         parse(*f"--max-{words}".split())
 
 
-@pytest.mark.parametrize("words", ["--device gpu", "--device cuda", "--device cpu:0", "--threads x", "--threads -1", "--mode x"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        "--device gpu",
+        "--device cuda",
+        "--device cpu:0",
+        "--threads x",
+        "--threads -1",
+        "--mode x",
+        "--step-size 0",
+        "--step-size 1.1",
+    ],
+)
 def test_other_wrong_words(words: str) -> None:
     with pytest.raises((argparse.ArgumentError, SystemExit)):
         parse(*words.split())
+
+
+@pytest.mark.parametrize("text", ["0", "1.1", "-1", "half", "nan"])
+def test_wrong_steps(text: str) -> None:
+    with pytest.raises((argparse.ArgumentError, SystemExit)):
+        parse("--step-size", text)
