@@ -40,10 +40,17 @@ def require_labels(labels: Any, *_: Any) -> None:
 
 
 def require_values(image: Any) -> None:
-    """Check the argument of `value_range`: an image of any rank with at least one voxel."""
+    """Check the argument of `value_range` and `moments`: an image of any rank with at least one voxel."""
     require_array("image", image, IMAGE_DTYPES, getattr(image, "ndim", 0))
     if not image.size:
         raise ValueError("image: got no voxels, expected at least one")
+
+
+def require_inside(image: Any, inside: Any) -> None:
+    """Check the arguments of `zero_outside`."""
+    require_array("image", image, ("float32",), 3)
+    require_array("inside", inside, ("uint8",), 3)
+    require_shape("inside", inside, image.shape)
 
 
 def require_components(components: Any) -> None:
@@ -143,6 +150,7 @@ def require_restore(ring: Any, taps_zyx: Sequence[Any], values: Any, labels: Any
 #: Kernel -> the check of its arguments.
 CHECKS: dict[str, Callable[..., None]] = {
     "normalise": require_image,
+    "zero_outside": require_inside,
     "resample_spline": require_spans,
     "blend": require_tile,
     "finish": require_ring,
@@ -152,6 +160,7 @@ CHECKS: dict[str, Callable[..., None]] = {
     "restore_regions": require_restore,
     "bounds": require_labels,
     "value_range": require_values,
+    "moments": require_values,
     "box_nonzero": require_image,
     "components": require_labels,
     "piece_bounds": require_components,

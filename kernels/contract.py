@@ -23,9 +23,10 @@ Array = Any
 
 @dataclass(frozen=True)
 class Intensity:
-    """CT normalisation: clip to [low_hu, high_hu], subtract mean_hu, divide by max(std_hu, 1e-8), in float32.
+    """Normalisation of a channel: clip to [low_hu, high_hu], subtract mean_hu, divide by max(std_hu, 1e-8), in float32.
 
-    Source: nnunetv2/preprocessing/normalization/default_normalization_schemes.py, CTNormalization.
+    All of nnU-Net's schemes come to this for one scan; those without a clip have infinite limits. The unit is HU for CT alone.
+    Source: nnunetv2/preprocessing/normalization/default_normalization_schemes.py.
     """
 
     low_hu: float
@@ -117,6 +118,9 @@ class Kernels(Protocol):
     def normalise(self, image: Array, intensity: Intensity) -> Array:
         """int16 or float32 HU (z, y, x) -> float32 of the same shape."""
 
+    def zero_outside(self, image: Array, inside: Array) -> None:
+        """Set a float32 image (z, y, x) to 0, in place, where uint8 inside (z, y, x) is 0."""
+
     def resample_spline(
         self, image: Array, spans_zyx: tuple[Span, Span, Span], order_zyx: tuple[int, int, int], clamp: tuple[float, float]
     ) -> Array:
@@ -166,6 +170,9 @@ class Kernels(Protocol):
 
     def value_range(self, image: Array) -> tuple[float, float]:
         """Smallest and largest value of an int16 or float32 array."""
+
+    def moments(self, image: Array) -> tuple[float, float]:
+        """Sum of the values and of their squares, in float64, of an int16 or float32 array; devices round each in their own order."""
 
     def box_nonzero(self, image: Array) -> Box | None:
         """Box of voxels != 0; None where there is none (nnunetv2/preprocessing/cropping/cropping.py, whose hole filling

@@ -1,4 +1,4 @@
-"""Components on the host: their boxes and sizes, and which of them stay. Both host devices have these."""
+"""What both host devices do alike: components' boxes and sizes, which of them stay, and an image cut out by a mask."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from flare_trt.kernels.contract import Array
 
 
 class HostPieces:
-    """The part of contract.Kernels that works on numbered components, for reference and native."""
+    """The part of contract.Kernels that works on numbered components and masks, for reference and native."""
+
+    def zero_outside(self, image: Array, inside: Array) -> None:
+        image[inside == 0] = 0
 
     def piece_bounds(self, components: Array) -> NDArray[np.int64]:
         from scipy import ndimage

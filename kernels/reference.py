@@ -97,6 +97,10 @@ class ReferenceKernels(HostMemory, HostPieces):
     def value_range(self, image: Array) -> tuple[float, float]:
         return float(image.min()), float(image.max())
 
+    def moments(self, image: Array) -> tuple[float, float]:
+        values = image.astype(np.float64)
+        return float(values.sum()), float((values * values).sum())
+
     def box_nonzero(self, image: Array) -> Box | None:
         return _box_of(image != 0)
 

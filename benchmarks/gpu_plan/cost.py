@@ -38,6 +38,16 @@ def normalise(voxels: int, itemsize: int) -> Cost:
     return Cost(voxels * (itemsize + _FLOAT), 4 * voxels)
 
 
+def zero_outside(voxels: int) -> Cost:
+    """A mask of a byte a voxel; where all of it is inside nothing is written."""
+    return Cost(voxels, 0)
+
+
+def moments(voxels: int, itemsize: int) -> Cost:
+    """One read, a multiplication and two additions a voxel."""
+    return Cost(itemsize * voxels, 3 * voxels)
+
+
 def resample_axis(source_voxels: int, target_voxels: int, taps: int) -> Cost:
     """One banded pass: multiply and add a tap."""
     return Cost(_FLOAT * (source_voxels + target_voxels), 2 * taps * target_voxels)

@@ -50,6 +50,15 @@ def pixel_cases(kernels: Kernels, shape: Shape = CT_SHAPE) -> list[KernelCase]:
             _unequal,
             0,
         ),
+        KernelCase(
+            "moments",
+            "NumPy",
+            image.nbytes,
+            lambda: kernels.moments(image),
+            lambda: (image.sum(dtype=np.float64), np.square(image, dtype=np.float64).sum()),
+            lambda a, b: float(np.abs(np.divide(a, b) - 1).max()),
+            1e-12,
+        ),
         _box_case(image, lambda: kernels.box_nonzero(image)),
     ]
 

@@ -31,6 +31,9 @@ class CudaKernels(Gpu):
         self.launch(f"normalise_{image.dtype}", size, image, result, np.uint64(image.size), *map(float, window))
         return result
 
+    def zero_outside(self, image: Array, inside: Array) -> None:
+        self.launch("zero_outside", Launch.over_elements(image.size), image, inside, np.uint64(image.size))
+
     def resample_spline(
         self, image: Array, spans_zyx: tuple[Span, Span, Span], order_zyx: tuple[int, int, int], clamp: tuple[float, float]
     ) -> Array:
@@ -75,6 +78,9 @@ class CudaKernels(Gpu):
 
     def value_range(self, image: Array) -> tuple[float, float]:
         return reduce.value_range(self, image)
+
+    def moments(self, image: Array) -> tuple[float, float]:
+        return reduce.moments(self, image)
 
     def box_nonzero(self, image: Array) -> Box | None:
         return reduce.box_nonzero(self, image)

@@ -10,7 +10,7 @@ from flare_trt.kernels.contract import Array
 from flare_trt.kernels.cuda.gpu import Gpu
 from flare_trt.kernels.cuda.launch import Launch
 
-#: Blocks that share one slice of a range reduction: enough to fill any card, few enough that each reads long stretches.
+#: Blocks that share one slice of a range reduction, or an array of sums: enough to fill any card, few enough that each reads long stretches.
 _RANGE_BLOCKS = 1024
 #: Planes that one thread of `box` and `bounds` walks.
 _CHUNK_PLANES = 64
@@ -31,6 +31,15 @@ def value_range(gpu: Gpu, image: Array) -> tuple[float, float]:
     keys = gpu.download(slice_ranges(gpu, image, 1))
     lowest, highest = np.where(keys & 0x80000000, keys & 0x7FFFFFFF, ~keys).astype(np.uint32).view(np.float32)
     return float(lowest), float(highest)
+
+
+def moments(gpu: Gpu, image: Array) -> tuple[float, float]:
+    """See contract.Kernels.moments. Each block leaves its sums, which are added on the host in one order."""
+    size = Launch.over_elements(image.size, 1, _RANGE_BLOCKS)
+    parts = gpu.empty((size.grid_xyz[0], 2), np.float64)
+    gpu.launch(f"moments_{image.dtype}", size, image, parts, np.uint64(image.size))
+    total, squares = gpu.download(parts).sum(axis=0).tolist()
+    return total, squares
 
 
 def box_nonzero(gpu: Gpu, image: Array) -> Box | None:

@@ -87,6 +87,10 @@ class NativeKernels(HostMemory, HostPieces):
         lowest, highest = self._compiled.value_range(image)
         return lowest, highest
 
+    def moments(self, image: Array) -> tuple[float, float]:
+        total, squares = self._compiled.moments(image)
+        return total, squares
+
     def box_nonzero(self, image: Array) -> Box | None:
         corners = self._compiled.box_nonzero(image)
         return None if corners is None else Box(*corners)

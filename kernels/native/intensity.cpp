@@ -44,6 +44,31 @@ FLARE_INLINE Range range_loop(const T* image, int64_t count) {
     return {static_cast<double>(low), static_cast<double>(high)};
 }
 
+constexpr int kLanes = 8;  // sums kept side by side, so that vector registers of any width add in the same order
+
+template <class T>
+FLARE_INLINE Moments moments_loop(const T* image, int64_t count) {
+    double sum[kLanes] = {}, squares[kLanes] = {};
+    for (int64_t i = 0; i + kLanes <= count; i += kLanes) {
+        for (int lane = 0; lane < kLanes; ++lane) {
+            const double value = image[i + lane];
+            sum[lane] += value;
+            squares[lane] += value * value;
+        }
+    }
+    Moments total{};
+    for (int lane = 0; lane < kLanes; ++lane) total = {total.sum + sum[lane], total.squares + squares[lane]};
+    for (int64_t i = count - count % kLanes; i < count; ++i) {
+        const double value = image[i];
+        total = {total.sum + value, total.squares + value * value};
+    }
+    return total;
+}
+
+FLARE_CLONES Moments moments_block(const float* image, int64_t count) { return moments_loop(image, count); }
+
+FLARE_CLONES Moments moments_block(const int16_t* image, int64_t count) { return moments_loop(image, count); }
+
 FLARE_CLONES Range range_loop_of(const float* image, int64_t count) { return range_loop(image, count); }
 
 FLARE_CLONES Range range_loop_of(const int16_t* image, int64_t count) { return range_loop(image, count); }
@@ -80,10 +105,25 @@ Range value_range(const T* image, int64_t count) {
     return whole;
 }
 
+template <class T>
+Moments moments(const T* image, int64_t count) {
+    const Team team;
+    std::vector<Moments> parts((count + kBlock - 1) / kBlock);
+    team.run(static_cast<int64_t>(parts.size()), [&](int64_t block, int) {
+        const int64_t start = block * kBlock;
+        parts[block] = moments_block(image + start, std::min(kBlock, count - start));
+    });
+    Moments total{};
+    for (const Moments& part : parts) total = {total.sum + part.sum, total.squares + part.squares};
+    return total;
+}
+
 template void normalise<int16_t>(const int16_t*, float*, int64_t, const Intensity&);
 template void normalise<float>(const float*, float*, int64_t, const Intensity&);
 template Range range_of<float>(const float*, int64_t);
 template Range value_range<int16_t>(const int16_t*, int64_t);
 template Range value_range<float>(const float*, int64_t);
+template Moments moments<int16_t>(const int16_t*, int64_t);
+template Moments moments<float>(const float*, int64_t);
 
 }  // namespace flare

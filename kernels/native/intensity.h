@@ -1,4 +1,4 @@
-// Voxel values as a whole: see contract.Kernels.normalise and value_range. T is int16_t or float.
+// Voxel values as a whole: see contract.Kernels.normalise, value_range and moments. T is int16_t or float.
 #pragma once
 
 #include <cstdint>
@@ -23,5 +23,13 @@ Range range_of(const T* image, int64_t count);
 // Smallest and largest of count > 0 values; NaN, both, where one of them is NaN.
 template <class T>
 Range value_range(const T* image, int64_t count);
+
+struct Moments {
+    double sum, squares;
+};
+
+// Sum of count values and of their squares; the order of the additions depends on count alone.
+template <class T>
+Moments moments(const T* image, int64_t count);
 
 }  // namespace flare

@@ -126,6 +126,15 @@ std::pair<double, double> py_value_range(const Dense<T>& image) {
     return {range.low, range.high};
 }
 
+template <class T>
+std::pair<double, double> py_moments(const Dense<T>& image) {
+    const T* const values = image.data();
+    const int64_t count = image.size();
+    const py::gil_scoped_release release;
+    const Moments found = moments(values, count);
+    return {found.sum, found.squares};
+}
+
 using Corners = std::optional<std::pair<Triple, Triple>>;
 
 Corners corners_of(const Box& box) {
@@ -196,6 +205,8 @@ PYBIND11_MODULE(_native, module) {
                py::arg("divisor"));
     module.def("value_range", &py_value_range<int16_t>, strict("image"));
     module.def("value_range", &py_value_range<float>, strict("image"));
+    module.def("moments", &py_moments<int16_t>, strict("image"));
+    module.def("moments", &py_moments<float>, strict("image"));
     module.def("box_nonzero", &py_box_nonzero<int16_t>, strict("image"));
     module.def("box_nonzero", &py_box_nonzero<float>, strict("image"));
     module.def("bounds", &py_bounds, strict("labels"));

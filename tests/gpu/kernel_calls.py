@@ -32,10 +32,13 @@ def image_calls(kernels: Kernels, shape: Shape) -> list[KernelCall]:
     """Kernels that pass once over an int16 CT."""
     host = np.random.default_rng(0).integers(-1024, 1500, shape).astype(np.int16)
     image, window = kernels.upload(host), Intensity(-973.0, 295.0, 80.0, 141.0)
+    scaled, inside = kernels.zeros(shape, np.float32), kernels.upload(np.ones(shape, np.uint8))
     one_read = cost.value_range(image.size, 2)
     return [
         KernelCall("normalise", cost.normalise(image.size, 2), lambda: kernels.normalise(image, window)),
         KernelCall("value_range", one_read, lambda: kernels.value_range(image)),
+        KernelCall("moments", cost.moments(image.size, 2), lambda: kernels.moments(image)),
+        KernelCall("zero_outside", cost.zero_outside(image.size), lambda: kernels.zero_outside(scaled, inside)),
         KernelCall("box_nonzero", one_read, lambda: kernels.box_nonzero(image)),
     ]
 

@@ -6,6 +6,7 @@ compared with the reference. resample_spline has test_contract_resample.py, rest
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,13 @@ def test_arrays_go_to_the_device_and_back(kernels: Kernels) -> None:
     assert not kernels.download(kernels.zeros((2, 3), np.float16)).any()
     assert kernels.empty((2, 3, 4), np.int16).shape == (2, 3, 4)
     assert str(kernels.empty((2, 3, 4), np.int16).dtype) == "int16"
+
+
+@pytest.mark.parametrize("dtype", [np.int16, np.float32])
+def test_without_a_clip_normalise_only_shifts_and_divides(kernels: Kernels, dtype: Any) -> None:
+    image = (normal(5, 7, 33) * 900).astype(dtype)
+    got = kernels.download(kernels.normalise(kernels.upload(image), Intensity(-np.inf, np.inf, 3.25, 1.7)))
+    assert np.array_equal(got, (image.astype(np.float32) - np.float32(3.25)) / np.float32(1.7))
 
 
 @pytest.mark.peer
@@ -164,6 +172,27 @@ def test_value_range(kernels: Kernels, dtype: Any, shape: Any) -> None:
         assert kernels.value_range(kernels.upload(flat)) == (float(flat.min()), float(flat.max()))
     with pytest.raises(ValueError, match="no voxels"):
         kernels.value_range(kernels.upload(image[:0]))
+
+
+@pytest.mark.parametrize("dtype", [np.int16, np.float32])
+@pytest.mark.parametrize("shape", [(3, 5, 1), (7, 133, 141), (1,)])
+def test_moments_are_float64_sums(kernels: Kernels, dtype: Any, shape: Any) -> None:
+    """Far from 0 the variance is a small difference of large sums: float32 would lose it."""
+    image = (normal(*shape) * 9 + 20000).astype(dtype)
+    total, squares = kernels.moments(kernels.upload(image))
+    exact = [int(value) if dtype == np.int16 else float(value) for value in image.ravel()]
+    assert total == pytest.approx(math.fsum(exact), rel=1e-13)
+    assert squares == pytest.approx(math.fsum(value * value for value in exact), rel=1e-13)
+    with pytest.raises(ValueError, match="no voxels"):
+        kernels.moments(kernels.upload(image[:0]))
+
+
+def test_zero_outside(kernels: Kernels) -> None:
+    image, inside = normal(5, 7, 131), (normal(5, 7, 131, seed=1) > 0).astype(np.uint8)
+    image[0, 0, 0], inside[0, 0, :2] = np.inf, 0
+    cut = kernels.upload(image.copy())
+    kernels.zero_outside(cut, kernels.upload(inside))
+    assert np.array_equal(kernels.download(cut), np.where(inside, image, 0))
 
 
 @pytest.mark.parametrize("dtype", [np.int16, np.float32])

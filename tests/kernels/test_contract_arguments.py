@@ -97,7 +97,7 @@ def test_wrong_arguments_are_refused(kernels: Kernels, method: str, parameter: s
 
 @pytest.mark.parametrize(
     ("method", "rest"),
-    [("normalise", [Intensity(-9.0, 9.0, 0.0, 1.0)]), ("value_range", []), ("box_nonzero", [])],
+    [("normalise", [Intensity(-9.0, 9.0, 0.0, 1.0)]), ("value_range", []), ("moments", []), ("box_nonzero", [])],
 )
 @pytest.mark.parametrize("image", [np.zeros((3, 4, 5)), np.zeros((3, 4, 5), np.uint8), np.zeros((3, 4, 8), np.int16)[..., ::2]])
 def test_images_of_another_kind_are_refused(kernels: Kernels, method: str, rest: list[Any], image: Any) -> None:
@@ -113,6 +113,13 @@ def test_labels_of_another_kind_are_refused(kernels: Kernels, labels: Any) -> No
         kernels.bounds(labels, 3)
     with pytest.raises((TypeError, ValueError), match="labels: got"):
         kernels.components(labels)
+
+
+def test_a_mask_of_another_kind_is_refused(kernels: Kernels) -> None:
+    image = kernels.zeros((3, 4, 5), np.float32)
+    for inside, words in ((np.ones((3, 4, 6), np.uint8), "inside: got shape"), (np.ones((3, 4, 5), bool), "inside: got dtype")):
+        with pytest.raises((TypeError, ValueError), match=words):
+            kernels.zero_outside(image, inside)
 
 
 def test_a_selection_of_other_than_256_labels_is_refused(kernels: Kernels) -> None:

@@ -44,6 +44,7 @@ def results() -> Iterator[Any]:
         yield labels
     yield kernels.bounds(labels, 5)
     yield np.array([kernels.value_range(image), kernels.value_range(image.astype(np.int16))])
+    yield np.array([kernels.moments(image), kernels.moments((image * 900).astype(np.int16))])
     yield np.array([kernels.box_nonzero((image * 0.25).astype(np.int16))], object).astype(str)
 
 

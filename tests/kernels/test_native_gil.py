@@ -71,6 +71,7 @@ def calls() -> dict[str, Callable[[], object]]:
     return {
         "normalise": lambda: COMPILED.normalise(image, -1.0, 1.0, 0.0, 1.0),
         "value_range": lambda: COMPILED.value_range(image),
+        "moments": lambda: COMPILED.moments(image),
         "box_nonzero": lambda: COMPILED.box_nonzero(empty),
         "bounds": lambda: COMPILED.bounds(labels),
         "blend": lambda: COMPILED.blend(ring, weights, logits, weights, (0, 0, 0)),

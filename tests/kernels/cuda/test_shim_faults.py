@@ -20,6 +20,7 @@ FAULTS = [
     ("blend.cu", "__fadd_rn(__half2float(*sum), __fmul_rn(", "std::fma(1.f, __half2float(*sum), 1.0001f * ("),
     ("bounds.cu", "first = z + 1;", "first = z;"),
     ("box.cu", "column / size_x", "column / size_y"),
+    ("moments.cu", "squares += value * value;", "squares += (float)value * (float)value * 1.000001;"),
     ("normalise.cu", "__fdiv_rn(__fsub_rn(", "__fmul_rn(1.f / std_hu, __fsub_rn("),
     ("parts.cu", "part + found", "part"),
     ("resample.cu", "axis == 1 ? (size_t)source_x : 1", "axis == 1 ? (size_t)size_y : 1"),
@@ -34,7 +35,7 @@ def faulty(cuda_library: Path) -> Path:
     changed: dict[str, str] = {}
     for source, right, wrong in FAULTS:
         changed |= shim_build.edited(source, right, wrong)
-    changed["normalise.cu"] = changed["normalise.cu"].replace("mean_hu), std_hu);", "mean_hu));")
+    changed["normalise.cu"] = changed["normalise.cu"].replace("mean_hu), std_hu);", "mean_hu));").replace("inside[i] == 0", "0")
     return shim_build.build("flare_host.cpp", shim_build.LIBRARY, changed)
 
 
@@ -42,6 +43,8 @@ CHECKS = [
     functools.partial(contract.test_blend_and_finish_equal_torch_half, channels=3, ring_planes=19),
     functools.partial(contract.test_bounds_equal_scipy, shape=(11, 9, 35), count=5),
     functools.partial(contract.test_box_nonzero, dtype=np.int16),
+    functools.partial(contract.test_moments_are_float64_sums, dtype=np.float32, shape=(7, 133, 141)),
+    functools.partial(contract.test_zero_outside),
     functools.partial(contract.test_normalise_equals_nnunet, std_hu=141.3),
     functools.partial(contract.test_components_equal_scipy, count=7),
     functools.partial(contract.test_clear_zeroes_these_planes_alone),
