@@ -23,12 +23,20 @@ class Outputs:
     activation: Literal["argmax", "regions"]
 
 
-def require_one_channel(dataset: JsonObject) -> None:
-    """Check that the network takes one image. Raises ExportError."""
+def input_names(dataset: JsonObject) -> tuple[str, ...]:
+    """Names of the input channels in their order, those called alike with their number.
+
+    Raises ExportError where they are not numbered 0, 1, 2, ...
+    """
     key = "modality" if "modality" in dataset.data else "channel_names"
     channels = dataset.get(key, dict)
+    numbers = [str(number) for number in range(len(channels))]
+    if not channels or set(channels) != set(numbers):
+        raise ExportError(f"dataset.json: {key}: got channels {sorted(channels)}, expected numbers from 0 up")
     if len(channels) != 1:
-        raise ExportError(f"dataset.json: {key}: got {len(channels)} input channels, expected 1 (a CT)")
+        raise ExportError(f"dataset.json: {key}: got {len(channels)} input channels, expected 1")
+    names = [str(channels[number]) for number in numbers]
+    return tuple(name if names.count(name) == 1 else f"{name} {number}" for number, name in enumerate(names))
 
 
 def outputs_of(dataset: JsonObject) -> Outputs:

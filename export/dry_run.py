@@ -14,7 +14,7 @@ from flare_trt.engine.model.bundle_writer import require_replaceable
 from flare_trt.engine.model.spec import NetworkFile
 from flare_trt.export.checkpoint import Checkpoint, load_checkpoint
 from flare_trt.export.configuration import configuration_of
-from flare_trt.export.dataset_json import Outputs, outputs_of, require_known_names, require_one_channel
+from flare_trt.export.dataset_json import Outputs, input_names, outputs_of, require_known_names
 from flare_trt.export.json_file import JsonObject, read_object
 from flare_trt.export.model_folder import checkpoint_file, checkpoints_of, require_checkpoint, require_model_folder
 from flare_trt.export.model_zip import is_in_zip, unpack_model
@@ -91,8 +91,7 @@ def _of_folder(model: TrainedModel, found: _Findings) -> Outputs | None:
         return None  # no model folder at all: one line is enough
     plans = found.attempt(lambda: read_object(folder / "plans.json")) if (folder / "plans.json").is_file() else None
     dataset = found.attempt(lambda: read_object(folder / "dataset.json"))
-    if dataset is not None:
-        found.attempt(lambda: require_one_channel(dataset))
+    names = None if dataset is None else found.attempt(lambda: input_names(dataset))
     outputs = None if dataset is None else found.attempt(lambda: outputs_of(dataset))
     checkpoints = found.attempt(lambda: checkpoints_of(folder, model.folds, model.checkpoint)) or ()
     files = [file for file in checkpoints if found.attempt(partial(require_checkpoint, file)) is not None]
@@ -100,7 +99,7 @@ def _of_folder(model: TrainedModel, found: _Findings) -> Outputs | None:
     if plans is not None:
         name = _configuration_name(first, folder)
         if name is not None:
-            _of_plans(plans, name, outputs, model.orientation, found)
+            _of_plans(plans, name, (names, dataset if outputs else None), model.orientation, found)
         if first is not None:
             _of_networks(_Trained(plans, first, files[1:], outputs), model, found)
     return outputs
@@ -112,15 +111,23 @@ def _configuration_name(first: Checkpoint | None, folder: Path) -> str | None:
     return first.configuration if first is not None else parts[2] if len(parts) == 3 else None
 
 
-def _of_plans(plans: JsonObject, name: str, outputs: Outputs | None, orientation: str | None, found: _Findings) -> None:
+def _of_plans(
+    plans: JsonObject,
+    name: str,
+    described: tuple[Sequence[str] | None, JsonObject | None],
+    orientation: str | None,
+    found: _Findings,
+) -> None:
+    """`described`: the input channels' names, and dataset.json where nothing is wrong with its labels."""
+    names, dataset = described
     configuration = found.attempt(lambda: configuration_of(plans, name))
     if configuration is None:
         return
     before = len(found.lines)
-    for check in stage_checks(plans, configuration, orientation):
+    for check in stage_checks(plans, configuration, names, orientation):
         found.attempt(check)
-    if outputs is not None and len(found.lines) == before:
-        found.attempt(lambda: stage_of(plans, configuration, outputs, (NetworkFile("fine.onnx"),), orientation))
+    if dataset is not None and names is not None and len(found.lines) == before:
+        found.attempt(lambda: stage_of(plans, configuration, dataset, (NetworkFile("fine.onnx"),), orientation))
 
 
 def _of_networks(trained: _Trained, model: TrainedModel, found: _Findings) -> None:

@@ -14,7 +14,7 @@ from flare_trt.engine.model.spec import SCHEMA, BarredBackend, ModelSpec, Networ
 from flare_trt.export.checkpoint import Checkpoint, load_checkpoint
 from flare_trt.export.colours import label_specs
 from flare_trt.export.configuration import configuration_of
-from flare_trt.export.dataset_json import outputs_of, require_known_names, require_one_channel
+from flare_trt.export.dataset_json import outputs_of, require_known_names
 from flare_trt.export.model_folder import CheckpointKind, ModelFolder, checkpoint_file, open_model_folder
 from flare_trt.export.model_zip import is_in_zip, unpack_model
 from flare_trt.export.network import load_weights
@@ -128,12 +128,11 @@ def export_stage(model: TrainedModel, stage_name: str, folder: Path, plan: Check
                 raise ExportError(str(error).replace(str(unpacked), str(model.folder))) from error
     trained = open_model_folder(model.folder, model.folds, model.checkpoint)
     first = load_checkpoint(trained.checkpoints[0])
-    require_one_channel(trained.dataset)
     outputs = outputs_of(trained.dataset)
     configuration = configuration_of(trained.plans, first.configuration)
     single = len(trained.folds) == 1
     networks = tuple(NetworkFile(f"{stage_name}.onnx" if single else f"{stage_name}_fold_{fold}.onnx") for fold in trained.folds)
-    stage = stage_of(trained.plans, configuration, outputs, networks, model.orientation)
+    stage = stage_of(trained.plans, configuration, trained.dataset, networks, model.orientation)
     maker = network_maker(trained.plans, first, len(outputs.channel_values), model.folder, model.plans_only)
     if maker.difference is not None:
         plan.tell(

@@ -6,26 +6,37 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flare_trt.engine.base.grid import Shape
-from flare_trt.kernels import Intensity
+from flare_trt.engine.model.channel_spec import ChannelSpec
+from flare_trt.engine.model.spec import StageSpec
 
 _SEED = 20230805
 
 
-def noise_patch(patch_zyx: Shape) -> NDArray[np.float32]:
-    """Unit normal noise, (1, 1, z, y, x): every voxel its own, which no CT is."""
-    return np.random.default_rng(_SEED).standard_normal((1, 1, *patch_zyx), np.float32)
+def noise_patch(stage: StageSpec) -> NDArray[np.float32]:
+    """Unit normal noise, (1, c, z, y, x): every voxel its own, which no scan is."""
+    return np.random.default_rng(_SEED).standard_normal((1, len(stage.inputs), *stage.patch_zyx), np.float32)
 
 
-def ct_patch(patch_zyx: Shape, intensity: Intensity) -> NDArray[np.float32]:
-    """A body of smooth organs in air as the network sees it: clipped and normalised, (1, 1, z, y, x) float32."""
+def scan_patch(stage: StageSpec) -> NDArray[np.float32]:
+    """A body of smooth organs in air as the network sees it: normalised, (1, c, z, y, x) float32."""
+    rng = np.random.default_rng(_SEED)
+    channels = [_channel(channel, stage.patch_zyx, rng) for channel in stage.inputs]
+    return np.ascontiguousarray(np.stack(channels)[None], np.float32)
+
+
+def _channel(channel: ChannelSpec, patch_zyx: Shape, rng: np.random.Generator) -> NDArray[np.float64]:
     from scipy import ndimage
 
-    rng = np.random.default_rng(_SEED)
     organs = ndimage.gaussian_filter(rng.standard_normal(patch_zyx), [max(1.0, size / 16) for size in patch_zyx])
     texture = ndimage.gaussian_filter(rng.standard_normal(patch_zyx), 0.7)
-    hu = intensity.mean_hu + intensity.std_hu * (organs / organs.std() + 0.2 * texture / texture.std())
+    scaled = organs / organs.std() + 0.2 * texture / texture.std()
     y, x = np.meshgrid(*(np.linspace(-1, 1, size) for size in patch_zyx[1:]), indexing="ij")
-    hu[:, (y / 0.8) ** 2 + (x / 0.9) ** 2 > 1] = -1000
-    clipped = np.clip(hu, intensity.low_hu, intensity.high_hu)
-    normalised = (clipped - intensity.mean_hu) / max(intensity.std_hu, 1e-8)
-    return np.ascontiguousarray(normalised[None, None], np.float32)
+    air = (y / 0.8) ** 2 + (x / 0.9) ** 2 > 1
+    if (ct := channel.intensity) is not None:
+        hu = ct.mean_hu + ct.std_hu * scaled
+        hu[:, air] = -1000
+        return np.asarray((np.clip(hu, ct.low_hu, ct.high_hu) - ct.mean_hu) / max(ct.std_hu, 1e-8))
+    if channel.scheme in ("range_0_1", "rgb_0_1"):
+        scaled = np.clip(0.5 + scaled / 8, 0, 1)
+    scaled[:, air] = -1 if channel.scheme == "zscore" and not channel.masked else 0
+    return np.asarray(scaled)

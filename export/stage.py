@@ -5,31 +5,32 @@ Source: nnunetv2/utilities/plans_handling/plans_handler.py, nnunetv2/preprocessi
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from flare_trt.engine.base.errors import BundleError, ExportError
 from flare_trt.engine.model.spec import NetworkFile, StageSpec
-from flare_trt.export.dataset_json import Outputs
+from flare_trt.export.dataset_json import input_names, outputs_of
+from flare_trt.export.inputs import inputs_of
 from flare_trt.export.json_file import JsonObject
 from flare_trt.export.readers import reader_of
 from flare_trt.export.resampling import orders_of
-from flare_trt.kernels import Intensity
 
 #: Key of the configuration -> the only value that flare-trt follows, and what another one means.
 _FOLLOWED = {
     "preprocessor_name": ("DefaultPreprocessor", "another preprocessor changes the image in its own way"),
-    "normalization_schemes": (["CTNormalization"], "flare-trt segments CT with dataset-wide intensities only"),
     "previous_stage": (None, "a cascaded configuration needs labels as input; use --coarse and --fine with two plain ones"),
 }
 
 
 def stage_of(
-    plans: JsonObject, configuration: JsonObject, outputs: Outputs, networks: tuple[NetworkFile, ...], orientation: str | None
+    plans: JsonObject, configuration: JsonObject, dataset: JsonObject, networks: tuple[NetworkFile, ...], orientation: str | None
 ) -> StageSpec:
     """The stage of a configuration; `orientation` None takes the image reader's. Raises ExportError. Mirror axes are left empty."""
-    for check in stage_checks(plans, configuration, orientation):
+    names = input_names(dataset)
+    for check in stage_checks(plans, configuration, names, orientation):
         check()
+    outputs, inputs = outputs_of(dataset), inputs_of(plans, configuration, names)
     image, logits = orders_of(configuration, "data"), orders_of(configuration, "probabilities")
     if image.separate_z != logits.separate_z:
         raise ExportError(
@@ -42,7 +43,8 @@ def stage_of(
             networks=networks,
             spacing_mm=configuration.triple("spacing"),
             patch_zyx=configuration.sizes("patch_size"),
-            intensity=_intensity(plans),
+            intensity=inputs[0].intensity if len(inputs) == 1 else None,
+            channels=() if len(inputs) == 1 and inputs[0].intensity is not None else inputs,
             channel_values=outputs.channel_values,
             activation=outputs.activation,
             orientation=turned_to,
@@ -58,8 +60,11 @@ def stage_of(
         raise ExportError(f"{configuration.where}: cannot be followed: {error}") from error
 
 
-def stage_checks(plans: JsonObject, configuration: JsonObject, orientation: str | None) -> list[Callable[[], object]]:
-    """What `stage_of` demands, one by one and independent of each other; each call raises ExportError where it is not so."""
+def stage_checks(
+    plans: JsonObject, configuration: JsonObject, names: Sequence[str] | None, orientation: str | None
+) -> list[Callable[[], object]]:
+    """What `stage_of` demands, one by one and independent of each other; `names` are the input channels',
+    None where they are not known. Each call raises ExportError where it is not so."""
     return [
         *(partial(_require_followed, configuration, key) for key in _FOLLOWED),
         partial(_require_label_manager, plans),
@@ -67,7 +72,7 @@ def stage_checks(plans: JsonObject, configuration: JsonObject, orientation: str 
         partial(reader_of, plans, orientation),
         partial(configuration.triple, "spacing"),
         partial(configuration.sizes, "patch_size"),
-        partial(_intensity, plans),
+        *([] if names is None else [partial(inputs_of, plans, configuration, names)]),
         partial(_transpose, plans),
     ]
 
@@ -83,16 +88,6 @@ def _require_label_manager(plans: JsonObject) -> None:
     manager = plans.data.get("label_manager", "LabelManager")
     if manager != "LabelManager":
         raise ExportError(f"plans.json: label_manager: got {manager!r}, expected 'LabelManager'")
-
-
-def _intensity(plans: JsonObject) -> Intensity:
-    """Dataset-wide foreground statistics of channel 0; plans of 2022 called the key _by_modality."""
-    key = "foreground_intensity_properties_per_channel"
-    if key not in plans.data:
-        key = "foreground_intensity_properties_by_modality"
-    values = plans.child(key).child("0")
-    low, high, mean, std = (values.number(key) for key in ("percentile_00_5", "percentile_99_5", "mean", "std"))
-    return Intensity(low, high, mean, std)
 
 
 def _transpose(plans: JsonObject) -> tuple[int, int, int]:

@@ -44,11 +44,10 @@ def readme(spec: ModelSpec, models: Sequence[str]) -> str:
 def _stage(name: str, stage: StageSpec) -> str:
     spacing = " x ".join(f"{mm:g}" for mm in stage.spacing_mm)
     patch = " x ".join(map(str, stage.patch_zyx))
-    hu = stage.intensity
     steps = [
         _orientation(stage),
         *(["Crop the scan to the box of its voxels that are not 0."] if stage.crop_nonzero else []),
-        f"Clip to {hu.low_hu:g} .. {hu.high_hu:g} HU, subtract {hu.mean_hu:g}, divide by {hu.std_hu:g}.",
+        *(f"{channel.name}: {channel.told}." for channel in stage.inputs),
         f"Resample to {spacing} mm with splines of order {stage.image_order}, shape to shape, as nnU-Net does.",
         f"Pad with 0 to at least {patch}; cut into tiles of {patch} voxels, with a step of {stage.tile_step:g} tile.",
         f"Ask {_models(stage)} for each tile; weight the logits with a Gaussian, its standard deviation an eighth of the tile, "

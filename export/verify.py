@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from flare_trt.engine.base.errors import BundleError, ExportError
 from flare_trt.engine.model.spec import BarredBackend, Check, StageSpec
 from flare_trt.engine.networks.session import SessionOptions, open_session
-from flare_trt.export.sample_patch import ct_patch, noise_patch
+from flare_trt.export.sample_patch import noise_patch, scan_patch
 
 Logits = NDArray[np.float32]
 CheckDepth = Literal["quick", "full"]
@@ -109,7 +109,7 @@ def verify_logits(path: Path, stage: StageSpec, reference: Reference, plan: Chec
 
     Raises ExportError where none is within its limits.
     """
-    images = {"CT-like patch": ct_patch(stage.patch_zyx, stage.intensity), "noise": noise_patch(stage.patch_zyx)}
+    images = {"CT-like patch" if stage.intensity else "scan-like patch": scan_patch(stage), "noise": noise_patch(stage)}
     if plan.depth == "quick":
         del images["noise"]
     wanted = {name: reference.run(image) for name, image in images.items()}
@@ -150,7 +150,7 @@ def _missed(check: Check) -> str:
 
 def verify_change(about: str, before: Any, after: Any, stage: StageSpec) -> Check:
     """What a change of a torch network's weights does to the labels of a CT-like patch. Raises ExportError where too much."""
-    image = ct_patch(stage.patch_zyx, stage.intensity)
+    image = scan_patch(stage)
     _, labels = _compare(torch_reference(before).run(image), torch_reference(after).run(image), stage)
     check = Check(f"{about}: share of voxels with another label", labels, CHANGE_LIMIT)
     if not check.measured <= check.limit:

@@ -172,7 +172,7 @@ class Kernels(Protocol):
         """Smallest and largest value of an int16 or float32 array."""
 
     def moments(self, image: Array) -> tuple[float, float]:
-        """Sum of the values and of their squares, in float64, of an int16 or float32 array; devices round each in their own order."""
+        """Sums of the values and of their squares, in float64, of an int16 or float32 array; each device adds in its own order."""
 
     def box_nonzero(self, image: Array) -> Box | None:
         """Box of voxels != 0; None where there is none (nnunetv2/preprocessing/cropping/cropping.py, whose hole filling

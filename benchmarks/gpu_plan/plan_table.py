@@ -12,12 +12,13 @@ from flare_trt.engine.base.units import MB
 
 #: (operation, dtype, axes) of an allocation -> what it is; the operation's own name where it is not here.
 _NAMES = {
-    ("zeros", "float32", 3): "input planes",
+    ("zeros", "float32", 4): "input planes",
     ("zeros", "float16", 4): "logits ring",
     ("zeros", "float16", 3): "weights ring",
     ("zeros", "uint8", 3): "labels",
     ("empty", "float32", 5): "tile",
     ("upload", "float16", 3): "Gaussian",
+    ("upload", "uint8", 3): "mask of the slab",
     ("upload", "int16", 3): "source slab",
     ("upload", "float32", 3): "source slab",
     ("normalise", "float32", 3): "normalised slab",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from math import prod
@@ -20,14 +20,14 @@ from flare_trt.engine.batch.case_numbers import uids
 from flare_trt.engine.batch.jobs import Job
 from flare_trt.engine.batch.overlap import SCAN_ERRORS, ScanError, Steps
 from flare_trt.engine.model.spec import ModelSpec
-from flare_trt.engine.results.contrast_phase import contrast_phase
+from flare_trt.engine.results.contrast_phase import NO_PHASE, contrast_phase
 from flare_trt.engine.results.dicom.measurement_report import Measured
 from flare_trt.engine.results.dicom.stable import Making
 from flare_trt.engine.results.label_files import require_makeable, write_contours, write_label_file, write_sr
 from flare_trt.engine.results.lesions import measure_tumour
 from flare_trt.engine.results.measures import measure_organs
 from flare_trt.engine.results.memory_curve import MemoryRecorder
-from flare_trt.engine.results.preview import Pictures, pictures, side_by_side, slice_strip
+from flare_trt.engine.results.preview import WINDOW_HU, Pictures, pictures, side_by_side, slice_strip, value_window
 from flare_trt.engine.results.report_files import write_report
 from flare_trt.engine.results.scan_report import ScanReport, is_page, linked_slices
 from flare_trt.engine.scans.ct_checks import ct_warnings
@@ -40,13 +40,17 @@ _SPOOLED_SHARE = 0.25
 
 @dataclass(frozen=True)
 class Scan:
-    """A CT as read, its reader (for what the outputs need of the header), and what looked odd."""
+    """A scan as read, its reader (for what the outputs need of the header), and what looked odd.
+
+    `doubts` is what does not look like a CT, which matters where the model takes one.
+    """
 
     ct: Volume
     source: SlabReader
     warnings: tuple[str, ...]
     read_s: float
     memory: MemoryRecorder
+    doubts: tuple[str, ...] = ()
 
 
 class PartlyWrittenError(OutputError):
@@ -103,8 +107,8 @@ def read_scan(opened: Callable[[], SlabReader], read: Callable[[SlabReader], Vol
     with watch.phase("read"), memory.phase("read"):
         source = opened()
         ct = read(source)
-        warnings = source.warnings + ct_warnings(ct)
-    return Scan(ct, source, warnings, watch.seconds["read"], memory)
+        doubts = ct_warnings(ct)
+    return Scan(ct, source, source.warnings, watch.seconds["read"], memory, doubts)
 
 
 def segment_scan(segmenter: SegmentsScans, scan: Scan, progress: StageProgress | None) -> Segmentation:
@@ -140,10 +144,7 @@ def write_results(job: Job, scan: Scan, found: Segmentation, spec: ModelSpec) ->
     shown = None
     if job.preview is not None or is_page(job.report):
         with watch.phase("preview"), memory.phase("preview"):
-            shown = pictures(scan.ct, found.labels, spec.labels)
-            if is_page(job.report):
-                wanted = linked_slices(organs, tumours)
-                shown = replace(shown, strip=slice_strip(scan.ct, found.labels, spec.labels, wanted))
+            shown = _pictures(scan.ct, found.labels, spec, linked_slices(organs, tumours) if is_page(job.report) else None)
             outputs.write(job.preview, partial(_write_preview, shown))
     study_uid, series_uid = uids(scan.source, job.hash_uids)
     stages = {"read": scan.read_s, **found.report.stages, **watch.seconds}
@@ -158,14 +159,21 @@ def write_results(job: Job, scan: Scan, found: Segmentation, spec: ModelSpec) ->
         licence=spec.provenance.licence,
         run=replace(found.report, stages={name: round(seconds, 4) for name, seconds in stages.items()}),
         memory=memory.curve(),
-        warnings=scan.warnings + found.report.warnings + outputs.warnings,
+        warnings=scan.warnings + (scan.doubts if spec.takes_ct else ()) + found.report.warnings + outputs.warnings,
         study_uid=study_uid,
         series_uid=series_uid,
-        phase=contrast_phase(organs),
+        phase=contrast_phase(organs) if spec.takes_ct else NO_PHASE,
     )
     outputs.write(job.report, lambda path: write_report(path, report, spec.labels, shown))
     outputs.require_all(report)
     return report
+
+
+def _pictures(ct: Volume, labels: Volume, spec: ModelSpec, linked: Sequence[int] | None) -> Pictures:
+    """What a preview shows, and for a page the strip of slices, with the `linked` ones in it."""
+    window = WINDOW_HU if spec.takes_ct else value_window(ct)
+    shown = pictures(ct, labels, spec.labels, window)
+    return shown if linked is None else replace(shown, strip=slice_strip(ct, labels, spec.labels, linked, window))
 
 
 def _write_preview(shown: Pictures, path: Path) -> tuple[str, ...]:

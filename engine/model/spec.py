@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 
 from flare_trt.engine.base.errors import BundleError
 from flare_trt.engine.base.organs import STRUCTURES
+from flare_trt.engine.model.channel_spec import ChannelSpec, require_field
 from flare_trt.kernels import Intensity
 
 #: Version of the bundle format. A reader refuses a newer one and still opens each older one.
@@ -30,7 +31,7 @@ class LabelSpec:
     colour: str
 
     def __post_init__(self) -> None:
-        _require(re.fullmatch("#[0-9a-fA-F]{6}", self.colour) is not None, "colour", repr(self.colour), "#rrggbb")
+        require_field(re.fullmatch("#[0-9a-fA-F]{6}", self.colour) is not None, "colour", repr(self.colour), "#rrggbb")
 
 
 @dataclass(frozen=True)
@@ -59,8 +60,9 @@ class StageSpec:
     """One network pass (coarse or fine). Triples are in the network's axis order, after `transpose_forward`.
 
     `orientation` is the scan's array orientation, (z, y, x), that the network was trained on, or "as-stored" for nnU-Net's
-    SimpleITK reader, which never reorients. `reader` is the one that the network's scans came through. `channel_values[c]` is the
-    label that output channel c stands for; with
+    SimpleITK reader, which never reorients. `reader` is the one that the network's scans came through.
+    `intensity` is that of a network of one CT; any other has null there and describes its inputs in `channels` (read `inputs`).
+    `channel_values[c]` is the label that output channel c stands for; with
     activation "regions" channels are painted in that order where their logit is > 0
     (nnunetv2/utilities/label_handling/label_handling.py). `separate_z` None lets nnU-Net's anisotropy rule decide.
     """
@@ -68,8 +70,9 @@ class StageSpec:
     networks: tuple[NetworkFile, ...]
     spacing_mm: tuple[float, float, float]
     patch_zyx: Triple
-    intensity: Intensity
+    intensity: Intensity | None
     channel_values: tuple[int, ...]
+    channels: tuple[ChannelSpec, ...] = ()
     activation: Literal["argmax", "regions"] = "argmax"
     orientation: str = "as-stored"
     reader: ImageReader = ""
@@ -85,23 +88,38 @@ class StageSpec:
     fast: FastSpec = FastSpec()
 
     def __post_init__(self) -> None:
-        _require(bool(self.networks), "networks", "[]", "at least one network file")
+        require_field(bool(self.networks), "networks", "[]", "at least one network file")
         for spacing_mm in (self.spacing_mm, self.fast.spacing_mm or self.spacing_mm):
             fits = min(spacing_mm) >= SPACING_MM[0] and max(spacing_mm) <= SPACING_MM[1]
-            _require(fits, "spacing_mm", spacing_mm, f"three numbers from {SPACING_MM[0]:g} to {SPACING_MM[1]:g} mm")
-        _require(min(self.patch_zyx) > 0, "patch_zyx", self.patch_zyx, "three positive sizes")
-        _require(
+            require_field(fits, "spacing_mm", spacing_mm, f"three numbers from {SPACING_MM[0]:g} to {SPACING_MM[1]:g} mm")
+        require_field(min(self.patch_zyx) > 0, "patch_zyx", self.patch_zyx, "three positive sizes")
+        require_field(
             sorted(self.transpose_forward) == [0, 1, 2], "transpose_forward", self.transpose_forward, "a permutation of 0, 1, 2"
         )
-        _require(self.image_order in (0, 1, 3), "image_order", self.image_order, "0, 1 or 3")
-        _require(self.image_order_z == 0, "image_order_z", self.image_order_z, "0")
-        _require(self.logits_order in (0, 1), "logits_order", self.logits_order, "0 or 1")
-        _require(self.logits_order_z in (0, 1), "logits_order_z", self.logits_order_z, "0 or 1")
-        _require(0 < self.tile_step <= 1, "tile_step", self.tile_step, "a share of the patch in (0, 1]")
-        _require(set(self.mirror_axes) <= {0, 1, 2}, "mirror_axes", self.mirror_axes, "axes out of 0, 1, 2")
-        _require(len(self.channel_values) >= 1, "channel_values", self.channel_values, "one label value an output channel")
-        _require(all(0 <= v <= 255 for v in self.channel_values), "channel_values", self.channel_values, "labels 0..255")
-        _require(self.intensity.low_hu < self.intensity.high_hu, "intensity", self.intensity, "low_hu < high_hu")
+        require_field(self.image_order in (0, 1, 3), "image_order", self.image_order, "0, 1 or 3")
+        require_field(self.image_order_z == 0, "image_order_z", self.image_order_z, "0")
+        require_field(self.logits_order in (0, 1), "logits_order", self.logits_order, "0 or 1")
+        require_field(self.logits_order_z in (0, 1), "logits_order_z", self.logits_order_z, "0 or 1")
+        require_field(0 < self.tile_step <= 1, "tile_step", self.tile_step, "a share of the patch in (0, 1]")
+        require_field(set(self.mirror_axes) <= {0, 1, 2}, "mirror_axes", self.mirror_axes, "axes out of 0, 1, 2")
+        require_field(len(self.channel_values) >= 1, "channel_values", self.channel_values, "one label value an output channel")
+        require_field(all(0 <= v <= 255 for v in self.channel_values), "channel_values", self.channel_values, "labels 0..255")
+        require_field((self.intensity is None) == bool(self.channels), "channels", self.channels, "some, or an intensity, not both")
+        names = [channel.name for channel in self.inputs]
+        require_field(len(set(names)) == len(names), "channels", names, "each name once")
+
+    @property
+    def inputs(self) -> tuple[ChannelSpec, ...]:
+        """The input channels in the network's order."""
+        return self.channels or (ChannelSpec("CT", "ct", self.intensity),)
+
+    @property
+    def of_one_ct(self) -> Intensity:
+        """The intensity of a network that takes one CT. Raises BundleError for any other."""
+        if self.intensity is None:
+            names = ", ".join(channel.name for channel in self.channels)
+            raise BundleError(f"bundle.json: got a model of {names}, expected one of a CT alone: this is done with CT models only")
+        return self.intensity
 
 
 @dataclass(frozen=True)
@@ -127,10 +145,10 @@ class ComponentRule:
 
     def __post_init__(self) -> None:
         fits = bool(self.labels) and all(1 <= label <= 255 for label in self.labels)
-        _require(fits, "postprocessing.labels", self.labels, "one label or more, 1..255")
-        _require(self.least_ml >= 0, "postprocessing.least_ml", self.least_ml, "a volume in ml, 0 for none")
-        _require((self.farthest_mm or 0) >= 0, "postprocessing.farthest_mm", self.farthest_mm, "a distance in mm, or null")
-        _require(
+        require_field(fits, "postprocessing.labels", self.labels, "one label or more, 1..255")
+        require_field(self.least_ml >= 0, "postprocessing.least_ml", self.least_ml, "a volume in ml, 0 for none")
+        require_field((self.farthest_mm or 0) >= 0, "postprocessing.farthest_mm", self.farthest_mm, "a distance in mm, or null")
+        require_field(
             self.keep_largest or self.least_ml > 0 or self.farthest_mm is not None,
             "postprocessing",
             "a rule that removes nothing",
@@ -155,9 +173,9 @@ class LesionGates:
 
     def __post_init__(self) -> None:
         low, high = self.over_organ_hu
-        _require(low < high, "lesion_gates.over_organ_hu", self.over_organ_hu, "a lower and a higher HU")
-        _require(0 <= self.least_filled < 1, "lesion_gates.least_filled", self.least_filled, "a share in [0, 1)")
-        _require(min(self.least_ml, self.farthest_mm) >= 0, "lesion_gates", self, "no negative volume or distance")
+        require_field(low < high, "lesion_gates.over_organ_hu", self.over_organ_hu, "a lower and a higher HU")
+        require_field(0 <= self.least_filled < 1, "lesion_gates.least_filled", self.least_filled, "a share in [0, 1)")
+        require_field(min(self.least_ml, self.farthest_mm) >= 0, "lesion_gates", self, "no negative volume or distance")
 
 
 @dataclass(frozen=True)
@@ -213,19 +231,19 @@ class ModelSpec:
     lesion_gates: LesionGates | None = None
 
     def __post_init__(self) -> None:
-        _require(1 <= self.schema <= SCHEMA, "schema", self.schema, f"a version up to {SCHEMA}; update flare-trt")
+        require_field(1 <= self.schema <= SCHEMA, "schema", self.schema, f"a version up to {SCHEMA}; update flare-trt")
         values = [label.value for label in self.labels]
-        _require(len(set(values)) == len(values), "labels", values, "each value once")
-        _require(0 not in values, "labels", values, "values 1..255 (0 is the background)")
+        require_field(len(set(values)) == len(values), "labels", values, "each value once")
+        require_field(0 not in values, "labels", values, "values 1..255 (0 is the background)")
         known = {0, *values}
         if self.lesion_gates is not None:
             label = self.lesion_gates.label
-            _require(label in values, "lesion_gates.label", label, f"a value out of {sorted(values)}")
+            require_field(label in values, "lesion_gates.label", label, f"a value out of {sorted(values)}")
         for rule in self.postprocessing:
-            _require(set(rule.labels) <= known, "postprocessing.labels", rule.labels, f"values out of {sorted(values)}")
+            require_field(set(rule.labels) <= known, "postprocessing.labels", rule.labels, f"values out of {sorted(values)}")
         for stage in (self.fine, self.coarse):
             if stage is not None:
-                _require(
+                require_field(
                     set(stage.channel_values) <= known, "channel_values", stage.channel_values, f"values out of {sorted(known)}"
                 )
 
@@ -233,6 +251,11 @@ class ModelSpec:
     def stages(self) -> dict[str, StageSpec]:
         """The stages by name, in the order in which they run."""
         return {"fine": self.fine} if self.coarse is None else {"coarse": self.coarse, "fine": self.fine}
+
+    @property
+    def takes_ct(self) -> bool:
+        """Whether scans are CTs in HU: every stage's first channel is one."""
+        return all(stage.inputs[0].scheme == "ct" for stage in self.stages.values())
 
     @property
     def label_names(self) -> dict[int, str]:
@@ -243,11 +266,6 @@ class ModelSpec:
     def looked_for(self) -> dict[int, str]:
         """Label value -> name of the classes that the model can give: a label without a channel is never looked for."""
         return {label.value: label.name for label in self.labels if label.value in self.fine.channel_values}
-
-
-def _require(holds: bool, field: str, got: object, expected: str) -> None:
-    if not holds:
-        raise BundleError(f"bundle.json: {field}: got {got}, expected {expected}")
 
 
 #: The classes of FLARE, tumours last.

@@ -50,13 +50,18 @@ class PassMemory:
 
 @dataclass(frozen=True)
 class Footprint:
-    """What a stage brings to its pass: networks (folds), output channels, the scan's voxels and the bytes of each, flips."""
+    """What a stage brings to its pass: networks (folds), input and output channels, the scan's voxels and the bytes of each, flips.
+
+    `masked`: a channel is normalised inside the scan's nonzero mask.
+    """
 
     folds: int
+    inputs: int
     channels: int
     scan_voxels: int
     source_itemsize: int
     mirrored: bool
+    masked: bool = False
 
 
 def pass_memory(plan: PassPlan, footprint: Footprint, layout: Layout, keep_from: int | None = None) -> PassMemory:
@@ -69,7 +74,7 @@ def pass_memory(plan: PassPlan, footprint: Footprint, layout: Layout, keep_from:
     window_z, window_y, window_x = plan.window.shape_zyx
     source_z = chunk_source // max(1, _slab_plane_voxels(plan))
     buffers: tuple[Buffer, ...] = (
-        Buffer("input planes", layout.planes * height * width * 4, "pass"),
+        Buffer("input planes", footprint.inputs * layout.planes * height * width * 4, "pass"),
         Buffer("logits ring", footprint.folds * footprint.channels * ring * 2, "pass"),
         Buffer("weights ring", footprint.folds * ring * 2, "pass"),
         Buffer("Gaussian", patch * 2, "pass"),
@@ -79,14 +84,20 @@ def pass_memory(plan: PassPlan, footprint: Footprint, layout: Layout, keep_from:
         Buffer("normalised slab", chunk_source * 4, "resample"),
         Buffer("slab resampled in plane", source_z * window_y * window_x * 4, "resample"),
         Buffer("resampled planes", min(layout.chunk, window_z) * window_y * window_x * 4, "resample"),
-        Buffer("tile", patch * 4, "tile"),
+        Buffer("tile", footprint.inputs * patch * 4, "tile"),
     )
+    if footprint.masked:  # nonzero_mask.py
+        buffers += (Buffer("mask of the scan", math.prod(plan.source_shape) // 8, "pass"),)
+        buffers += (Buffer("mask of the slab", chunk_source, "resample"),)
     rim = 0 if keep_from is None else max(0, int(plan.taps(0).upper[-1]) + 1 - keep_from)
     if rim:  # predict.py, release_keeping
         sums = footprint.folds * (footprint.channels + 1) * rim * height * width * 2
         buffers += (Buffer("sums of the rim", sums, "rim"),)
     if footprint.mirrored:  # the sum over the flips, and a flipped tile
-        buffers += (Buffer("mirrored logits", footprint.channels * patch * 4, "tile"), Buffer("flipped tile", patch * 4, "tile"))
+        buffers += (
+            Buffer("mirrored logits", footprint.channels * patch * 4, "tile"),
+            Buffer("flipped tile", footprint.inputs * patch * 4, "tile"),
+        )
     if len(blocks) > 1:  # what of a tile lies in a block is copied
         buffers += (Buffer("clipped logits", footprint.channels * patch * 4, "tile"), Buffer("clipped Gaussian", patch * 2, "tile"))
     return PassMemory(layout, buffers)

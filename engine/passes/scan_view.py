@@ -6,8 +6,10 @@ Source: nnunetv2/preprocessing/preprocessors/default_preprocessor.py (transpose,
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from flare_trt.engine.base.grid import Grid, Reorientation, Shape, Vector
 from flare_trt.engine.base.volume import Volume
@@ -57,6 +59,10 @@ class ScanView:
     def read(self, box: Box) -> Array:
         """HU of a box of the view, as a strided view or a fresh array, where the scan lies."""
         return self.turn.apply(self.ct.array[self.to_source(box).slices])
+
+    def on_host(self, box: Box) -> NDArray[Any]:
+        """As `read`, as a NumPy array."""
+        return self.turn.apply(self.ct.on_host(self.to_source(box).slices))
 
     def to_source(self, box: Box) -> Box:
         """A box of the view as a box of the scan."""

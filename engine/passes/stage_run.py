@@ -36,19 +36,27 @@ class StageRun:
 
     def laid_out(self, plan: PassPlan) -> Pass:
         """A pass of this plan in the quickest layout that fits. Raises BudgetError."""
-        return Pass(self.stage, self.image, plan, choose_layout(plan, self.footprint, self.budget_bytes).layout)
+        layout = choose_layout(plan, self.footprint, self.budget_bytes).layout
+        return Pass(self.stage, self.image, plan, layout)
 
     @cached_property
     def image(self) -> ImageSource:
         """What every pass reads."""
-        return ImageSource.of(self.view, self.stage.intensity)
+        with self.runner.watch.phase("preprocess"):
+            return ImageSource.of(self.view, self.stage.inputs, self.runner.kernels)
 
     @cached_property
     def footprint(self) -> Footprint:
         """What every pass takes memory for."""
-        sessions, array = self.runner.sessions, self.view.ct.array
+        sessions, inputs = self.runner.sessions, self.stage.inputs
         return Footprint(
-            len(sessions), sessions[0].channels, self.view.ct.grid.voxels, array.dtype.itemsize, bool(self.stage.mirror_axes)
+            folds=len(sessions),
+            inputs=len(inputs),
+            channels=sessions[0].channels,
+            scan_voxels=self.view.ct.grid.voxels,
+            source_itemsize=self.view.ct.array.dtype.itemsize,
+            mirrored=bool(self.stage.mirror_axes),
+            masked=any(channel.masked for channel in inputs),
         )
 
     def tiles(self, work: Pass) -> int:

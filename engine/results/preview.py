@@ -1,7 +1,7 @@
 """A picture of a scan and its labels: coronal, axial and sagittal cuts through the labels' centre, side by side.
 
-Window 40/400 HU; radiological view: the patient's right is on the left, anterior on top of the axial cut and on the left of
-the sagittal one, superior on top. Pixels are square in mm, whatever the voxel.
+Window 40/400 HU for a CT; radiological view: the patient's right is on the left, anterior on top of the axial cut and on the
+left of the sagittal one, superior on top. Pixels are square in mm, whatever the voxel.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from flare_trt.engine.model.spec import LabelSpec
 from flare_trt.engine.results.png import png_bytes
 from flare_trt.kernels import Box
 
-WINDOW_HU = (40.0, 400.0)  # level, width: soft tissue
+Window = tuple[float, float]  # level, width of the values that are shown
+WINDOW_HU: Window = (40.0, 400.0)  # soft tissue
 _OPACITY = 0.45
 #: Pixels: the picture's height, the most that one cut is wide, and between cuts.
 _HEIGHT, _WIDTH, _GAP = 480, 720, 8
@@ -37,6 +38,7 @@ class Cut:
     hu: NDArray[Any]
     labels: NDArray[np.uint8]
     pixel_mm: tuple[float, float]
+    window: Window = WINDOW_HU
 
 
 @dataclass(frozen=True)
@@ -72,15 +74,23 @@ def side_by_side(shown: Pictures) -> bytes:
     return png_bytes(np.concatenate([shown.coronal, gap, shown.axial, gap, shown.sagittal], axis=1))
 
 
-def pictures(ct: Volume, labels: Volume, colours: tuple[LabelSpec, ...]) -> Pictures:
+def value_window(scan: Volume) -> Window:
+    """What shows all values of a scan other than a CT."""
+    low, high = scan.value_range
+    return (low + high) / 2, max(high - low, 1e-6)
+
+
+def pictures(ct: Volume, labels: Volume, colours: tuple[LabelSpec, ...], window: Window = WINDOW_HU) -> Pictures:
     """The pictures of a scan. `labels` lie on the CT's grid. Raises InputError where they do not."""
     table = _colour_table(ct, labels, colours)
     size = (_HEIGHT, _WIDTH)
-    coronal, axial, sagittal = (_centred(squared(_coloured(cut, table), cut.pixel_mm, size)) for cut in cuts(ct, labels))
+    coronal, axial, sagittal = (_centred(squared(_coloured(cut, table), cut.pixel_mm, size)) for cut in cuts(ct, labels, window))
     return Pictures(coronal, axial, sagittal)
 
 
-def slice_strip(ct: Volume, labels: Volume, colours: tuple[LabelSpec, ...], wanted: Sequence[int]) -> tuple[StripSlice, ...]:
+def slice_strip(
+    ct: Volume, labels: Volume, colours: tuple[LabelSpec, ...], wanted: Sequence[int], window: Window = WINDOW_HU
+) -> tuple[StripSlice, ...]:
     """Axial slices with outlines from head to foot: those `wanted` (from 0 along the axial axis), and some all over the scan.
 
     Raises InputError where the labels do not lie on the CT's grid.
@@ -91,13 +101,13 @@ def slice_strip(ct: Volume, labels: Volume, colours: tuple[LabelSpec, ...], want
     spread = (round(last * step / (_SPREAD - 1)) for step in range(_SPREAD))
     upwards = ct.grid.orientation[axis] == "S"
     turn = Reorientation.to(ct.grid, _SHOWN)
-    planes = {index: _plane(ct, labels, turn, (0, last - index if upwards else index)) for index in {*wanted, *spread}}
+    planes = {index: _plane(ct, labels, turn, (0, last - index if upwards else index), window) for index in {*wanted, *spread}}
     return tuple(_strip_slice(index, planes[index], table) for index in sorted(planes, reverse=upwards))
 
 
 def _strip_slice(index: int, cut: Cut, table: NDArray[np.float32]) -> StripSlice:
     size = (_STRIP, _STRIP)
-    image = squared(_grey(cut.hu)[..., None].repeat(3, axis=2).astype(np.uint8), cut.pixel_mm, size)
+    image = squared(_grey(cut)[..., None].repeat(3, axis=2).astype(np.uint8), cut.pixel_mm, size)
     shown = squared(cut.labels, cut.pixel_mm, size)
     edge = outlined(shown)
     image[edge] = table[shown[edge]].astype(np.uint8)
@@ -123,22 +133,22 @@ def _colour_table(ct: Volume, labels: Volume, colours: tuple[LabelSpec, ...]) ->
     return table
 
 
-def cuts(ct: Volume, labels: Volume) -> tuple[Cut, Cut, Cut]:
+def cuts(ct: Volume, labels: Volume, window: Window = WINDOW_HU) -> tuple[Cut, Cut, Cut]:
     """The coronal, axial and sagittal cuts, turned to be shown."""
     turn = Reorientation.to(ct.grid, _SHOWN)
     centre = _centre(turn.apply(labels.array))
-    coronal, axial, sagittal = (_plane(ct, labels, turn, (axis, centre[axis])) for axis in (1, 0, 2))
+    coronal, axial, sagittal = (_plane(ct, labels, turn, (axis, centre[axis]), window) for axis in (1, 0, 2))
     return coronal, axial, sagittal
 
 
-def _plane(ct: Volume, labels: Volume, turn: Reorientation, where: tuple[int, int]) -> Cut:
+def _plane(ct: Volume, labels: Volume, turn: Reorientation, where: tuple[int, int], window: Window) -> Cut:
     """A plane of the turned scan: `where` is its axis and its index there."""
     axis, index = where
     box = Box.whole(turn.permuted(ct.grid.shape_zyx)).along(axis, index, index + 1)
     plane = turn.undo_box(box, ct.grid.shape_zyx)
     hu, values = (np.squeeze(turn.apply(volume.array[plane.slices]), axis) for volume in (ct, labels))
     rows_mm, columns_mm = (mm for at, mm in enumerate(turn.permuted(ct.grid.spacing_mm)) if at != axis)
-    return Cut(hu, values, (rows_mm, columns_mm))
+    return Cut(hu, values, (rows_mm, columns_mm), window)
 
 
 def _centre(labels: NDArray[np.uint8]) -> tuple[int, int, int]:
@@ -151,17 +161,17 @@ def _centre(labels: NDArray[np.uint8]) -> tuple[int, int, int]:
     return places[0], places[1], places[2]
 
 
-def _grey(hu: NDArray[Any]) -> NDArray[np.float32]:
-    """HU in the window as 0 to 255."""
-    level, width = WINDOW_HU
-    share = np.clip((hu.astype(np.float32) - (level - width / 2)) / width, 0, 1)
+def _grey(cut: Cut) -> NDArray[np.float32]:
+    """The values in the window as 0 to 255."""
+    level, width = cut.window
+    share = np.clip((cut.hu.astype(np.float32) - (level - width / 2)) / width, 0, 1)
     return np.asarray(share * 255, np.float32)
 
 
 def _coloured(cut: Cut, table: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Grey HU with the labels' colours laid over, RGB."""
     opacity = np.where(cut.labels > 0, np.float32(_OPACITY), np.float32(0))[..., None]
-    blended = (1 - opacity) * _grey(cut.hu)[..., None] + opacity * table[cut.labels]
+    blended = (1 - opacity) * _grey(cut)[..., None] + opacity * table[cut.labels]
     return (blended + 0.5).astype(np.uint8)
 
 

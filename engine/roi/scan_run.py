@@ -34,5 +34,5 @@ class ScanRun:
             as_run = options.stage_as_run(stage, name)
             runs[name] = StageRun(as_run, ScanView.of(ct, as_run), runners[name], options.settings.raster, budget_bytes)
             _ = runs[name].whole
-        search_box = body_box(ct) if options.settings.search == "body" else ct.grid.whole
+        search_box = body_box(ct) if options.settings.search == "body" and spec.takes_ct else ct.grid.whole
         return ScanRun(runs["fine"], runs.get("coarse"), search_box)

@@ -10,7 +10,7 @@ from flare_trt.kernels.contract import Array
 from flare_trt.kernels.cuda.gpu import Gpu
 from flare_trt.kernels.cuda.launch import Launch
 
-#: Blocks that share one slice of a range reduction, or an array of sums: enough to fill any card, few enough that each reads long stretches.
+#: Blocks that share one slice of a reduction: enough to fill any card, few enough that each reads long stretches.
 _RANGE_BLOCKS = 1024
 #: Planes that one thread of `box` and `bounds` walks.
 _CHUNK_PLANES = 64

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from flare_trt.engine.base.errors import ExportError
-from flare_trt.export.dataset_json import outputs_of, require_one_channel
+from flare_trt.export.dataset_json import input_names, outputs_of
 from flare_trt.export.json_file import JsonObject
 
 LABELS: list[dict[str, Any]] = [
@@ -74,7 +74,9 @@ def test_all_255_labels_fit() -> None:
 
 
 @pytest.mark.parametrize("key", ["channel_names", "modality"])
-def test_one_input_channel_is_wanted(key: str) -> None:
-    require_one_channel(JsonObject({key: {"0": "CT"}}, "dataset.json"))
+def test_input_channels_have_names(key: str) -> None:
+    assert input_names(JsonObject({key: {"0": "T2"}}, "dataset.json")) == ("T2",)
     with pytest.raises(ExportError, match=f"{key}: got 2 input channels, expected 1"):
-        require_one_channel(JsonObject({key: {"0": "CT", "1": "PET"}}, "dataset.json"))
+        input_names(JsonObject({key: {"0": "CT", "1": "PET"}}, "dataset.json"))
+    with pytest.raises(ExportError, match=rf"{key}: got channels \['1'\], expected numbers from 0 up"):
+        input_names(JsonObject({key: {"1": "CT"}}, "dataset.json"))

@@ -11,17 +11,17 @@ import pytest
 from tests.golden.variants import GOLDEN
 
 from flare_trt.engine.base.errors import ExportError
+from flare_trt.engine.model.channel_spec import ChannelSpec
 from flare_trt.engine.model.spec import NetworkFile, StageSpec
 from flare_trt.export.configuration import architecture_of, configuration_of
-from flare_trt.export.dataset_json import Outputs, outputs_of
 from flare_trt.export.json_file import JsonObject, read_object
 from flare_trt.export.stage import stage_of
 
-OUTPUTS = Outputs({1: "liver"}, (0, 1), "argmax")
+DATASET = JsonObject({"channel_names": {"0": "CT"}, "labels": {"background": 0, "liver": 1}}, "dataset.json")
 
 
-def stage(plans: JsonObject, outputs: Outputs = OUTPUTS, name: str = "3d_fullres", orientation: str | None = None) -> StageSpec:
-    return stage_of(plans, configuration_of(plans, name), outputs, (NetworkFile("fine.onnx"),), orientation)
+def stage(plans: JsonObject, dataset: JsonObject = DATASET, name: str = "3d_fullres", orientation: str | None = None) -> StageSpec:
+    return stage_of(plans, configuration_of(plans, name), dataset, (NetworkFile("fine.onnx"),), orientation)
 
 
 @pytest.mark.peer
@@ -36,15 +36,15 @@ def test_golden_folders_as_nnunet_reads_them(golden: Callable[[str], Path], name
     labels = manager.get_label_manager(dataset)
 
     plans = read_object(folder / "plans.json")
-    outputs = outputs_of(read_object(folder / "dataset.json"))
-    ours = stage(plans, outputs, configuration)
+    ours = stage(plans, read_object(folder / "dataset.json"), configuration)
     assert ours.spacing_mm == tuple(theirs.spacing)
     assert ours.patch_zyx == tuple(theirs.patch_size)
     assert ours.transpose_forward == tuple(manager.transpose_forward)
     intensity = manager.foreground_intensity_properties_per_channel["0"]
-    assert ours.intensity.low_hu == intensity["percentile_00_5"]
-    assert ours.intensity.high_hu == intensity["percentile_99_5"]
-    assert (ours.intensity.mean_hu, ours.intensity.std_hu) == (intensity["mean"], intensity["std"])
+    assert ours.channels == ()
+    assert ours.of_one_ct.low_hu == intensity["percentile_00_5"]
+    assert ours.of_one_ct.high_hu == intensity["percentile_99_5"]
+    assert (ours.of_one_ct.mean_hu, ours.of_one_ct.std_hu) == (intensity["mean"], intensity["std"])
     for kwargs, order, order_z in [
         (theirs.resampling_fn_data.keywords, ours.image_order, ours.image_order_z),
         (theirs.resampling_fn_probabilities.keywords, ours.logits_order, ours.logits_order_z),
@@ -84,10 +84,31 @@ def test_orientation_comes_from_the_reader_unless_given(plans: JsonObject, reade
     assert stage(plans, orientation="SPL").orientation == "SPL"
 
 
+@pytest.mark.parametrize(
+    ("scheme", "masked", "expected"),
+    [
+        ("ZScoreNormalization", True, ("zscore", True)),
+        ("ZScoreNormalization", False, ("zscore", False)),
+        ("NoNormalization", True, ("none", False)),
+        ("RescaleTo01Normalization", False, ("range_0_1", False)),
+        ("RGBTo01Normalization", False, ("rgb_0_1", False)),
+    ],
+)
+def test_other_intensities(
+    plans: JsonObject, fullres: dict[str, Any], scheme: str, masked: bool, expected: tuple[Any, bool]
+) -> None:
+    """A mask means something to ZScoreNormalization alone."""
+    fullres.update(normalization_schemes=[scheme], use_mask_for_norm=[masked])
+    found = stage(plans, JsonObject({**DATASET.data, "channel_names": {"0": "T2"}}, "dataset.json"))
+    assert found.intensity is None
+    assert found.inputs == (ChannelSpec("T2", expected[0], None, expected[1]),)
+
+
 REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"preprocessor_name": "MyPreprocessor"}, "preprocessor_name: got 'MyPreprocessor', expected 'DefaultPreprocessor'"),
-    ({"normalization_schemes": ["ZScoreNormalization"]}, r"normalization_schemes: got \['ZScoreNormalization'\].*CT"),
-    ({"normalization_schemes": ["CTNormalization"] * 2}, "normalization_schemes: got"),
+    ({"normalization_schemes": ["MyNorm"]}, r"normalization_schemes: got 'MyNorm' for channel 0 \(CT\), expected one of CTNorm"),
+    ({"normalization_schemes": ["CTNormalization"] * 2}, r": got 2 normalization_schemes and 1 values of .*, expected 1.* \(CT\)"),
+    ({"use_mask_for_norm": [1]}, "use_mask_for_norm: got 1 for channel 0, expected true or false"),
     ({"previous_stage": "3d_lowres"}, "previous_stage: got '3d_lowres', expected None.*use --coarse and --fine"),
     ({"spacing": [3.0, 3.0]}, "spacing: got 2 values, expected 3; only 3-D configurations"),
     ({"patch_size": [32, "48", 40]}, "patch_size: got .*, expected a list of finite numbers"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,11 @@ import pytest
 from tests.engine.tiny_bundle import PATCH_ZYX, write_network
 
 from flare_trt.engine.base.errors import ExportError
+from flare_trt.engine.model.channel_spec import ChannelSpec
 from flare_trt.engine.model.spec import NetworkFile, StageSpec
 from flare_trt.export import nnunet
 from flare_trt.export.nnunet import About, TrainedModel, export_nnunet
-from flare_trt.export.sample_patch import ct_patch, noise_patch
+from flare_trt.export.sample_patch import noise_patch, scan_patch
 from flare_trt.export.verify import CheckPlan, Reference, session_reference, verify_graph, verify_logits
 from flare_trt.kernels import Intensity
 
@@ -140,12 +142,20 @@ def test_operators_from_elsewhere_are_refused(network: Path) -> None:
 
 
 def test_sample_patches() -> None:
-    intensity = Intensity(-200.0, 300.0, 40.0, 120.0)
-    patch = ct_patch((17, 23, 31), intensity)
-    assert patch.shape == (1, 1, 17, 23, 31)
-    assert patch.dtype == noise_patch((17, 23, 31)).dtype == np.float32
-    np.testing.assert_array_equal(patch, ct_patch((17, 23, 31), intensity))
-    np.testing.assert_array_equal(noise_patch((4, 5, 6)), noise_patch((4, 5, 6)))
+    patch, noise = scan_patch(STAGE), noise_patch(STAGE)
+    assert patch.shape == noise.shape == (1, 1, *PATCH_ZYX)
+    assert patch.dtype == noise.dtype == np.float32
+    np.testing.assert_array_equal(patch, scan_patch(STAGE))
+    np.testing.assert_array_equal(noise, noise_patch(STAGE))
     assert patch.min() == np.float32(-2.0), "air is clipped to low_hu"
     assert patch.max() <= np.float32((300 - 40) / 120)
     assert 0.3 < (patch > -2).mean() < 0.7
+
+
+def test_sample_patches_of_other_channels() -> None:
+    """Each as its normalisation leaves a scan."""
+    channels = ChannelSpec("a", "zscore"), ChannelSpec("b", "zscore", masked=True), ChannelSpec("c", "range_0_1")
+    patch = scan_patch(replace(STAGE, intensity=None, channels=channels))[0]
+    assert patch[:2].std(axis=(1, 2, 3)).min() > 0.5
+    assert [float(channel[0, 0, 0]) for channel in patch] == [-1, 0, 0], "the corner lies outside of the body"
+    assert patch[2].min() == 0 < 0.7 < patch[2].max() <= 1

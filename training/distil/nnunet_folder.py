@@ -68,7 +68,7 @@ def _plans(stage: StageSpec, config: NetworkConfig) -> dict[str, Any]:
         "configurations": {"3d_fullres": _configuration(stage, config)},
         "experiment_planner_used": "ExperimentPlanner",
         "label_manager": "LabelManager",
-        "foreground_intensity_properties_per_channel": {"0": _statistics(stage.intensity)},
+        "foreground_intensity_properties_per_channel": {"0": _statistics(stage.of_one_ct)},
     }
 
 

@@ -107,7 +107,7 @@ class BundleTeacher:
         wanted = part.grid.orientation if stage.orientation == "as-stored" else stage.orientation
         turn = Reorientation.to(part.grid, wanted)
         upright = Volume(np.ascontiguousarray(turn.apply(part.array)), turn.grid(part.grid))
-        image = network_image(upright, stage.spacing_mm, stage.intensity)
+        image = network_image(upright, stage.spacing_mm, stage.of_one_ct)
         return probabilities(self._session.run, image, stage.patch_zyx, stage.tile_step), turn
 
 

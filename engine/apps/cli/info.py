@@ -67,7 +67,7 @@ def _spec_text(spec: ModelSpec) -> str:
     return "\n".join(lines)
 
 
-_STAGE_ROWS = ("spacing mm (z, y, x)", "patch (z, y, x)", "HU", "orientation", "networks")
+_STAGE_ROWS = ("spacing mm (z, y, x)", "patch (z, y, x)", "intensity", "orientation", "networks")
 
 
 def _stages(spec: ModelSpec) -> list[tuple[str, StageSpec]]:
@@ -79,7 +79,7 @@ def _stage_cells(stage: StageSpec) -> list[str]:
     return [
         " x ".join(f"{mm:g}" for mm in stage.spacing_mm),
         " x ".join(map(str, stage.patch_zyx)),
-        f"{stage.intensity.low_hu:g} to {stage.intensity.high_hu:g}",
+        "; ".join(f"{channel.name}: {channel.told}" for channel in stage.inputs),
         stage.orientation,
         ", ".join(network.file for network in stage.networks),
     ]

@@ -43,7 +43,8 @@ def test_what_looks_odd_is_told_with_the_scan(tmp_path: Path) -> None:
     moved = affine(np.diag([-1, -1, 1]), (0.7, 0.8, 2.5), (90.5, 150.25, -300))
     values = np.random.default_rng(2).integers(0, 200, SHAPE).astype("<i2")
     path = write_raw(tmp_path / "ct.nii", values, Forms(moved, 1, AXIAL.sform, 1))
-    apart, eight_bit = read_scan(partial(open_scan, path), ct_reader(None)).warnings
+    scan = read_scan(partial(open_scan, path), ct_reader(None))
+    (apart,), (eight_bit,) = scan.warnings, scan.doubts
     assert "lie up to 30 mm apart" in apart
     assert "8-bit" in eight_bit
 

@@ -21,7 +21,7 @@ def test_rolling_planes_equal_planes_made_at_once(make_stage: MakeStage, ct: Vol
     stage = make_stage(patch_zyx=(8, 24, 20))
     view = ScanView.of(ct, stage)
     plan = plan_pass(stage, view, view.whole)
-    source = ImageSource.of(view, stage.intensity)
+    source = ImageSource.of(view, stage.inputs, KERNELS)
     whole = InputPlanes(source, plan, KERNELS, Layout(plan.padded_shape[0], 13))
     rolling = InputPlanes(source, plan, KERNELS, Layout(8, 3))
     for z in plan.starts_zyx[0]:
@@ -37,19 +37,22 @@ def test_padding_is_zero_and_the_scan_lies_in_its_middle(make_stage: MakeStage) 
     stage = make_stage(patch_zyx=(16, 24, 20), spacing_mm=(3.0, 2.0, 2.0))
     view = ScanView.of(ct, stage)
     plan = plan_pass(stage, view, view.whole)
-    planes = InputPlanes(ImageSource.of(view, stage.intensity), plan, KERNELS, Layout(16, 5))
+    planes = InputPlanes(ImageSource.of(view, stage.inputs, KERNELS), plan, KERNELS, Layout(16, 5))
     planes.ensure(16)
     tile = planes.tile((0, 0, 0))[0, 0]
     inside = Box((5, 7, 6), (10, 16, 13))
-    np.testing.assert_array_equal(tile[inside.slices], KERNELS.normalise(hu, stage.intensity))
+    np.testing.assert_array_equal(tile[inside.slices], KERNELS.normalise(hu, stage.of_one_ct))
     tile[inside.slices] = 0
     assert not tile.any()
 
 
 def test_the_clamp_is_the_range_of_the_whole_normalised_scan(make_stage: MakeStage, ct: Volume) -> None:
     stage = make_stage()
-    normal = KERNELS.normalise(ct.array, stage.intensity)
-    assert ImageSource.of(ScanView.of(ct, stage), stage.intensity).clamp == (float(normal.min()), float(normal.max()))
+    normal = KERNELS.normalise(ct.array, stage.of_one_ct)
+    assert ImageSource.of(ScanView.of(ct, stage), stage.inputs, KERNELS).channels[0].clamp == (
+        float(normal.min()),
+        float(normal.max()),
+    )
 
 
 def test_a_ring_is_cut_where_it_wraps_round() -> None:

@@ -89,7 +89,7 @@ def test_side_by_side_tiles_are_never_left_out() -> None:
 def labels_of(stage: StageSpec, ct: Volume, box: Box, raster: Raster) -> np.ndarray:
     plan = plan_pass(stage, ScanView.of(ct, stage), box, raster)
     run = Runner([SeesItsTile((1, 1, *stage.patch_zyx), len(stage.channel_values))], KERNELS, Stopwatch(), lambda done, total: None)
-    source = ImageSource.of(ScanView.of(ct, stage), stage.intensity)
+    source = ImageSource.of(ScanView.of(ct, stage), stage.inputs, KERNELS)
     return predict(Pass(stage, source, plan, Layout(plan.padded_shape[0], 7)), run, LabelSink.source(plan))[0]
 
 

@@ -28,14 +28,14 @@ def runner(stage: StageSpec, folds: int = 1) -> Runner:
 
 
 def make_pass(stage: StageSpec, view: ScanView, plan: PassPlan) -> Pass:
-    return Pass(stage, ImageSource.of(view, stage.intensity), plan, Layout(plan.patch_zyx[0], 7))
+    return Pass(stage, ImageSource.of(view, stage.inputs, KERNELS), plan, Layout(plan.patch_zyx[0], 7))
 
 
 def plain(stage: StageSpec, ct: Volume, session: FakeSession) -> np.ndarray:
     """nnU-Net's way with whole arrays: resample all, blend all, resample all logits, arg-max (no ROI, no streaming)."""
     view = ScanView.of(ct, stage)
     plan = plan_pass(stage, view, view.whole)
-    image = KERNELS.normalise(KERNELS.upload(view.read(Box((0, 0, 0), view.shape_zyx))), stage.intensity)
+    image = KERNELS.normalise(KERNELS.upload(view.read(Box((0, 0, 0), view.shape_zyx))), stage.of_one_ct)
     spans = tuple(Span.whole(s, t) for s, t in zip(plan.source_shape, plan.network_shape, strict=True))
     image = KERNELS.resample_spline(image, spans, plan.image_orders, KERNELS.value_range(image))  # type: ignore[arg-type]
     padded = np.zeros(plan.padded_shape, np.float32)

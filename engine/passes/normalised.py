@@ -1,0 +1,100 @@
+"""How each channel of one scan is normalised: nnU-Net's schemes, and what two of them take from the scan, come to an Intensity.
+
+Source: nnunetv2/preprocessing/normalization/default_normalization_schemes.py, run on the cropped scan before it is resampled
+(preprocessors/default_preprocessor.py). Means and variances are summed in float64; nnU-Net's float32 sums differ by up to 1e-5.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from flare_trt.engine.base.errors import InputError
+from flare_trt.engine.model.channel_spec import ChannelSpec
+from flare_trt.engine.passes.nonzero_mask import NonzeroMask
+from flare_trt.engine.passes.scan_view import ScanView
+from flare_trt.kernels import Box, Intensity, Kernels
+
+#: Voxels of a scan that are looked at together: 8 MB as float32.
+_SLAB_VOXELS = 2_000_000
+
+
+@dataclass(frozen=True)
+class NormalChannel:
+    """A channel's normalisation and the range that it has after it (skimage.transform.resize, clip=True).
+
+    Where there is a mask, voxels outside of it are 0 once normalised.
+    """
+
+    intensity: Intensity
+    clamp: tuple[float, float]
+    mask: NonzeroMask | None = None
+
+
+def normal_channels(view: ScanView, inputs: Sequence[ChannelSpec], kernels: Kernels) -> tuple[NormalChannel, ...]:
+    """The channels of a scan. Reads it, slab by slab, where a channel is not a CT. Raises InputError."""
+    mask = NonzeroMask(view) if any(channel.masked for channel in inputs) else None
+    return tuple(_normal_channel(view, channel, mask if channel.masked else None, kernels) for channel in inputs)
+
+
+def _normal_channel(view: ScanView, channel: ChannelSpec, mask: NonzeroMask | None, kernels: Kernels) -> NormalChannel:
+    if channel.intensity is not None:
+        return NormalChannel(channel.intensity, _clamp(channel.intensity, view.ct.value_range))
+    seen = _measured(view, mask, kernels)
+    low, high = seen.value_range
+    shift, divisor = 0.0, 1.0
+    if channel.scheme == "zscore":
+        shift, divisor = seen.mean, seen.std
+    elif channel.scheme == "range_0_1":
+        shift, divisor = low, float(np.float32(high) - np.float32(low))
+    elif channel.scheme == "rgb_0_1":
+        divisor = 255.0
+        if low < 0 or high > 255:
+            raise InputError(f"{channel.name}: got values from {low:g} to {high:g}, expected 0 to 255 for this model's RGB images")
+    intensity = Intensity(-math.inf, math.inf, shift, divisor)
+    ends = _clamp(intensity, seen.value_range)
+    if mask is not None and seen.voxels < math.prod(view.shape_zyx):
+        ends = min(ends[0], 0.0), max(ends[1], 0.0)
+    return NormalChannel(intensity, ends, mask)
+
+
+def _clamp(intensity: Intensity, value_range: tuple[float, float]) -> tuple[float, float]:
+    ends = np.array(value_range, np.float32)
+    normal = (np.clip(ends, np.float32(intensity.low_hu), np.float32(intensity.high_hu)) - np.float32(intensity.mean_hu)) / (
+        np.float32(max(intensity.std_hu, 1e-8))
+    )
+    return float(normal[0]), float(normal[1])
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """Of the voxels of a view, or of those inside a mask."""
+
+    voxels: int
+    value_range: tuple[float, float]
+    mean: float
+    std: float
+
+
+def _measured(view: ScanView, mask: NonzeroMask | None, kernels: Kernels) -> _Measured:
+    voxels, total, squares, low, high = 0, 0.0, 0.0, math.inf, -math.inf
+    for box in _slabs(view):
+        image = view.read(box) if mask is None else view.on_host(box)[mask.inside(box).astype(bool)]
+        if not image.size:
+            continue
+        values = kernels.upload(image)
+        ends, sums = kernels.value_range(values), kernels.moments(values)
+        low, high = min(low, ends[0]), max(high, ends[1])
+        voxels, total, squares = voxels + values.size, total + sums[0], squares + sums[1]
+    mean = total / max(1, voxels)
+    return _Measured(voxels, (low, high), mean, math.sqrt(max(0.0, squares / max(1, voxels) - mean * mean)))
+
+
+def _slabs(view: ScanView) -> Iterator[Box]:
+    depth, rows, columns = view.shape_zyx
+    step = max(1, _SLAB_VOXELS // (rows * columns))
+    for z in range(0, depth, step):
+        yield view.whole.along(0, z, min(depth, z + step))
