@@ -84,6 +84,7 @@ LAZY = [
     "highdicom",
     "pynetdicom",
     "dicomweb_client",
+    "requests",
 ]
 LIBRARIES = {*sys.stdlib_module_names, *LAZY, "numpy", "pytest", "isal", "monai"}
 

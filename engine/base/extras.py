@@ -22,6 +22,7 @@ EXTRAS = {
     "ray": ("ray",),
     "SimpleITK": ("formats", "train"),
     "tensorrt": ("tensorrt",),
+    "requests": ("pacs",),
     "torch": ("export", "train"),
     "uvicorn": ("serve",),
 }

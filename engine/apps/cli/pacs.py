@@ -13,11 +13,13 @@ from flare_trt.engine.apps.cli.console import Console
 from flare_trt.engine.apps.cli.segment import PICK_HELP, open_segmenter
 from flare_trt.engine.apps.cli.values import add_run_options, memory_mb, port, run_options, seconds, series_rules
 from flare_trt.engine.apps.pacs.anonymous import silenced
-from flare_trt.engine.apps.pacs.intake import image_count
+from flare_trt.engine.apps.pacs.dicomweb import Watcher, Web, web_send
+from flare_trt.engine.apps.pacs.intake import Delivery, image_count
 from flare_trt.engine.apps.pacs.peers import Archive, Door, Sender
 from flare_trt.engine.apps.pacs.receiver import Receiver
 from flare_trt.engine.apps.pacs.runner import RESULTS, Making, Runner
-from flare_trt.engine.apps.pacs.sender import dicom_send
+from flare_trt.engine.apps.pacs.seen_studies import SeenStudies
+from flare_trt.engine.apps.pacs.sender import Send, dicom_send
 from flare_trt.engine.apps.pacs.study_queue import Study, StudyQueue
 from flare_trt.engine.apps.pacs.tls import TlsFiles
 from flare_trt.engine.apps.pacs.worker import ALIVE_S, Times, Worker, heartbeat, own_queue
@@ -55,7 +57,9 @@ def run(arguments: argparse.Namespace) -> int:
 def _configure_run(parser: argparse.ArgumentParser) -> None:
     door = Door()
     parser.add_argument("queue", type=Path, metavar="QUEUE", help="the folder of the queue, images and results; made if missing")
-    parser.add_argument("--send-to", required=True, metavar="AET@HOST:PORT", help="who gets the results")
+    parser.add_argument(
+        "--send-to", metavar="AET@HOST:PORT|URL", help="who gets the results, by DICOM or DICOMweb; default: the URL of --watch"
+    )
     parser.add_argument(
         "--model", type=Path, metavar="BUNDLE", help="a model bundle: a folder or a .zip; default: the model in the package"
     )
@@ -88,14 +92,30 @@ def _configure_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--min-free", type=memory_mb, default=2000, metavar="SIZE", help="take no image where less of the disk is free (2GB)"
     )
+    _configure_watch(parser)
     add_run_options(parser)
+
+
+def _configure_watch(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--watch", metavar="URL", help="fetch new studies with CT from this DICOMweb service")
+    parser.add_argument(
+        "--match",
+        type=_attribute,
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="watch only studies with this attribute (QIDO-RS), e.g. StudyDate=20260101-; may be repeated",
+    )
+    parser.add_argument("--backlog", action="store_true", help="fetch studies too that were there before the first look")
+    parser.add_argument("--login", type=Path, metavar="FILE", help="user:password, or a bearer token, for DICOMweb")
+    parser.add_argument("--web-ca", type=Path, metavar="PEM", help="the authority of the DICOMweb service's certificate")
 
 
 def _run(arguments: argparse.Namespace) -> int:
     door = Door(arguments.aet, arguments.host, arguments.port, tuple(map(Sender.parsed, arguments.allow)))
     tls = TlsFiles(arguments.tls_cert, arguments.tls_key, arguments.tls_ca, arguments.send_ca)
     _require_extra()
-    send = dicom_send(Archive.parsed(arguments.send_to), door.title, tls.outward())
+    send, web = _send(arguments, door, tls), _web(arguments, arguments.watch)
     making = Making(arguments.results, arguments.seg_type, SeriesChoice(rules=arguments.pick))
     options, console = run_options(arguments), Console()
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
@@ -105,15 +125,39 @@ def _run(arguments: argparse.Namespace) -> int:
         with open_segmenter(arguments.model, options, console) as segmenter:
             runner = Runner(queue, segmenter, options.max_memory_mb, making)
             times = Times(arguments.quiet, arguments.keep * 3600)
+            source = None if web is None else _watcher(arguments, web, queue)
             worker = Worker(queue, runner, send, times, 2 if options.max_memory_mb is None else 1)
-            worker.work(receiver, None, lambda: console.line(f"listening as {door.title} on {door.host}, port {receiver.port}"))
+            worker.work(receiver, source, lambda: console.line(f"listening as {door.title} on {door.host}, port {receiver.port}"))
     return 0
+
+
+def _send(arguments: argparse.Namespace, door: Door, tls: TlsFiles) -> Send:
+    to = arguments.send_to or arguments.watch
+    if to is None:
+        raise ServiceError("got neither --send-to nor --watch, expected who gets the results: --send-to AET@HOST:PORT")
+    web = _web(arguments, to)
+    return dicom_send(Archive.parsed(to), door.title, tls.outward()) if web is None else web_send(web)
+
+
+def _web(arguments: argparse.Namespace, address: str | None) -> Web | None:
+    """The DICOMweb service of an address; None where it is none."""
+    is_web = address is not None and address.startswith(("http://", "https://"))
+    if address is not None and address == arguments.watch and not is_web:
+        raise ServiceError(f"--watch {address}: expected the address of a DICOMweb service, http:// or https://")
+    return Web(address, arguments.login, arguments.web_ca) if address is not None and is_web else None
+
+
+def _watcher(arguments: argparse.Namespace, web: Web, queue: StudyQueue) -> Watcher:
+    def deliver() -> Delivery:
+        return Delivery(queue, "DICOMweb", arguments.min_free)
+
+    return Watcher(web, SeenStudies(queue), deliver, dict(arguments.match), arguments.backlog, arguments.quiet)
 
 
 def _require_extra() -> None:
     from importlib.util import find_spec
 
-    missing = [name for name in ("pynetdicom", "pydicom", "highdicom") if find_spec(name) is None]
+    missing = [name for name in ("pynetdicom", "dicomweb_client", "pydicom", "highdicom") if find_spec(name) is None]
     if missing:
         raise ServiceError(f"pacs: not installed: {', '.join(missing)}; pip install 'flare-trt[pacs]'")
 
@@ -169,6 +213,13 @@ def _opened(arguments: argparse.Namespace) -> StudyQueue:
     if not (arguments.queue / "queue.sqlite").is_file():
         raise InputError(f"{arguments.queue}: holds no queue, expected the folder that `flare-trt pacs run` was started with")
     return StudyQueue(arguments.queue)
+
+
+def _attribute(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not key.isalnum() or not equals or not value:
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected KEY=VALUE such as StudyDate=20260101-")
+    return key, value
 
 
 def _results(text: str) -> tuple[str, ...]:

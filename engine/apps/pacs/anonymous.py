@@ -13,7 +13,7 @@ from pathlib import Path
 
 #: A UID of at least four numbers; versions of programs have fewer.
 _UID = re.compile(r"\b\d+(?:\.\d+){4,}\b")
-_TALKATIVE = ("pydicom", "pynetdicom", "dicomweb_client", "highdicom", "urllib3")
+_TALKATIVE = ("pydicom", "pynetdicom", "dicomweb_client", "highdicom", "urllib3", "retrying")
 
 
 def hashed_uid(uid: str) -> str:

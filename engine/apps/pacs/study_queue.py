@@ -39,7 +39,7 @@ CREATE TABLE IF NOT EXISTS studies (
 """
 _SELECT = "SELECT job, state, source, attempts, due, changed, problem FROM studies"
 #: Executes one statement with its values; returns the rows.
-_Run = Callable[..., list[tuple[Any, ...]]]
+Run = Callable[..., list[tuple[Any, ...]]]
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class StudyQueue:
 
     def begin_delivery(self, study: str, source: str) -> Study:
         """A sender begins to send images of a study (a hashed UID); a study that is neither running nor new is received again."""
-        with self._transaction() as run:
+        with self.transaction() as run:
             run(
                 "INSERT INTO studies (study, state, source, changed) VALUES (?, 'received', ?, ?) ON CONFLICT (study) DO UPDATE "
                 "SET state = CASE state WHEN 'running' THEN state ELSE 'received' END, source = excluded.source, attempts = 0, "
@@ -104,7 +104,7 @@ class StudyQueue:
 
     def end_delivery(self, job: int, whole: bool, began_s: float) -> None:
         """A sender has ended; whole, it mends what another broke off before it began (`began_s`)."""
-        with self._transaction() as run:
+        with self.transaction() as run:
             run("UPDATE studies SET open = max(0, open - 1), changed = ? WHERE job = ?", (time.time(), job))
             if whole:
                 run("UPDATE studies SET broken = NULL, problem = NULL WHERE job = ? AND broken < ?", (job, began_s))
@@ -113,7 +113,7 @@ class StudyQueue:
 
     def settle(self, quiet_s: float) -> list[int]:
         """Let studies wait for their run that are complete: nobody sends, nobody broke off, quiet for so long. Returns the jobs."""
-        with self._transaction() as run:
+        with self.transaction() as run:
             rows = run(
                 "UPDATE studies SET state = 'waiting', changed = ? WHERE state = 'received' AND open = 0 AND broken IS NULL "
                 "AND changed <= ? RETURNING job",
@@ -123,7 +123,7 @@ class StudyQueue:
 
     def take(self) -> Study | None:
         """The study that has waited longest and is due, now running; None where there is none."""
-        with self._transaction() as run:
+        with self.transaction() as run:
             rows = run(f"{_SELECT} WHERE state = 'waiting' AND due <= ? ORDER BY changed, job LIMIT 1", (time.time(),))
             if rows:
                 run(
@@ -140,12 +140,12 @@ class StudyQueue:
 
     def give_back(self, job: int) -> None:
         """A run was stopped before its end, through no fault of the study's: it waits again."""
-        with self._transaction() as run:
+        with self.transaction() as run:
             run("UPDATE studies SET state = 'waiting', attempts = attempts - 1 WHERE job = ? AND state = 'running'", (job,))
 
     def finish_run(self, job: int) -> None:
         """Its results are written: they are sent next, or, where images have come since, it is received again."""
-        with self._transaction() as run:
+        with self.transaction() as run:
             run(
                 "UPDATE studies SET state = CASE WHEN arrivals > taken THEN 'received' ELSE 'sending' END, attempts = 0, due = 0, "
                 "changed = ?, problem = CASE WHEN broken IS NULL THEN NULL ELSE problem END WHERE job = ? AND state = 'running'",
@@ -157,7 +157,7 @@ class StudyQueue:
 
         One that has received images during its run is received again instead of refused or failed.
         """
-        with self._transaction() as run:
+        with self.transaction() as run:
             run(
                 "UPDATE studies SET state = iif(state = 'running' AND arrivals > taken, 'received', ?), "
                 "problem = iif(state = 'running' AND arrivals > taken, problem, ?), due = ?, changed = ?, attempts = attempts + ? "
@@ -167,7 +167,7 @@ class StudyQueue:
 
     def recover(self) -> None:
         """After a start: what ran waits again, what was being received counts as broken off."""
-        with self._transaction() as run:
+        with self.transaction() as run:
             now_s = time.time()
             run("UPDATE studies SET open = 0, broken = ?, problem = ? WHERE open > 0", (now_s, BROKEN_OFF))
             run(
@@ -178,7 +178,7 @@ class StudyQueue:
 
     def retry(self, job: int) -> None:
         """Let a study wait for a run as it is, or send at once what waits to be sent. Raises InputError."""
-        with self._transaction() as run:
+        with self.transaction() as run:
             rows = run("SELECT state FROM studies WHERE job = ?", (job,))
             if not rows or rows[0][0] in ("waiting", "running"):
                 got = f"is {rows[0][0]} already" if rows else "is not in the queue"
@@ -191,14 +191,14 @@ class StudyQueue:
 
     def drop(self, job: int) -> Path:
         """Forget a study; returns its folder, for the caller to delete. Raises InputError."""
-        with self._transaction() as run:
+        with self.transaction() as run:
             if not run("DELETE FROM studies WHERE job = ? RETURNING job", (job,)):
                 raise InputError(f"job {job}: is not in the queue, expected one that `flare-trt pacs list` shows")
         return self._folder(job)
 
     def forget_done(self, before_s: float) -> list[Path]:
         """Forget studies that have been done since before a time; returns their folders, for the caller to delete."""
-        with self._transaction() as run:
+        with self.transaction() as run:
             rows = run("DELETE FROM studies WHERE state = 'done' AND open = 0 AND changed < ? RETURNING job", (before_s,))
         return [self._folder(job) for (job,) in rows]
 
@@ -227,7 +227,8 @@ class StudyQueue:
             return self._database.execute(words, values).fetchall()
 
     @contextmanager
-    def _transaction(self) -> Iterator[_Run]:
+    def transaction(self) -> Iterator[Run]:
+        """Several statements that take effect together or not at all: yields what runs one and returns its rows."""
         with self._lock, self._errors():
             self._database.execute("BEGIN IMMEDIATE")
             try:

@@ -25,6 +25,8 @@ _LOG = logging.getLogger(__name__)
 #: How often threads without work look for some; how long they leave a disk alone that is full.
 _IDLE_S, _FULL_S = 0.2, 5.0
 _TICK_S = 1.0
+#: What a thread gets to end in good order: a tile, an answer of the archive. What is left undone is done after the next start.
+_LAST_WORDS_S = 60.0
 #: Pauses before an archive is tried again: the first, doubled each time, and the longest.
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 10.0, 600.0
 #: A worker that has not been heard of for so long is dead or stuck.
@@ -75,7 +77,7 @@ class Worker:
                 receiver.stop()
                 for thread in self._threads:
                     if thread.is_alive():
-                        thread.join()
+                        thread.join(_LAST_WORDS_S)
 
     def _thread(self, name: str, do_one: Callable[[], bool]) -> threading.Thread:
         """A thread that does one thing after another; `do_one` returns whether there was any. A full disk is waited for."""

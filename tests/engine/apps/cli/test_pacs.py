@@ -13,7 +13,18 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
-from tests.engine.apps.pacs.clinic import Orthanc, WorkerProcess, free_port, orthanc, program, send, until, worker, write_study
+from tests.engine.apps.pacs.clinic import (
+    DICOMWEB,
+    Orthanc,
+    WorkerProcess,
+    free_port,
+    orthanc,
+    program,
+    send,
+    until,
+    worker,
+    write_study,
+)
 from tests.engine.fake_bundle import fake_bundle, fake_spec
 from tests.engine.scans.dicom.series_files import IDENTITY, Look, small_ct, write_series
 
@@ -115,6 +126,18 @@ def test_what_is_refused_waits_for_a_person(pacs: Orthanc, bundle: Path, tmp_pat
         assert "job 1: is not in the queue" in running.command("drop", "1").stderr
 
 
+def test_a_watched_archive_gets_results_of_what_is_new(pacs: Orthanc, bundle: Path, tmp_path: Path) -> None:
+    if not DICOMWEB.exists():
+        pytest.skip("Orthanc's DICOMweb is not installed (apt-get install orthanc-dicomweb)")
+    before = {kind: len(pacs.instances(kind)) for kind in ("SEG", "SR", "RTSTRUCT")}
+    with worker(tmp_path / "queue", bundle, "--watch", pacs.web, "--quiet", "0") as running:
+        until(lambda: running.has_looked(), "the first look")
+        pacs.take(write_study(tmp_path / "ct"))
+        until(lambda: done(running), "the result")
+    assert {kind: len(pacs.instances(kind)) - 1 for kind in before} == before
+    assert [study.source for study in running.studies()] == ["DICOMweb"]
+
+
 def test_a_pacs_that_does_not_answer_gets_its_results_later(bundle: Path, tmp_path: Path) -> None:
     study, later = write_study(tmp_path / "ct"), Orthanc(tmp_path / "orthanc", free_port())
     with worker(tmp_path / "queue", bundle, "--send-to", later.address, "--quiet", "0", "--results", "seg") as running:
@@ -163,6 +186,8 @@ def test_one_worker_a_queue_and_its_health(pacs: Orthanc, bundle: Path, tmp_path
 @pytest.mark.parametrize(
     ("words", "said"),
     [
+        ((), "got neither --send-to nor --watch"),
+        (("--watch", "ORTHANC@127.0.0.1:4242"), "expected the address of a DICOMweb service, http:// or https://"),
         (("--send-to", "ORTHANC"), "--send-to ORTHANC: expected AET@HOST:PORT"),
         (("--send-to", "A@h:1", "--host", "0.0.0.0"), "other machines could reach the worker"),  # noqa: S104  # is refused
         (("--send-to", "A@h:1", "--aet", "TWO WORDS"), "AE title 'TWO WORDS'"),
@@ -177,7 +202,9 @@ def test_refused_before_a_network_is_loaded(
     assert not (tmp_path / "queue").exists()
 
 
-@pytest.mark.parametrize("words", [["--results", "png"], ["--quiet", "soon"], ["--port", "70000"], ["--pick", "best"]])
+@pytest.mark.parametrize(
+    "words", [["--results", "png"], ["--quiet", "soon"], ["--port", "70000"], ["--match", "StudyDate"], ["--pick", "best"]]
+)
 def test_wrong_words_are_usage_errors(tmp_path: Path, words: list[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["pacs", "run", str(tmp_path), "--send-to", "A@h:1", *words])

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -20,6 +21,7 @@ import httpx
 import pytest
 from tests.engine.scans.dicom.series_files import Look, small_ct, write_series
 
+from flare_trt.engine.apps.pacs.seen_studies import SeenStudies
 from flare_trt.engine.apps.pacs.study_queue import Study, StudyQueue
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -72,16 +74,21 @@ class Orthanc:
         """What the worker sends to."""
         return f"ORTHANC@127.0.0.1:{self.dicom_port}"
 
+    @property
+    def web(self) -> str:
+        """Its DICOMweb."""
+        return f"http://127.0.0.1:{self.http_port}/dicom-web"
+
     def start(self) -> None:
         """Start it and wait until it answers."""
         words = [program("Orthanc", "orthanc"), self._configuration()]
         self._process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         until(self._answers, "Orthanc's answer")
 
-    def stop(self) -> None:
-        """End it."""
+    def stop(self, at_once: bool = False) -> None:
+        """End it, in good order if not `at_once`."""
         if self._process is not None:
-            self._process.terminate()
+            self._process.send_signal(signal.SIGKILL if at_once else signal.SIGTERM)
             self._process.wait()
             self._process = None
 
@@ -142,7 +149,7 @@ def orthanc(folder: Path, worker_port: int) -> Iterator[Orthanc]:
     try:
         yield pacs
     finally:
-        pacs.stop()
+        pacs.stop(at_once=True)
 
 
 @dataclass
@@ -205,6 +212,14 @@ class WorkerProcess:
         queue = StudyQueue(self.queue)
         try:
             return queue.studies()
+        finally:
+            queue.close()
+
+    def has_looked(self) -> bool:
+        """Whether its first look at a watched archive has ended."""
+        queue = StudyQueue(self.queue)
+        try:
+            return not SeenStudies(queue).first_look()
         finally:
             queue.close()
 
