@@ -96,6 +96,7 @@ def _require_nothing_of_a_patient(running: WorkerProcess, study: Path) -> None:
     assert [word for word in [*PLANTED, *map(str, uids)] if word in said] == []
 
 
+@pytest.mark.nightly
 def test_what_is_refused_waits_for_a_person(pacs: Orthanc, bundle: Path, tmp_path: Path) -> None:
     study = tmp_path / "two"
     look = Look(spacing_mm=(3.0, 2.1, 2.0))
@@ -138,6 +139,7 @@ def test_a_watched_archive_gets_results_of_what_is_new(pacs: Orthanc, bundle: Pa
     assert [study.source for study in running.studies()] == ["DICOMweb"]
 
 
+@pytest.mark.nightly
 def test_a_pacs_that_does_not_answer_gets_its_results_later(bundle: Path, tmp_path: Path) -> None:
     study, later = write_study(tmp_path / "ct"), Orthanc(tmp_path / "orthanc", free_port())
     with worker(tmp_path / "queue", bundle, "--send-to", later.address, "--quiet", "0", "--results", "seg") as running:
@@ -154,6 +156,7 @@ def test_a_pacs_that_does_not_answer_gets_its_results_later(bundle: Path, tmp_pa
             later.stop()
 
 
+@pytest.mark.nightly
 def test_a_full_disk_loses_nothing(pacs: Orthanc, bundle: Path, tmp_path: Path) -> None:
     study, before = write_study(tmp_path / "ct"), len(pacs.instances("SEG"))
     with worker(tmp_path / "queue", bundle, "--send-to", pacs.address, "--quiet", "0", "--results", "seg") as running:
@@ -168,6 +171,7 @@ def test_a_full_disk_loses_nothing(pacs: Orthanc, bundle: Path, tmp_path: Path) 
     assert len(pacs.instances("SEG")) == before + 1
 
 
+@pytest.mark.nightly
 def test_one_worker_a_queue_and_its_health(pacs: Orthanc, bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     queue = tmp_path / "queue"
     words = ["pacs", "run", str(queue), "--send-to", pacs.address, "--model", str(bundle), "--port", "0", *_FAKE]
