@@ -18,6 +18,7 @@ import numpy as np
 from flare_trt.engine.base.errors import BundleError, InputError
 from flare_trt.engine.base.grid import Grid
 from flare_trt.engine.base.memory_left import obtainable_bytes
+from flare_trt.engine.base.probabilities import Probabilities
 from flare_trt.engine.base.run_report import GatedLesion, RemovedPieces, RoiStory, RunReport
 from flare_trt.engine.base.stopwatch import Stopwatch
 from flare_trt.engine.base.units import MB
@@ -45,10 +46,14 @@ StageProgress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class Segmentation:
-    """uint8 labels on the scan's own grid, a NumPy array (a CuPy one where the scan was on a GPU), and what happened."""
+    """uint8 labels on the scan's own grid, a NumPy array (a CuPy one where the scan was on a GPU), and what happened.
+
+    `probabilities` where the options ask for them: one channel a class or region of the network that gives the labels.
+    """
 
     labels: Volume
     report: RunReport
+    probabilities: Probabilities | None = None
 
 
 class Segmenter:
@@ -108,9 +113,10 @@ class Segmenter:
                 bring = self._kernels.upload if ct.device == "cuda" else self._kernels.download  # to where the scan lies
                 labels = Volume(bring(fine.labels), ct.grid, device=ct.device)
             report = replace(self._report(watch, tiles, fine.roi, ct.grid), postprocessing=removed, gated=gated)
+            probabilities = scan.fine.probabilities
             del fine, scan
             self._kernels.trim()
-        return Segmentation(labels, report)
+        return Segmentation(labels, report, probabilities)
 
     def _postprocess(self, labels: Any, ct: Volume, watch: Stopwatch) -> tuple[tuple[RemovedPieces, ...], tuple[GatedLesion, ...]]:
         """Apply, in place, the bundle's rules and gates; nothing where it has none."""

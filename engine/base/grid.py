@@ -74,6 +74,14 @@ class Grid:
         return f"{' x '.join(map(str, self.shape_zyx))} voxels of {_sizes(self)} mm, {self.orientation}"
 
     @property
+    def ras_affine(self) -> NDArray[np.float64]:
+        """From index (x, y, z, 1) to RAS mm, as NIfTI holds it."""
+        affine = np.eye(4)
+        affine[:3, :3] = np.asarray(self.direction) * np.asarray(self.spacing_mm[::-1])
+        affine[:3, 3] = self.origin_mm
+        return np.asarray(np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine)
+
+    @property
     def voxels(self) -> int:
         """How many there are."""
         return math.prod(self.shape_zyx)

@@ -14,6 +14,7 @@ from flare_trt.engine.base.files import files_with, has_ending, require_place
 from flare_trt.engine.batch.names import ScanNames, is_pattern, needs_uids, with_uids
 from flare_trt.engine.results.dicom.stable import SegType
 from flare_trt.engine.results.label_files import DICOM_ENDING, LABEL_ENDINGS, DicomWishes, fits_scan, require_writable
+from flare_trt.engine.results.probability_files import ENDING as PROBABILITIES_ENDING
 from flare_trt.engine.scans.dicom.choice import ONLY_SERIES, SeriesChoice
 from flare_trt.engine.scans.dicom.dicomdir import described_folder, is_dicomdir
 from flare_trt.engine.scans.image_files import ENDINGS, ending_of
@@ -60,6 +61,7 @@ class Job:
     seg_type: SegType = "binary"
     choice: SeriesChoice = ONLY_SERIES
     hash_uids: bool = False
+    probabilities: Path | None = None
     source: SlabReader | None = field(default=None, compare=False, repr=False)
 
     def open(self) -> SlabReader:
@@ -74,7 +76,8 @@ class Job:
     @property
     def outputs(self) -> tuple[Path, ...]:
         """The files that the job writes."""
-        return tuple(path for path in (self.labels, self.report, self.preview, self.rtstruct, self.sr) if path is not None)
+        wanted = (self.labels, self.report, self.preview, self.rtstruct, self.sr, self.probabilities)
+        return tuple(path for path in wanted if path is not None)
 
 
 @dataclass(frozen=True)
@@ -91,11 +94,13 @@ class Destination:
     sr: Path | None = None
     seg_type: SegType = "binary"
     hash_uids: bool = False
+    probabilities: Path | None = None
 
     @property
     def paths(self) -> tuple[Path, ...]:
         """What is wanted."""
-        return tuple(path for path in (self.labels, self.report, self.preview, self.rtstruct, self.sr) if path is not None)
+        wanted = (self.labels, self.report, self.preview, self.rtstruct, self.sr, self.probabilities)
+        return tuple(path for path in wanted if path is not None)
 
 
 def plan_jobs(inputs: Sequence[Path], destination: Destination, choice: SeriesChoice = ONLY_SERIES) -> tuple[Job, ...]:
@@ -130,6 +135,7 @@ def _job(scan: Path, destination: Destination, names: ScanNames, one: bool) -> J
         target(destination.rtstruct, (DICOM_ENDING,)),
         target(destination.sr, (DICOM_ENDING,)),
         destination.seg_type,
+        probabilities=target(destination.probabilities, (PROBABILITIES_ENDING,)),
     )
 
 

@@ -28,6 +28,7 @@ from flare_trt.engine.results.lesions import measure_tumour
 from flare_trt.engine.results.measures import measure_organs
 from flare_trt.engine.results.memory_curve import MemoryRecorder
 from flare_trt.engine.results.preview import WINDOW_HU, Pictures, pictures, side_by_side, slice_strip, value_window
+from flare_trt.engine.results.probability_files import write_probabilities
 from flare_trt.engine.results.report_files import write_report
 from flare_trt.engine.results.scan_report import ScanReport, is_page, linked_slices
 from flare_trt.engine.scans.ct_checks import ct_warnings
@@ -135,6 +136,7 @@ def write_results(job: Job, scan: Scan, found: Segmentation, spec: ModelSpec) ->
     with watch.phase("write"), memory.phase("write"):
         making = Making.of(found.report, job.seg_type)
         outputs.write(job.labels, lambda path: write_label_file(path, scan.source, found.labels, spec, making))
+        outputs.write(job.probabilities, partial(_write_probabilities, found, spec))
         outputs.write(job.rtstruct, lambda path: write_contours(path, scan.source, found.labels, spec, making))
     with watch.phase("measure"), memory.phase("measure"):
         organs = measure_organs(scan.ct, found.labels, spec.looked_for)
@@ -174,6 +176,12 @@ def _pictures(ct: Volume, labels: Volume, spec: ModelSpec, linked: Sequence[int]
     window = WINDOW_HU if spec.takes_ct else value_window(ct)
     shown = pictures(ct, labels, spec.labels, window)
     return shown if linked is None else replace(shown, strip=slice_strip(ct, labels, spec.labels, linked, window))
+
+
+def _write_probabilities(found: Segmentation, spec: ModelSpec, path: Path) -> tuple[str, ...]:
+    if found.probabilities is None:
+        raise OutputError(f"{path}: the model kept no probabilities, expected one opened with RunOptions(probabilities=True)")
+    return write_probabilities(path, found.probabilities, spec.fine.reader)
 
 
 def _write_preview(shown: Pictures, path: Path) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ class RunOptions:
     lies outside of the body, and takes the bundle's cheaper settings. `mirror` averages over the bundle's mirror axes
     (test-time augmentation, up to 8 times the network's cost). `max_memory_mb` bounds the memory above the idle
     process. `tile_step`, a share of the patch in (0, 1], takes the place of the bundle's for the network that gives the labels.
+    `probabilities` keeps those of all classes on disk (base/probabilities.py), beside the labels.
     """
 
     mode: Mode = "exact"
@@ -27,6 +28,7 @@ class RunOptions:
     mirror: bool = False
     threads: int = 0
     tile_step: float | None = None
+    probabilities: bool = False
 
     def __post_init__(self) -> None:
         if self.mode not in MODES:

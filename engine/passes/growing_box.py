@@ -18,7 +18,7 @@ from flare_trt.engine.model.spec import StageSpec
 from flare_trt.engine.passes.logits_ring import Ring
 from flare_trt.engine.passes.pass_memory import pass_memory
 from flare_trt.engine.passes.pass_plan import PassPlan, plan_pass, rim, ring_planes
-from flare_trt.engine.passes.predict import LabelSink, Pass, Resumed, predict
+from flare_trt.engine.passes.predict import Pass, Resumed, predict
 from flare_trt.engine.passes.stage_run import StageRun
 from flare_trt.engine.passes.tiles import tile_starts
 from flare_trt.kernels import Box
@@ -135,7 +135,7 @@ def _left_open(run: StageRun, plan: PassPlan) -> Pass:
 
 def _segmented(run: StageRun, settling: _Settling) -> BoxLabels:
     work, view = settling.work, run.view
-    found, ring = predict(work, run.runner, LabelSink.source(work.plan))
+    found, ring = predict(work, run.runner, run.sink(work.plan, work.plan.target))
     with run.runner.watch.phase("restore"):
         labels = view.labels_on_scan(found, work.plan.target, run.runner.kernels)
     open_pass = OpenPass(ring, work.plan, work.plan.target) if ring is not None else None
@@ -203,13 +203,13 @@ def _with_slab(run: StageRun, known: BoxLabels, slab: _Slab, settling: _Settling
     if work.resumed is None:
         _free(known)
     target, settled = work.plan.target, settling.settled
-    found, ring = predict(work, run.runner, LabelSink.source(work.plan))
     if slab.is_above:
         new = target.along(axis, slab.box.start_zyx[axis], target.stop_zyx[axis])
         span = known.settled.start_zyx[axis], settled.stop_zyx[axis]
     else:
         new = target.along(axis, target.start_zyx[axis], slab.box.stop_zyx[axis])
         span = settled.start_zyx[axis], known.settled.stop_zyx[axis]
+    found, ring = predict(work, run.runner, run.sink(work.plan, new))
     with run.runner.watch.phase("restore"):
         part = found[new.shifted(target.start_zyx, -1).slices]
         known.labels[run.view.to_source(new).slices] = run.view.turn.undo(part)

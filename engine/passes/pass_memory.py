@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from flare_trt.engine.base.errors import BudgetError
 from flare_trt.engine.base.units import MB
 from flare_trt.engine.passes.blocks import cut_blocks
+from flare_trt.engine.passes.class_rows import rows_bytes
 from flare_trt.engine.passes.pass_plan import PassPlan, ring_planes
 
 #: Source voxels that one resampling call should not exceed where memory is not short: 128 MB as float32.
@@ -52,7 +53,7 @@ class PassMemory:
 class Footprint:
     """What a stage brings to its pass: networks (folds), input and output channels, the scan's voxels and the bytes of each, flips.
 
-    `masked`: a channel is normalised inside the scan's nonzero mask.
+    `masked`: a channel is normalised inside the scan's nonzero mask. `keeps_probabilities`: those of the labels' voxels go to disk.
     """
 
     folds: int
@@ -62,6 +63,7 @@ class Footprint:
     source_itemsize: int
     mirrored: bool
     masked: bool = False
+    keeps_probabilities: bool = False
 
 
 def pass_memory(plan: PassPlan, footprint: Footprint, layout: Layout, keep_from: int | None = None) -> PassMemory:
@@ -98,6 +100,10 @@ def pass_memory(plan: PassPlan, footprint: Footprint, layout: Layout, keep_from:
             Buffer("mirrored logits", footprint.channels * patch * 4, "tile"),
             Buffer("flipped tile", footprint.inputs * patch * 4, "tile"),
         )
+    if footprint.keeps_probabilities:  # class_rows.py
+        widest = max((block.shape_yx for block in blocks), key=math.prod)
+        rows = rows_bytes(footprint.channels, widest, plan.target.shape_zyx[2])
+        buffers += (Buffer("class rows", rows, "rim"),)
     if len(blocks) > 1:  # what of a tile lies in a block is copied
         buffers += (Buffer("clipped logits", footprint.channels * patch * 4, "tile"), Buffer("clipped Gaussian", patch * 2, "tile"))
     return PassMemory(layout, buffers)

@@ -18,6 +18,7 @@ from flare_trt.engine.base.stopwatch import Stopwatch
 from flare_trt.engine.model.spec import StageSpec
 from flare_trt.engine.networks.session import RunsPairs, Session
 from flare_trt.engine.passes.blocks import Block, cut_blocks
+from flare_trt.engine.passes.class_rows import ClassRows
 from flare_trt.engine.passes.input_planes import ImageSource, InputPlanes
 from flare_trt.engine.passes.logits_ring import Ring
 from flare_trt.engine.passes.pass_memory import Layout
@@ -72,14 +73,15 @@ class Pass:
 
 @dataclass(frozen=True)
 class LabelSink:
-    """Where labels go: taps that read the padded window's logits, one a label voxel on each axis."""
+    """Where labels go: taps that read the padded window's logits, one a label voxel on each axis; `rows` keep probabilities too."""
 
     taps_zyx: tuple[Taps, Taps, Taps]
+    rows: ClassRows | None = None
 
     @staticmethod
-    def source(plan: PassPlan) -> LabelSink:
+    def source(plan: PassPlan, rows: ClassRows | None = None) -> LabelSink:
         """Labels on the source voxels of the plan's target box."""
-        return LabelSink((plan.taps(0), plan.taps(1), plan.taps(2)))
+        return LabelSink((plan.taps(0), plan.taps(1), plan.taps(2)), rows)
 
     @staticmethod
     def network(plan: PassPlan) -> LabelSink:
@@ -93,10 +95,11 @@ def predict(work: Pass, runner: Runner, sink: LabelSink) -> tuple[Array, Ring | 
     rows = len(work.plan.starts_zyx[0]) - (work.resumed.rows if work.resumed else 0)
     tally = _Tally(rows * sum(len(block.corners(work.plan)) for block in blocks), runner.progress)
     if len(blocks) == 1:
-        return _predict_block(work, runner, blocks[0], tally)
+        return _predict_block(_Blender(work, runner, blocks[0], sink.rows), work, runner, tally)
     labels = runner.kernels.zeros([len(taps.lower) for taps in sink.taps_zyx], np.uint8)
     for block in blocks:
-        labels[:, block.target_yx[0], block.target_yx[1]], _ = _predict_block(work, runner, block, tally)
+        blender = _Blender(work, runner, block, sink.rows)
+        labels[:, block.target_yx[0], block.target_yx[1]], _ = _predict_block(blender, work, runner, tally)
     return labels, None
 
 
@@ -111,10 +114,9 @@ class _Tally:
         self._progress(self._done, self._total)
 
 
-def _predict_block(work: Pass, runner: Runner, block: Block, tally: _Tally) -> tuple[Array, Ring | None]:
+def _predict_block(blender: _Blender, work: Pass, runner: Runner, tally: _Tally) -> tuple[Array, Ring | None]:
     stage, plan = work.stage, work.plan
-    blender = _Blender(work, runner, block)
-    starts_z, corners = plan.starts_zyx[0], block.corners(plan)
+    starts_z, corners = plan.starts_zyx[0], blender.block.corners(plan)
     first = work.resumed.rows if work.resumed else 0
     planes = InputPlanes(work.source, plan, runner.kernels, work.layout, min(starts_z[first:], default=plan.padded_shape[0]))
     # a row of one tile is quicker with all cores on it
@@ -170,9 +172,9 @@ def run_mirrored(session: Session, tile: Array, axes: Sequence[int]) -> Array:
 class _Blender:
     """The ring of logits over one block, and the labels restored from it so far."""
 
-    def __init__(self, work: Pass, runner: Runner, block: Block) -> None:
+    def __init__(self, work: Pass, runner: Runner, block: Block, rows: ClassRows | None) -> None:
         plan, stage = work.plan, work.stage
-        self._kernels, self._taps, self._block = runner.kernels, block.taps_zyx, block
+        self._kernels, self._taps, self.block, self._rows = runner.kernels, block.taps_zyx, block, rows
         self._values = np.array(stage.channel_values, np.uint8)
         self._restore = self._kernels.restore_argmax if stage.activation == "argmax" else self._kernels.restore_regions
         self._gaussian = self._kernels.upload(gaussian(plan.patch_zyx))
@@ -184,8 +186,8 @@ class _Blender:
     def add(self, fold: int, logits: Array, corner_zyx: tuple[int, int, int]) -> None:
         """Blend the part of a tile that lies in the block."""
         z, y, x = corner_zyx
-        part, place = self._block.clip(logits, (y, x))
-        weights, _ = self._block.clip(self._gaussian, (y, x))
+        part, place = self.block.clip(logits, (y, x))
+        weights, _ = self.block.clip(self._gaussian, (y, x))
         self.ring.add(fold, part, weights, (z, *place))
 
     def release(self, final: int) -> None:
@@ -214,5 +216,9 @@ class _Blender:
         if stop > self._restored:
             part = slice(self._restored, stop)
             turned = Taps(z.lower[part] % ring.capacity, z.upper[part] % ring.capacity, z.weight[part])
-            self._restore(ring.logits, (turned, *self._taps[1:]), self._values, self.labels[part])
+            taps = (turned, *self._taps[1:])
+            self._restore(ring.logits, taps, self._values, self.labels[part])
+            if self._rows is not None:
+                y, x = (cut.start or 0 for cut in self.block.target_yx)
+                self._rows.write(ring.logits, taps, (self._restored, y, x), self._kernels)
         self._restored = stop

@@ -5,25 +5,31 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
+from flare_trt.engine.base.probabilities import Probabilities
 from flare_trt.engine.model.modes import Raster
 from flare_trt.engine.model.spec import StageSpec
+from flare_trt.engine.passes.class_rows import ClassRows
 from flare_trt.engine.passes.input_planes import ImageSource
 from flare_trt.engine.passes.pass_memory import Footprint, choose_layout
 from flare_trt.engine.passes.pass_plan import PassPlan, plan_pass
-from flare_trt.engine.passes.predict import Pass, Runner
+from flare_trt.engine.passes.predict import LabelSink, Pass, Runner
 from flare_trt.engine.passes.scan_view import ScanView
 from flare_trt.kernels import Box
 
 
 @dataclass(frozen=True)
 class StageRun:
-    """A stage as it is run over its view of a scan; `budget_bytes` is what a pass may take (None: as much as is quickest)."""
+    """A stage as it is run over its view of a scan; `budget_bytes` is what a pass may take (None: as much as is quickest).
+
+    `probabilities` are filled beside the labels, None where they are not wanted.
+    """
 
     stage: StageSpec
     view: ScanView
     runner: Runner
     raster: Raster = "scan"
     budget_bytes: int | None = None
+    probabilities: Probabilities | None = None
 
     @cached_property
     def whole(self) -> Pass:
@@ -57,7 +63,13 @@ class StageRun:
             source_itemsize=self.view.ct.array.dtype.itemsize,
             mirrored=bool(self.stage.mirror_axes),
             masked=any(channel.masked for channel in inputs),
+            keeps_probabilities=self.probabilities is not None,
         )
+
+    def sink(self, plan: PassPlan, kept: Box) -> LabelSink:
+        """Labels of the plan's target, and the probabilities of a box in it, in voxels of the view."""
+        rows = None if self.probabilities is None else ClassRows(self.probabilities, kept, plan.target.start_zyx)
+        return LabelSink.source(plan, rows)
 
     def tiles(self, work: Pass) -> int:
         """Forward passes of a pass over all folds."""

@@ -71,6 +71,7 @@ def locate_abdomen(run: StageRun, coarse: CoarseLabels, spec: ModelSpec) -> Loca
 def segment_whole(run: StageRun, box: Box) -> Segmented:
     """Run the fine stage over a box of the scan without looking at what it cuts."""
     found = segment_box(run, box)
+    _keep(run, box)
     return Segmented(found.labels, None, found.tiles)
 
 
@@ -84,6 +85,7 @@ def segment_roi(run: StageRun, located: Located, names: dict[int, str]) -> Segme
     scan, kernels = run.view.ct.grid, run.runner.kernels
     story, box = located.story, located.box
     if box is None:
+        _keep(run, Box((0, 0, 0), (0, 0, 0)))
         return Segmented(kernels.zeros(scan.shape_zyx, np.uint8), story, 0)
     known = segment_box(run, box)
     for extension in range(MOST_EXTENSIONS + 1):
@@ -104,7 +106,14 @@ def segment_roi(run: StageRun, located: Located, names: dict[int, str]) -> Segme
         if decision == "whole":
             break
     _clear_beyond(known.labels, box)
+    _keep(run, box)
     return Segmented(known.labels, story, known.tiles)
+
+
+def _keep(run: StageRun, box: Box) -> None:
+    """Probabilities beyond the box become the background's."""
+    if run.probabilities is not None:
+        run.probabilities.keep(box)
 
 
 def _clear_beyond(labels: Array, box: Box) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.model.options import RunOptions
 from flare_trt.engine.model.spec import ModelSpec
+from flare_trt.engine.passes.class_rows import probabilities_of
 from flare_trt.engine.passes.predict import Runner
 from flare_trt.engine.passes.scan_view import ScanView
 from flare_trt.engine.passes.stage_run import StageRun
@@ -27,12 +28,15 @@ class ScanRun:
     def of(ct: Volume, spec: ModelSpec, options: RunOptions, runners: Mapping[str, Runner], budget_bytes: int | None) -> ScanRun:
         """Plan a scan; `runners` are what each stage of the bundle runs on, `budget_bytes` what one pass may take.
 
-        Raises BudgetError where not even the whole scan could be segmented: the box of an ROI may have to grow to it.
+        Raises BudgetError where not even the whole scan could be segmented (the box of an ROI may have to grow to it), and
+        OutputError where the disk has no room for probabilities.
         """
         runs = {}
         for name, stage in spec.stages.items():
             as_run = options.stage_as_run(stage, name)
-            runs[name] = StageRun(as_run, ScanView.of(ct, as_run), runners[name], options.settings.raster, budget_bytes)
+            view = ScanView.of(ct, as_run)
+            kept = probabilities_of(view, as_run) if options.probabilities and name == "fine" else None
+            runs[name] = StageRun(as_run, view, runners[name], options.settings.raster, budget_bytes, kept)
             _ = runs[name].whole
         search_box = body_box(ct) if options.settings.search == "body" and spec.takes_ct else ct.grid.whole
         return ScanRun(runs["fine"], runs.get("coarse"), search_box)

@@ -94,7 +94,7 @@ def volume_header(grid: Grid, dtype: np.dtype[Any], source: NiftiHeader | None) 
     Nothing else of it goes on: free text may name a patient, and an intent would make a statistic of labels.
     """
     z_mm, y_mm, x_mm = grid.spacing_mm
-    header = new_fields(_ras_affine(grid), (x_mm, y_mm, z_mm))
+    header = new_fields(grid.ras_affine, (x_mm, y_mm, z_mm))
     if source is not None:
         for field in _PLACE:
             header[field] = source.raw[field]
@@ -147,10 +147,3 @@ def _voxels_at(raw: Any) -> int:
     if not np.isfinite(offset) or offset < VOXELS_AT or offset != int(offset):
         raise InputError(f"header: got vox_offset {offset:g}, expected a whole number of bytes from {VOXELS_AT}; it is damaged")
     return int(offset)
-
-
-def _ras_affine(grid: Grid) -> NDArray[np.float64]:
-    affine = np.eye(4)
-    affine[:3, :3] = np.asarray(grid.direction) * np.asarray(grid.spacing_mm[::-1])
-    affine[:3, 3] = grid.origin_mm
-    return np.asarray(np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine)

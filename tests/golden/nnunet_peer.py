@@ -51,6 +51,16 @@ def predict_with_nnunet(
         return np.asarray(SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(written))).astype(np.uint8))
 
 
+def probabilities_with_nnunet(model_folder: Path, image_file: Path, folds: Sequence[int | str] = (0,)) -> NDArray[np.float32]:
+    """Probabilities (class, z, y, x) of a scan, in the axes of the folder's own reader, as --save_probabilities keeps them."""
+    predictor = nnunet_predictor(model_folder, folds)
+    reader = predictor.plans_manager.image_reader_writer_class()
+    with contextlib.redirect_stdout(io.StringIO()):
+        image, properties = reader.read_images((str(image_file),))
+        _, found = predictor.predict_single_npy_array(image, properties, None, None, True)
+    return np.asarray(found)
+
+
 def network_logits(predictor: Any, fold: int, image: NDArray[np.float32]) -> NDArray[np.float32]:
     """Logits (c, z, y, x) of the predictor's own torch network for an input (1, 1, z, y, x); `fold` counts the loaded ones."""
     import torch

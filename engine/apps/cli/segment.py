@@ -43,6 +43,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--report", type=Path, metavar="FILE", help="report on each scan: a .json or .html file, or a folder for JSON"
     )
     parser.add_argument("--preview", type=Path, metavar="PNG", help="pictures, a .png file for one scan, or a folder")
+    parser.add_argument(
+        "--probabilities", type=Path, metavar="NPZ", help="those of all classes, as nnU-Net saves them: an .npz file, or a folder"
+    )
     parser.add_argument("--rtstruct", type=Path, metavar="DCM", help="contours too, a .dcm file for one DICOM scan, or a folder")
     parser.add_argument("--sr", type=Path, metavar="DCM", help="a DICOM SR of what was measured, tied to the DICOM-SEG of -o")
     parser.add_argument(
@@ -72,6 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.sr,
         arguments.seg_type,
         arguments.hash_uids,
+        arguments.probabilities,
     )
     planned = plan_jobs(arguments.scans, destination, _choice(arguments))
     console = Console()
@@ -91,7 +95,7 @@ def _choice(arguments: argparse.Namespace) -> SeriesChoice:
 def _segment(jobs: Sequence[Job], arguments: argparse.Namespace, teller: Teller) -> int:
     teller.jobs = len(jobs)
     make_folders(jobs)
-    options = run_options(arguments)
+    options = replace(run_options(arguments), probabilities=arguments.probabilities is not None)
     if arguments.ray is not None:
         return _on_cluster(jobs, arguments, options, teller)
     # under a budget nothing is read early: the networks' own memory is measured while they are opened
