@@ -55,13 +55,13 @@ class Probabilities:
         self._file = tempfile.TemporaryFile(prefix="flare-trt-")  # noqa: SIM115  # lives as long as the object
         os.ftruncate(self._file.fileno(), needed)
 
-    def write(self, start_zyx: tuple[int, int, int], values: NDArray[np.float32]) -> None:
-        """One plane's rows (channel, y, x), from this corner of the crop on."""
+    def write(self, start_zyx: tuple[int, int, int], values: NDArray[np.float32], channel: int = 0) -> None:
+        """One plane's rows (channel, y, x), from this channel and this corner of the crop on."""
         z, y, x = start_zyx
         _, height, width = self.axes.crop.shape_zyx
         columns = values.shape[2]
-        for channel, part in enumerate(np.ascontiguousarray(values, np.float32)):
-            at = ((z * self.channels + channel) * height + y) * width + x
+        for number, part in enumerate(np.ascontiguousarray(values, np.float32), start=channel):
+            at = ((z * self.channels + number) * height + y) * width + x
             runs = [part] if columns == width else list(part)  # whole rows follow each other in the file
             for row, run in enumerate(runs):
                 _write(self._file.fileno(), run, 4 * (at + row * width))

@@ -12,8 +12,9 @@ from flare_trt.engine.apps.cli.cohort_files import add_cohort_options, require_c
 from flare_trt.engine.apps.cli.console import Console
 from flare_trt.engine.apps.cli.teller import Teller
 from flare_trt.engine.apps.cli.values import SCAN_FILE, TILT_HELP, add_run_options, run_options, series_rules
-from flare_trt.engine.base.errors import FlareError
+from flare_trt.engine.base.errors import FlareError, InputError
 from flare_trt.engine.batch.case_numbers import LabelFiles, measured
+from flare_trt.engine.batch.ensemble import Ensemble
 from flare_trt.engine.batch.jobs import Destination, Job, is_finished, make_folders, plan_jobs
 from flare_trt.engine.batch.overlap import first_read_early, run_in_turn, run_overlapped
 from flare_trt.engine.batch.scan_steps import Scan, SegmentsScans, ct_reader, job_reader, scan_steps
@@ -36,8 +37,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument("scans", nargs="+", type=Path, metavar="CT", help=CT_HELP)
     parser.add_argument("-o", "--output", required=True, type=Path, metavar="OUT", help=OUT_HELP)
-    parser.add_argument(
+    models = parser.add_mutually_exclusive_group()
+    models.add_argument(
         "--model", type=Path, metavar="BUNDLE", help="a model bundle: a folder or a .zip; default: the model in the package"
+    )
+    models.add_argument(
+        "--ensemble", type=Path, nargs="+", metavar="BUNDLE", help="bundles of the same classes: their probabilities are averaged"
     )
     parser.add_argument(
         "--report", type=Path, metavar="FILE", help="report on each scan: a .json or .html file, or a folder for JSON"
@@ -97,10 +102,12 @@ def _segment(jobs: Sequence[Job], arguments: argparse.Namespace, teller: Teller)
     make_folders(jobs)
     options = replace(run_options(arguments), probabilities=arguments.probabilities is not None)
     if arguments.ray is not None:
+        if arguments.ensemble:
+            raise InputError("--ray runs one bundle on each worker, got --ensemble; leave one of them out")
         return _on_cluster(jobs, arguments, options, teller)
     # under a budget nothing is read early: the networks' own memory is measured while they are opened
     early = first_read_early(jobs, job_reader(ct_reader(None))) if options.max_memory_mb is None else nullcontext()
-    with early as read, open_segmenter(arguments.model, options, teller.console) as segmenter:
+    with early as read, _opened(arguments, options, teller.console) as segmenter:
         return segment_jobs(jobs, segmenter, options, teller, read)
 
 
@@ -108,7 +115,7 @@ def _finished_cases(jobs: Sequence[Job], arguments: argparse.Namespace, teller: 
     """The rows of scans that an earlier run has finished, measured on what it wrote."""
     if not jobs:
         return []
-    with open_bundle(arguments.model or default_model()) as bundle:
+    with open_bundle(arguments.ensemble[0] if arguments.ensemble else arguments.model or default_model()) as bundle:
         spec = bundle.spec
     read, cases = ct_reader(arguments.max_memory), []
     for job in jobs:
@@ -119,6 +126,14 @@ def _finished_cases(jobs: Sequence[Job], arguments: argparse.Namespace, teller: 
         except FlareError as error:
             cases.append(CaseNumbers(case, error=str(error)))
     return cases
+
+
+def _opened(arguments: argparse.Namespace, options: RunOptions, console: Console) -> Segmenter | Ensemble:
+    if not arguments.ensemble:
+        return open_segmenter(arguments.model, options, console)
+    ensemble = Ensemble(arguments.ensemble, options)
+    console.line(f"models {ensemble.spec.name}")
+    return ensemble
 
 
 def open_segmenter(model: Path | None, options: RunOptions, console: Console) -> Segmenter:
