@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flare_trt.training.fit.plans import NETWORKS
+from flare_trt.training.nnunet_folders import add_nnunet_folder
 
 if TYPE_CHECKING:
     from flare_trt.training.fit.runs import FitRun, NnUNetFolders
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 def add_dataset_arguments(parser: argparse.ArgumentParser) -> None:
     """The dataset and nnU-Net's folders."""
     parser.add_argument("--dataset-id", type=int, required=True, help="id of the prepared fine dataset")
-    parser.add_argument("--raw", type=Path, required=True, help="nnU-Net's raw folder")
-    parser.add_argument("--preprocessed", type=Path, required=True, help="nnU-Net's preprocessed folder")
-    parser.add_argument("--results", type=Path, required=True, help="nnU-Net's results folder")
+    add_nnunet_folder(parser, "--raw", "raw")
+    add_nnunet_folder(parser, "--preprocessed", "preprocessed")
+    add_nnunet_folder(parser, "--results", "results")
 
 
 def add_run_arguments(parser: argparse.ArgumentParser, default_fold: str) -> None:

@@ -6,12 +6,13 @@ import argparse
 from pathlib import Path
 
 from flare_trt.engine.base.errors import InputError
+from flare_trt.training.nnunet_folders import add_nnunet_folder
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     parser.add_argument("flare_dir", type=Path, help="folder with images*/ and labels*/ of .nii.gz or .nii files")
-    parser.add_argument("--out", type=Path, required=True, help="nnU-Net's raw folder (nnUNet_raw)")
+    add_nnunet_folder(parser, "--out", "raw")
     parser.add_argument("--dataset-id", type=int, default=501, help="id of the fine dataset; the coarse one takes the next")
 
 

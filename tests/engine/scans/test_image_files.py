@@ -1,0 +1,48 @@
+"""One door for all image files: the ending decides who reads and who writes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.engine.scans.nifti_files import AXIAL, write_raw
+
+from flare_trt.engine.base.errors import InputError, OutputError
+from flare_trt.engine.base.grid import Grid
+from flare_trt.engine.base.volume import Volume
+from flare_trt.engine.scans.image_files import ENDINGS, ending_of, open_image, read_labels, write_labels
+from flare_trt.engine.scans.nifti import NiftiReader
+
+LABELS = Volume((np.arange(5 * 7 * 9) % 200).astype(np.uint8).reshape(5, 7, 9), Grid((5, 7, 9), (2.5, 0.8, 0.7), (1, 2, 3)))
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_labels_of_every_format_come_back(ending: str, tmp_path: Path) -> None:
+    pytest.importorskip("SimpleITK")
+    path = tmp_path / f"LABELS{ending}"
+    write_labels(path, LABELS)
+    assert ending_of(path) == ending_of(Path(path.name.upper())) == ending
+    found = read_labels(path)
+    np.testing.assert_array_equal(found.array, LABELS.array)
+    assert found.grid.same_place(LABELS.grid)
+    assert isinstance(open_image(path), NiftiReader) == (".nii" in ending)
+
+
+def test_labels_of_other_values_and_other_names_are_refused(tmp_path: Path) -> None:
+    sitk = pytest.importorskip("SimpleITK")
+    sitk.WriteImage(sitk.GetImageFromArray(np.full((3, 4, 5), 256, np.int16)), str(tmp_path / "x.nrrd"))
+    with pytest.raises(InputError, match=r"x\.nrrd: got the value 256, expected labels"):
+        read_labels(tmp_path / "x.nrrd")
+    with pytest.raises(OutputError, match=r"expected a name that ends in \.nii\.gz or \.nii or \.nrrd or \.mha"):
+        write_labels(tmp_path / "x.png", LABELS)
+
+
+def test_a_nifti_scan_hands_its_codes_on_to_nifti_labels_alone(tmp_path: Path) -> None:
+    pytest.importorskip("SimpleITK")
+    source = open_image(write_raw(tmp_path / "ct.nii", np.arange(210, dtype="<i2").reshape(5, 6, 7), AXIAL))
+    labels = Volume(np.ones((5, 6, 7), np.uint8), source.grid)
+    for name in ("out.nii.gz", "out.mha"):
+        write_labels(tmp_path / name, labels, source)
+        assert open_image(tmp_path / name).grid.same_place(source.grid)
+    assert int(NiftiReader(tmp_path / "out.nii.gz").header.raw["sform_code"]) == 1

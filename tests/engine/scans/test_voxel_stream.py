@@ -1,0 +1,64 @@
+"""Streams of voxels: plain, gzipped and zlib-packed give the same slabs; short and damaged ones are errors."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from flare_trt.engine.base.errors import InputError
+from flare_trt.engine.scans.voxel_stream import Packing, VoxelBlock, narrowed
+
+VOXELS = np.random.default_rng(1).integers(-1000, 1000, (7, 50, 60)).astype(">i2")
+PACK = {"": bytes, "gzip": gzip.compress, "zlib": zlib.compress}
+
+
+def block(path: Path, packing: Packing, stream: bytes) -> VoxelBlock:
+    path.write_bytes(b"header" + stream)
+    return VoxelBlock(path, (7, 50, 60), VOXELS.dtype, packing, 6, 3)
+
+
+@pytest.mark.parametrize("packing", PACK)
+@pytest.mark.parametrize("depth", [None, 1, 4])
+def test_slabs_in_order(packing: Packing, depth: int | None, tmp_path: Path) -> None:
+    found = block(tmp_path / "scan", packing, PACK[packing](b"abc" + VOXELS.tobytes()))
+    found.require_room()
+    slabs = list(found.slabs(depth))
+    assert [z for z, _ in slabs] == list(range(0, 7, depth or 7))
+    np.testing.assert_array_equal(np.concatenate([slab for _, slab in slabs]), VOXELS)
+
+
+@pytest.mark.parametrize("packing", PACK)
+def test_streams_that_end_early(packing: Packing, tmp_path: Path) -> None:
+    for stream in (PACK[packing](b"abc" + VOXELS.tobytes())[:-2000], PACK[packing](b"ab"), b""):
+        with pytest.raises(InputError, match=r"scan: the file ends early; copy it again"):
+            list(block(tmp_path / "scan", packing, stream).slabs())
+
+
+@pytest.mark.parametrize("packing", ["gzip", "zlib"])
+def test_a_damaged_stream_and_a_wrong_checksum(packing: Packing, tmp_path: Path) -> None:
+    whole = PACK[packing](b"abc" + VOXELS.tobytes())
+    trailer = -8 if packing == "gzip" else -4
+    for at in (len(whole) // 2, len(whole) + trailer):
+        damaged = whole[:at] + bytes([whole[at] ^ 0x55]) + whole[at + 1 :]
+        with pytest.raises(InputError, match="scan: "):
+            list(block(tmp_path / "scan", packing, damaged).slabs())
+
+
+def test_a_size_that_the_file_cannot_hold(tmp_path: Path) -> None:
+    plain = block(tmp_path / "scan", "", b"abc" + VOXELS.tobytes()[:-1])
+    with pytest.raises(InputError, match=r"claims 60 x 50 x 7 voxels \(42003 bytes\), the file holds at most 42002; copy it again"):
+        plain.require_room()
+    block(tmp_path / "scan", "zlib", bytes(41)).require_room()
+    with pytest.raises(InputError, match="the file holds at most 41280"):
+        block(tmp_path / "scan", "zlib", bytes(40)).require_room()
+
+
+def test_numbers_as_they_are_held() -> None:
+    assert narrowed(np.array([1, -5]), True).dtype == np.int16
+    assert narrowed(np.array([40000]), True).dtype == np.float32
+    with pytest.raises(InputError, match="unrepresentable"):
+        narrowed(np.array([1e300]), False)
