@@ -1,13 +1,15 @@
-"""What the page knows of a scan: its labels' names, colours, volumes, and a place inside each to jump to."""
+"""What the page knows of a scan: its labels' names, colours, volumes and HU, a place inside each to jump to, and their surfaces."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from flare_trt.engine.apps.viewer.surfaces import organ_surface
 from flare_trt.engine.base.grid import Vector
 from flare_trt.engine.base.organs import label_colour
 from flare_trt.engine.base.volume import Volume
@@ -20,9 +22,10 @@ from flare_trt.kernels import Box
 
 @dataclass(frozen=True)
 class SceneOrgan:
-    """One label. `place_ras_mm` is the labelled voxel nearest to the organ's centre, None where nothing is labelled.
+    """One label. `place_ras_mm` is the labelled voxel nearest to the organ's centre, None where nothing is labelled, as `mean_hu`.
 
-    `looked_for`: whether the model can give it; one that cannot has not found nothing.
+    `looked_for`: whether the model can give it; one that cannot has not found nothing. `surface` is how many vertices and triangles
+    the organ has among the scene's surfaces.
     """
 
     value: int
@@ -31,6 +34,8 @@ class SceneOrgan:
     volume_ml: float
     place_ras_mm: Vector | None
     looked_for: bool = True
+    mean_hu: float | None = None
+    surface: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,12 @@ class Scene:
     ct: str
     labels: str
     organs: tuple[SceneOrgan, ...]
+    #: Of each organ that has one, in the organs' order, one after the other (surfaces.Surface.as_bytes).
+    surfaces: bytes = b""
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything but the surfaces, for json.dumps."""
+        return {"ct": self.ct, "labels": self.labels, "organs": [asdict(organ) for organ in self.organs]}
 
 
 def read_scene(ct_path: Path, labels_path: Path, model: ModelSpec | None = None, own: Sequence[LabelSpec] = FLARE_LABELS) -> Scene:
@@ -55,11 +66,22 @@ def read_scene(ct_path: Path, labels_path: Path, model: ModelSpec | None = None,
     specs = named(values, known)
     measured = measure_organs(ct, labels, {spec.value: spec.name for spec in specs})
     looked_for = {spec.value for spec in specs} if model is None else {*model.looked_for, *values}
+    surfaces = [organ_surface(labels, organ) for organ in measured]
     organs = (
-        SceneOrgan(spec.value, spec.name, spec.colour, organ.volume_ml, _place_ras_mm(labels, organ), spec.value in looked_for)
-        for spec, organ in zip(specs, measured, strict=True)
+        SceneOrgan(
+            spec.value,
+            spec.name,
+            spec.colour,
+            organ.volume_ml,
+            _place_ras_mm(labels, organ),
+            spec.value in looked_for,
+            organ.mean_hu,
+            (0, 0) if surface is None else (len(surface.vertices_mm), len(surface.triangles)),
+        )
+        for spec, organ, surface in zip(specs, measured, surfaces, strict=True)
     )
-    return Scene(ct_path.name, labels_path.name, tuple(organs))
+    drawn = b"".join(surface.as_bytes() for surface in surfaces if surface is not None)
+    return Scene(ct_path.name, labels_path.name, tuple(organs), drawn)
 
 
 def named(values: Sequence[int], known: Sequence[LabelSpec]) -> tuple[LabelSpec, ...]:

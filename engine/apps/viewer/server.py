@@ -11,7 +11,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -67,7 +67,9 @@ def page_resources(scene: Scene, ct: Path, labels: Path) -> dict[str, Resource]:
         "viewer.css": Resource("text/css; charset=utf-8", (STATIC / "viewer.css").read_bytes()),
         "viewer.js": Resource(script, (STATIC / "viewer.js").read_bytes()),
         "niivue.js": Resource(script, require_niivue()),
-        "scene.json": Resource("application/json", json.dumps(asdict(scene)).encode()),
+        "surface.js": Resource(script, (STATIC / "surface.js").read_bytes()),
+        "scene.json": Resource("application/json", json.dumps(scene.as_json()).encode()),
+        "surfaces": Resource("application/octet-stream", scene.surfaces),
         "ct": Resource("application/octet-stream", ScanFile.of(ct)),
         "labels": Resource("application/octet-stream", ScanFile.of(labels)),
     }

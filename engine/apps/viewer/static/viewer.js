@@ -3,14 +3,39 @@
 /* Level and width in HU; the first is shown at the start, as in reports. The liver's is for the portal-venous phase. */
 const WINDOWS_HU = { abdomen: [40, 400], liver: [90, 150], lung: [-600, 1500], bone: [400, 1800] };
 const OPACITY = 0.5;
-/* niivue's names for what it draws: right and front on the left, planes without a 3-D rendering, a click that moves the crosshair. */
+/* niivue's names for what it draws: right and front on the left, planes in a square whose fourth quarter is the surfaces', a click
+   that moves the crosshair. */
+const GRID = 2;
 const OPTIONS = {
-  isRadiologicalConvention: true, sagittalNoseLeft: true, multiplanarShowRender: 0, dragAndDropEnabled: false,
+  isRadiologicalConvention: true, sagittalNoseLeft: true, multiplanarShowRender: 0, multiplanarLayout: GRID, multiplanarPadPixels: 6,
+  dragAndDropEnabled: false,
   backColor: [0, 0, 0, 1], crosshairColor: [0.4, 0.8, 1, 0.7], logLevel: "error", loadingText: "",
 };
 
+/* How thick an outline is, in pixels of the screen. */
+const OUTLINE = 1.5;
+/* What niivue's shader of the planes does with the labels, and what is done instead to show their outlines: a label stays where
+   another one, or none, is near on the screen. Hidden labels are black. */
+const FILLED = "ocolor = texture(overlay, texPos);", MAIN = "void main()";
+const OUTLINED = "ocolor = outlined(texPos);";
+const OUTLINE_FUNCTIONS = `
+vec4 labelAt(vec3 place) {
+  ivec3 size = textureSize(overlay, 0);
+  vec4 label = texelFetch(overlay, clamp(ivec3(place * vec3(size)), ivec3(0), size - 1), 0);
+  return label.a > 0.0 && dot(label.rgb, vec3(1.0)) > 0.0 ? label : vec4(0.0);
+}
+vec4 outlined(vec3 place) {
+  vec4 here = labelAt(place);
+  vec3 right = dFdx(place) * ${OUTLINE.toFixed(1)}, up = dFdy(place) * ${OUTLINE.toFixed(1)};
+  vec3 away = abs(labelAt(place + right).rgb - here.rgb) + abs(labelAt(place - right).rgb - here.rgb)
+    + abs(labelAt(place + up).rgb - here.rgb) + abs(labelAt(place - up).rgb - here.rgb);
+  return here.a > 0.0 && dot(away, vec3(1.0)) > 0.01 ? vec4(here.rgb, 1.0) : vec4(0.0);
+}
+`;
+
 const byId = (id) => document.getElementById(id);
 const hidden = new Set();
+let surface = null;
 
 start().catch((error) => tell(error.message || String(error)));
 
@@ -30,6 +55,11 @@ async function start() {
   addOrgans(view, labels, scene.organs);
   byId("opacity").value = OPACITY;
   byId("opacity").addEventListener("input", (event) => view.setOpacity(1, Number(event.target.value)));
+  byId("outlines").addEventListener("change", (event) => {
+    view.setCustomSliceShader(event.target.checked ? outlineShader(view) : "");
+    colour(view, labels, scene.organs);
+  });
+  await addSurface(view, scene.organs);
   const largest = scene.organs.reduce((a, b) => (b.volume_ml > a.volume_ml ? b : a), { volume_ml: 0 });
   if (largest.place_ras_mm) goTo(view, largest.place_ras_mm);
   document.body.dataset.state = "ready";
@@ -62,13 +92,46 @@ function renumber(labels, organs) {
 
 /** Give each label its colour, and none to those that are hidden and to the background. */
 function colour(view, labels, organs) {
-  const there = organs.filter((organ) => organ.number);
-  const part = (at) => [0, ...there.map((organ) => parseInt(organ.colour.slice(at, at + 2), 16))];
+  const there = organs.filter((organ) => organ.number), outlines = byId("outlines").checked;
+  const shade = (organ, at) => (outlines && hidden.has(organ.value) ? 0 : parseInt(organ.colour.slice(at, at + 2), 16));
+  const part = (at) => [0, ...there.map((organ) => shade(organ, at))];
   labels.setColormapLabel({
     R: part(1), G: part(3), B: part(5), A: [0, ...there.map((organ) => (hidden.has(organ.value) ? 0 : 255))],
     I: [0, ...there.map((organ) => organ.number)], labels: ["", ...there.map((organ) => organ.name)],
   });
   view.updateGLVolume();
+  if (surface) surface.hide(hidden);
+}
+
+/** niivue's own shader of the planes, but for the labels. */
+function outlineShader(view) {
+  const shaders = view.gl.getAttachedShaders(view.sliceMMShader.program).map((shader) => view.gl.getShaderSource(shader));
+  const text = shaders.find((source) => source.includes(FILLED));
+  if (!text) throw new Error("Outlines cannot be drawn with this version of niivue.");
+  return text.replace(MAIN, OUTLINE_FUNCTIONS + MAIN).replace(FILLED, OUTLINED);
+}
+
+/** The surfaces in the quarter that the planes leave free. */
+async function addSurface(view, organs) {
+  const canvas = byId("surface"), names = organs.filter((organ) => organ.surface[1]).map((organ) => organ.name);
+  canvas.hidden = !names.length;
+  if (canvas.hidden) return;
+  canvas.setAttribute("aria-label", `Surfaces in 3-D, seen from the front: ${names.join(", ")}`);
+  surface = new SurfaceView(canvas, organs, await (await fetched("surfaces")).arrayBuffer());
+  const place = () => {
+    view.drawScene();
+    surface.place(freeQuarter(view));
+  };
+  new ResizeObserver(() => requestAnimationFrame(place)).observe(byId("stage"));
+  place();
+}
+
+/** Left, top, width and height, in CSS pixels: right of the axial plane, under the sagittal one. */
+function freeQuarter(view) {
+  const [AXIAL, SAGITTAL] = [0, 2], canvas = byId("canvas"), perPixel = canvas.clientWidth / canvas.width;
+  const [axial, sagittal] = [AXIAL, SAGITTAL].map((kind) =>
+    view.screenSlices.find((slice) => slice.axCorSag === kind).leftTopWidthHeight.map((value) => value * perPixel));
+  return [sagittal[0], axial[1], canvas.clientWidth - sagittal[0] - axial[0], axial[3]];
 }
 
 function addWindows(view, ct) {
@@ -119,7 +182,8 @@ function row(view, organ, box) {
   button.append(swatch, organ.name);
   button.addEventListener("click", () => goTo(view, organ.place_ras_mm));
   line.dataset.value = organ.value;
-  for (const content of [box, button, organ.place_ras_mm ? organ.volume_ml.toFixed(1) : organ.looked_for ? "not found" : "not looked for"]) {
+  const volume = organ.place_ras_mm ? organ.volume_ml.toFixed(1) : organ.looked_for ? "not found" : "not looked for";
+  for (const content of [box, button, volume, organ.mean_hu === null ? "" : String(Math.round(organ.mean_hu))]) {
     const cell = document.createElement("td");
     cell.append(content);
     line.append(cell);

@@ -25,6 +25,8 @@ from flare_trt.engine.model.spec import FLARE_LABELS, LabelSpec, ModelSpec
 from flare_trt.engine.phantom.synthetic_body import make_phantom
 from flare_trt.engine.scans.nifti import read_labels, write_ct, write_labels
 
+#: selenium's Keys.ARROW_RIGHT, which need not be installed.
+ARROW_RIGHT = "\ue014"
 COLOURS = {label.name: tuple(int(label.colour[at : at + 2], 16) for at in (1, 3, 5)) for label in FLARE_LABELS}
 #: Stored along other axes and ways than it is shown, off the origin.
 STORED = "LSA"
@@ -78,7 +80,12 @@ def opened(browser: Any, url: str) -> str:
 
 
 def drawn(browser: Any) -> np.ndarray:
-    return pixels(browser.find_element("id", "canvas"))
+    """The planes, without the surfaces in their fourth quarter."""
+    show = "document.getElementById('surface').style.visibility = arguments[0]"
+    browser.execute_script(show, "hidden")
+    image = pixels(browser.find_element("id", "canvas"))
+    browser.execute_script(show, "")
+    return image
 
 
 def count(image: np.ndarray, colour: tuple[int, ...]) -> int:
@@ -103,6 +110,8 @@ def test_it_draws_and_its_controls_work(browser: Any, files: tuple[Path, Path]) 
         check_toggles(browser)
         check_windows(browser)
         check_jumps(browser, scene)
+        check_outlines(browser)
+        check_surfaces(browser)
         errors = [entry["message"] for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
     assert errors == []
     assert told == []
@@ -166,12 +175,68 @@ def check_jumps(browser: Any, scene: Scene) -> None:
             assert not button.is_enabled()
             assert ("not found" if organ.looked_for else "not looked for") in line.text
             continue
-        assert f"{organ.volume_ml:.1f}" in line.text
+        assert f"{organ.volume_ml:.1f} {organ.mean_hu:.0f}" in line.text
         button.click()
         place = browser.find_element("id", "place").text
         assert place.endswith(f" · {organ.name}")
         told_mm = [float(part) for part in place.removeprefix("RAS ").split(" mm")[0].split(", ")]
         assert told_mm == pytest.approx(organ.place_ras_mm, abs=4.1)  # half a voxel
+
+
+def check_outlines(browser: Any) -> None:
+    """Outlines leave the inside of an organ as the CT is; a hidden organ has none, and the organs around keep theirs."""
+    set_opacity(browser, 1)
+    filled = drawn(browser)
+    box = browser.find_element("id", "outlines")
+    box.click()
+    outlined = drawn(browser)
+    for name in ("liver", "spleen", "stomach"):
+        assert 50 < count(outlined, COLOURS[name]) < count(filled, COLOURS[name]), name
+    inside = (np.abs(filled - COLOURS["liver"]).max(axis=2) <= 6) & (np.ptp(outlined, axis=2) <= 3)
+    assert inside.sum() > 0.6 * count(filled, COLOURS["liver"])
+    row(browser, "liver").find_element("css selector", "input").click()
+    without = drawn(browser)
+    assert count(without, COLOURS["liver"]) == 0
+    for name in ("spleen", "stomach"):
+        assert count(without, COLOURS[name]) == pytest.approx(count(outlined, COLOURS[name]), rel=0.25)
+    row(browser, "liver").find_element("css selector", "input").click()
+    box.click()
+    np.testing.assert_array_equal(drawn(browser), filled)
+
+
+def check_surfaces(browser: Any) -> None:
+    """The liver is on the left, as the patient is seen from the front; keys turn and zoom, boxes hide, 0 brings the front back."""
+    canvas = browser.find_element("id", "surface")
+    assert "liver" in canvas.get_attribute("aria-label")
+    front = shaded(canvas)
+    liver, spleen = (np.argwhere(tinted(front, COLOURS[name])).mean(axis=0) for name in ("liver", "spleen"))
+    assert liver[1] < spleen[1] - 10
+    kidney, stomach = (tinted(front, COLOURS[name]).sum() for name in ("right kidney", "stomach"))
+    canvas.send_keys("+" * 3)
+    assert tinted(shaded(canvas), COLOURS["stomach"]).sum() > 1.4 * stomach
+    canvas.send_keys("0")
+    canvas.send_keys(ARROW_RIGHT * 12)  # from behind
+    behind = shaded(canvas)
+    assert tinted(behind, COLOURS["right kidney"]).sum() > 1.5 * kidney
+    liver, spleen = (np.argwhere(tinted(behind, COLOURS[name])).mean(axis=0) for name in ("liver", "spleen"))
+    assert liver[1] > spleen[1] + 10
+    canvas.send_keys("0")
+    np.testing.assert_array_equal(shaded(canvas), front)
+    row(browser, "liver").find_element("css selector", "input").click()
+    assert tinted(shaded(canvas), COLOURS["liver"]).sum() < 20
+    row(browser, "liver").find_element("css selector", "input").click()
+    np.testing.assert_array_equal(shaded(canvas), front)
+
+
+def shaded(canvas: Any) -> np.ndarray:
+    """The surfaces, without the ring around a canvas that has the keys."""
+    return pixels(canvas)[4:-4, 4:-4]
+
+
+def tinted(image: np.ndarray, colour: tuple[int, ...]) -> np.ndarray:
+    """Where a picture has a colour, however bright."""
+    length = np.linalg.norm(image, axis=2) * np.linalg.norm(colour)
+    return (image @ np.array(colour) > 0.998 * length) & (image.max(axis=2) > 40)
 
 
 @pytest.mark.nightly
@@ -253,6 +318,12 @@ def test_a_narrow_screen_is_not_scrolled_sideways(browser: Any, files: tuple[Pat
         with served(page_resources(read_scene(*files, model()), *files), []) as url:
             assert opened(browser, url) == "ready"
             wide, shown = browser.execute_script("return [document.scrollingElement.scrollWidth, window.innerWidth]")
+            boxes = "return ['stage', 'surface'].map((id) => document.getElementById(id).getBoundingClientRect().toJSON())"
+            stage, surface = browser.execute_script(boxes)
+            touched = pixels(browser.find_element("id", "surface"))
     finally:
         browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
     assert (wide, shown) == (390, 390)
+    assert stage["left"] + 100 < surface["left"] < surface["right"] <= stage["right"]  # right of the axial plane
+    assert stage["top"] + 100 < surface["top"] < surface["bottom"] <= stage["bottom"]
+    assert tinted(touched, COLOURS["liver"]).sum() > 100

@@ -43,6 +43,12 @@ def test_organs_and_places(tmp_path: Path) -> None:
     assert (aorta.value, unknown.value) == (5, 77)
     assert (aorta.name, aorta.colour, unknown.name, unknown.volume_ml) == ("aorta", "#e03c31", "label 77", 0.003)
     assert unknown.place_ras_mm == ras_mm(1, 2, 3)
+    hu = np.random.default_rng(1).integers(-900, 900, GRID.shape_zyx)
+    assert (aorta.mean_hu, unknown.mean_hu) == (round(float(hu[ring() == 5].mean()), 2), float(hu[1, 2, 3]))
+    assert len(scene.surfaces) == sum(vertices * 24 + triangles * 12 for vertices, triangles in (aorta.surface, unknown.surface))
+    assert min(unknown.surface) > 5
+    assert "surfaces" not in scene.as_json()
+    assert scene.as_json()["organs"][0]["mean_hu"] == aorta.mean_hu
     voxels = {ras_mm(*voxel): voxel for voxel in np.argwhere(ring() == 5).tolist()}
     assert aorta.place_ras_mm in voxels
     assert voxels[aorta.place_ras_mm][1:] in ([6, 5], [6, 11], [3, 8], [9, 8])  # on the inside of the ring
