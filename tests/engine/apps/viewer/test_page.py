@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -12,12 +10,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.browser import chromium, pixels, wait_for
+from tests.browser import chromium, pixels
+from tests.engine.apps.viewer.pages import COLOURS, count, drawn, marks_in_bodies, opened, row, served, set_opacity, shaded, tinted
 from tests.engine.fake_bundle import fake_spec
 
 from flare_trt.engine.apps.viewer.niivue import require_niivue
 from flare_trt.engine.apps.viewer.scene import Scene, read_scene
-from flare_trt.engine.apps.viewer.server import Resource, ViewerServer, page_resources
+from flare_trt.engine.apps.viewer.server import Resource, page_resources
 from flare_trt.engine.base.errors import InputError
 from flare_trt.engine.base.grid import Grid, Reorientation
 from flare_trt.engine.base.volume import Volume
@@ -27,7 +26,6 @@ from flare_trt.engine.scans.nifti import read_labels, write_ct, write_labels
 
 #: selenium's Keys.ARROW_RIGHT, which need not be installed.
 ARROW_RIGHT = "\ue014"
-COLOURS = {label.name: tuple(int(label.colour[at : at + 2], 16) for at in (1, 3, 5)) for label in FLARE_LABELS}
 #: Stored along other axes and ways than it is shown, off the origin.
 STORED = "LSA"
 
@@ -61,44 +59,6 @@ def model() -> ModelSpec:
     """Without a channel for tumours, and with an organ that is in no phantom."""
     spec, other = fake_spec(), LabelSpec(99, "third kidney", "#123456")
     return replace(spec, labels=(*FLARE_LABELS, other), fine=replace(spec.fine, channel_values=(*range(14), 99)))
-
-
-@contextmanager
-def served(resources: dict[str, Resource], told: list[str]) -> Iterator[str]:
-    with ViewerServer(resources, told.append) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield server.url
-        server.shutdown()
-
-
-def opened(browser: Any, url: str) -> str:
-    """Open the page; how it ended: ready or failed."""
-    browser.get(url)
-    return str(
-        wait_for(lambda: (state := browser.find_element("tag name", "body").get_attribute("data-state")) != "loading" and state)
-    )
-
-
-def drawn(browser: Any) -> np.ndarray:
-    """The planes, without the surfaces in their fourth quarter."""
-    show = "document.getElementById('surface').style.visibility = arguments[0]"
-    browser.execute_script(show, "hidden")
-    image = pixels(browser.find_element("id", "canvas"))
-    browser.execute_script(show, "")
-    return image
-
-
-def count(image: np.ndarray, colour: tuple[int, ...]) -> int:
-    return int((np.abs(image - colour).max(axis=2) <= 6).sum())
-
-
-def set_opacity(browser: Any, value: float) -> None:
-    script = "const o = document.getElementById('opacity'); o.value = arguments[0]; o.dispatchEvent(new Event('input'));"
-    browser.execute_script(script, value)
-
-
-def row(browser: Any, name: str) -> Any:
-    return browser.find_element("xpath", f"//tbody/tr[td/button[normalize-space()='{name}']]")
 
 
 def test_it_draws_and_its_controls_work(browser: Any, files: tuple[Path, Path]) -> None:
@@ -228,17 +188,6 @@ def check_surfaces(browser: Any) -> None:
     np.testing.assert_array_equal(shaded(canvas), front)
 
 
-def shaded(canvas: Any) -> np.ndarray:
-    """The surfaces, without the ring around a canvas that has the keys."""
-    return pixels(canvas)[4:-4, 4:-4]
-
-
-def tinted(image: np.ndarray, colour: tuple[int, ...]) -> np.ndarray:
-    """Where a picture has a colour, however bright."""
-    length = np.linalg.norm(image, axis=2) * np.linalg.norm(colour)
-    return (image @ np.array(colour) > 0.998 * length) & (image.max(axis=2) > 40)
-
-
 @pytest.mark.nightly
 def test_a_file_that_changed_is_told_in_the_page_and_to_the_command(browser: Any, files: tuple[Path, Path], tmp_path: Path) -> None:
     ct, told = tmp_path / "case.nii.gz", list[str]()
@@ -293,22 +242,6 @@ def test_right_and_front_are_on_the_left(browser: Any, tmp_path: Path) -> None:
     places = marks_in_bodies(image, COLOURS["liver"])
     assert len(places) == 3
     np.testing.assert_allclose(places, 0.3, atol=0.1)
-
-
-def marks_in_bodies(image: np.ndarray, colour: tuple[int, ...]) -> list[tuple[float, float]]:
-    """Where the mark's middle lies in each body's picture, as a share of it from the left and from the top."""
-    from scipy import ndimage
-
-    pieces, count = ndimage.label(image.max(axis=2) > 60)
-    found = []
-    for piece in range(1, count + 1):
-        rows, columns = np.nonzero(pieces == piece)
-        marked = np.abs(image[rows, columns] - colour).max(axis=1) <= 6
-        if len(rows) > 5000 and marked.sum() > 50:
-            box = [(low.min(), low.max()) for low in (columns, rows)]
-            middle = [float(np.mean(axis[marked])) for axis in (columns, rows)]
-            found.append(tuple((at - low) / (high - low) for at, (low, high) in zip(middle, box, strict=True)))
-    return found
 
 
 def test_a_narrow_screen_is_not_scrolled_sideways(browser: Any, files: tuple[Path, Path]) -> None:
