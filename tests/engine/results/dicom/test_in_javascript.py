@@ -16,6 +16,7 @@ from tests.engine.scans.dicom.series_files import AXIAL, CORONAL, OBLIQUE, SAGIT
 
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.results.dicom.segmentation import write_segmentation
+from flare_trt.engine.results.dicom.stable import Making
 from flare_trt.engine.scans.dicom.reader import DicomReader
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -31,6 +32,11 @@ def package(request: pytest.FixtureRequest) -> Path:
 
 
 def by_dcmjs(package: Path, seg: Path, reader: DicomReader, folder: Path) -> NDArray[np.uint16]:
+    return run_node("dcmjs_labels.mjs", (package, seg), reader, folder).view("<u2").reshape(reader.grid.shape_zyx)
+
+
+def run_node(script: str, words: tuple[Path, Path], reader: DicomReader, folder: Path) -> NDArray[np.uint8]:
+    """The labels that a script writes of a package of npm and a DICOM-SEG."""
     images = [
         {
             "sop": plane.sop_uid,
@@ -45,10 +51,10 @@ def by_dcmjs(package: Path, seg: Path, reader: DicomReader, folder: Path) -> NDA
         for plane in reader.planes
     ]
     (folder / "images.json").write_text(json.dumps(images))
-    words = [package, seg, folder / "images.json", folder / "labels.u16"]
-    done = subprocess.run(["node", ROOT / "tests/npm/dcmjs_labels.mjs", *words], capture_output=True, text=True, check=False)
+    files = [folder / "images.json", folder / "labels.raw"]
+    done = subprocess.run(["node", ROOT / "tests/npm" / script, *words, *files], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    return np.fromfile(folder / "labels.u16", "<u2").reshape(reader.grid.shape_zyx)
+    return np.fromfile(folder / "labels.raw", np.uint8)
 
 
 @pytest.mark.parametrize("cosines", [AXIAL, CORONAL, SAGITTAL, OBLIQUE])
@@ -65,3 +71,12 @@ def test_an_enhanced_ct(package: Path, tmp_path: Path, parts: Parts) -> None:
     labels = blobs(SHAPE)
     write_segmentation(tmp_path / "seg.dcm", Volume(labels, reader.grid), reader, flare_spec())
     np.testing.assert_array_equal(by_dcmjs(package, tmp_path / "seg.dcm", reader, tmp_path), labels)
+
+
+@pytest.mark.parametrize("cosines", [AXIAL, SAGITTAL, OBLIQUE])
+def test_a_labelmap_by_position(package: Path, tmp_path: Path, cosines: tuple[float, ...]) -> None:
+    reader = DicomReader(write_series(tmp_path / "ct", small_ct(SHAPE), Look(cosines=cosines)))
+    labels = blobs(SHAPE)
+    write_segmentation(tmp_path / "seg.dcm", Volume(labels, reader.grid), reader, flare_spec(), Making(seg_type="labelmap"))
+    found = run_node("dcmjs_labelmap.mjs", (package, tmp_path / "seg.dcm"), reader, tmp_path)
+    np.testing.assert_array_equal(found.reshape(SHAPE), labels)
