@@ -17,7 +17,7 @@ from typing import Protocol
 from flare_trt.engine.apps.pacs.receiver import Receiver
 from flare_trt.engine.apps.pacs.runner import Runner, StoppedError
 from flare_trt.engine.apps.pacs.sender import ArchiveAwayError, ArchiveRefusalError, Send
-from flare_trt.engine.apps.pacs.study_queue import Study, StudyQueue
+from flare_trt.engine.apps.pacs.study_queue import MOST_ATTEMPTS, Study, StudyQueue
 from flare_trt.engine.base.errors import OutputError, ServiceError
 from flare_trt.engine.scans.dicom.library import LIBRARY_ERRORS
 
@@ -136,17 +136,23 @@ class Worker:
         try:
             self._send(self._runner.files(study))
         except ArchiveAwayError as error:
-            pause_s = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2.0 ** min(study.attempts, 10))
-            _LOG.warning("job %d: %s; again in %.0f s", study.job, error, pause_s)
-            self._queue.move(study, "sending", str(error), time.time() + pause_s)
-        except ArchiveRefusalError as error:
-            self._refused(study, str(error))
+            self._send_later(study, str(error))
+        except ArchiveRefusalError as error:  # an archive that is going down refuses too
+            if study.attempts + 1 < MOST_ATTEMPTS:
+                self._send_later(study, str(error))
+            else:
+                self._refused(study, str(error))
         except LIBRARY_ERRORS as error:
             self._refused(study, f"the results cannot be read ({type(error).__name__}); retry it")
         else:
             self._queue.move(study, "done")
             _LOG.info("job %d: done", study.job)
         return True
+
+    def _send_later(self, study: Study, problem: str) -> None:
+        pause_s = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2.0 ** min(study.attempts, 10))
+        _LOG.warning("job %d: %s; again in %.0f s", study.job, problem, pause_s)
+        self._queue.move(study, "sending", problem, time.time() + pause_s)
 
     def _refused(self, study: Study, problem: str) -> None:
         _LOG.error("job %d: failed: %s", study.job, problem)

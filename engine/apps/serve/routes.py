@@ -20,6 +20,7 @@ from flare_trt.engine.scans.dicom.choice import SeriesChoice
 JOBS = "/v1/segmentations"
 UPLOAD_TYPE = "application/octet-stream"
 LABELS_TYPE = "application/gzip"
+DICOM_TYPE = "application/dicom"
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 #: How often a waiting request looks whether its job has ended or its client has gone.
 _POLL_S = 0.05
@@ -75,7 +76,7 @@ class Routes:
         """Take a scan: a NIfTI-1 file, or a zip of DICOM, as the request's body. With wait=true the answer is its labels.
 
         `series` is the UID of the series to take where a zip holds several, `acquisition` the number of the acquisition (phase) to
-        take where a series holds several. The labels are a .nii.gz file.
+        take where a series holds several. The labels are a .nii.gz file, or with Accept: application/dicom a DICOM-SEG.
         """
         limits = self._service.limits
         if request.headers.get("content-type", "").partition(";")[0] != UPLOAD_TYPE:
@@ -102,9 +103,25 @@ class Routes:
         """Where a job is."""
         return self._status(self._job(job_id))
 
-    def labels(self, job_id: str) -> Response:
-        """The labels of a job that is done, a .nii.gz file on the scan's own grid."""
-        return _labels(self._done(job_id))
+    def labels(self, job_id: str, request: Request) -> Response:
+        """The labels of a job that is done: a .nii.gz file on the scan's grid, or with Accept: application/dicom a DICOM-SEG."""
+        return _labels(request, self._done(job_id))
+
+    def seg(self, job_id: str) -> Response:
+        """The DICOM-SEG of a job that is done, of a zip of DICOM."""
+        return _dicom(self._done(job_id), "seg")
+
+    def sr(self, job_id: str) -> Response:
+        """What was measured, as a DICOM SR (TID 1500) tied to the DICOM-SEG."""
+        return _dicom(self._done(job_id), "sr")
+
+    def rtstruct(self, job_id: str) -> Response:
+        """The contours of a job that is done, of a zip of DICOM, as an RTSTRUCT."""
+        return _dicom(self._done(job_id), "rtstruct")
+
+    def preview(self, job_id: str) -> Response:
+        """The picture of a job that is done: three planes with the labels, a PNG file."""
+        return Response(_content(self._done(job_id).preview.read_bytes), media_type="image/png")
 
     def report(self, job_id: str) -> Response:
         """The report of a job that is done: organs, stages, region of interest, warnings."""
@@ -151,7 +168,7 @@ class Routes:
                 raise ClientDisconnect
             await asyncio.sleep(_POLL_S)
         if job.state == "done":
-            response = await asyncio.to_thread(_labels, job)
+            response = await asyncio.to_thread(_labels, request, job)
             response.headers["location"] = _address(request, job)
             return response
         if isinstance(job.error, (InputError, BudgetError)):
@@ -169,6 +186,7 @@ def add_routes(app: FastAPI, service: Service, guarded: list[Any]) -> None:
     """Add every route to the app; `guarded` are the dependencies of those that only the token opens."""
     routes = Routes(service)
     nifti = {"schema": {"type": "string", "format": "binary"}}
+    labels: Answers = {200: {"description": "The labels", "content": {LABELS_TYPE: nifti, DICOM_TYPE: nifti}}}
     denied = _problems(401) if guarded else {}
     app.add_api_route(
         JOBS,
@@ -178,14 +196,17 @@ def add_routes(app: FastAPI, service: Service, guarded: list[Any]) -> None:
         response_model=JobStatus,
         dependencies=guarded,
         openapi_extra={"requestBody": {"required": True, "content": {UPLOAD_TYPE: nifti}}},
-        responses=denied | _body(LABELS_TYPE, nifti) | _problems(408, 409, 413, 415, 422, 429, 500, 503, 504),
+        responses=denied | labels | _problems(406, 408, 409, 413, 415, 422, 429, 500, 503, 504),
     )
     one = JOBS + "/{job_id}"
     app.add_api_route(one, routes.status, dependencies=guarded, responses=denied | _problems(404))
     plain: dict[str, Any] = {"response_class": Response, "dependencies": guarded}
     app.add_api_route(one, routes.delete, methods=["DELETE"], status_code=204, responses=denied | _problems(404), **plain)
     kept = denied | _problems(404, 409)
-    app.add_api_route(f"{one}/labels", routes.labels, responses=kept | _body(LABELS_TYPE, nifti), **plain)
+    app.add_api_route(f"{one}/labels", routes.labels, responses=kept | labels | _problems(406), **plain)
+    for kind, give in (("seg", routes.seg), ("sr", routes.sr), ("rtstruct", routes.rtstruct)):
+        app.add_api_route(f"{one}/{kind}", give, responses=kept | _body(DICOM_TYPE, nifti) | _problems(406), **plain)
+    app.add_api_route(f"{one}/preview", routes.preview, responses=kept | _body("image/png", nifti), **plain)
     app.add_api_route(
         f"{one}/report", routes.report, responses=kept | _body("application/json", {"schema": {"type": "object"}}), **plain
     )
@@ -222,8 +243,16 @@ async def _read_on(request: Request) -> None:
         pass
 
 
-def _labels(job: ServedJob) -> Response:
+def _labels(request: Request, job: ServedJob) -> Response:
+    if DICOM_TYPE in request.headers.get("accept", ""):
+        return _dicom(job, "seg")
     return Response(_content(job.labels.read_bytes), media_type=LABELS_TYPE)
+
+
+def _dicom(job: ServedJob, kind: str) -> Response:
+    if kind in job.missing:
+        raise HTTPException(406, job.missing[kind])
+    return Response(_content(job.dicom(kind).read_bytes), media_type=DICOM_TYPE)
 
 
 def _content(read: Callable[[], bytes]) -> bytes:

@@ -15,6 +15,8 @@ from flare_trt.engine.scans.dicom.choice import ONLY_SERIES, SeriesChoice
 #: How a job can end. `stopped`: the server went down first.
 Outcome = Literal["done", "failed", "cancelled", "timed_out", "stopped"]
 State = Literal["queued", "running"] | Outcome
+#: Results of a DICOM upload beside labels, report and picture.
+DICOM_KINDS = ("seg", "sr", "rtstruct")
 #: Options that errors name -> the same in an address.
 _QUERIES = {
     "--series UID": "?series=UID",
@@ -35,7 +37,7 @@ class JobStopped(Exception):  # noqa: N818  # not an error: the job is no longer
 @dataclass(eq=False)
 class ServedJob:
     """State of a job. The service alone changes it; `progress` is (stage, tiles done, tiles in all). `choice`: the
-    series and acquisition to take of a zip of DICOM.
+    series and acquisition to take of a zip of DICOM. `missing`: why a result in DICOM was not made, by its kind.
 
     Its files lie in `folder`, which is named by the random `id`: nothing of the upload's name is kept.
     """
@@ -49,6 +51,7 @@ class ServedJob:
     kept_bytes: int = 0
     stop: Outcome | None = None
     deadline_s: float = inf
+    missing: dict[str, str] = field(default_factory=dict)
     ended: threading.Event = field(default_factory=threading.Event)
 
     @property
@@ -67,11 +70,27 @@ class ServedJob:
         return self.folder / "report.json"
 
     @property
+    def preview(self) -> Path:
+        """The picture of a job that is done."""
+        return self.folder / "preview.png"
+
+    def dicom(self, kind: str) -> Path:
+        """A DICOM result (one of DICOM_KINDS) of a job that is done; why there is none stands in `missing`."""
+        return self.folder / f"{kind}.dcm"
+
+    def forget_upload(self) -> None:
+        """Delete what the client sent."""
+        for path in (self.upload, self.upload.with_suffix(".zip")):
+            path.unlink(missing_ok=True)
+
+    @property
     def problem(self) -> str | None:
         """What went wrong, without a path of this machine."""
-        if self.error is None:
-            return None
-        text = str(self.error) or type(self.error).__name__
+        return None if self.error is None else self.words_of(self.error)
+
+    def words_of(self, error: BaseException) -> str:
+        """An error's words, without a path of this machine."""
+        text = str(error) or type(error).__name__
         for option, query in _QUERIES.items():
             text = text.replace(option, query)
         return (

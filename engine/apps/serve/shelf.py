@@ -20,7 +20,7 @@ class Shelf:
 
     def add(self, job: ServedJob) -> None:
         """Keep a job and its files, then throw out what no longer fits, if need be the job itself."""
-        job.kept_bytes = sum(path.stat().st_size for path in (job.labels, job.report) if path.exists())
+        job.kept_bytes = sum(path.stat().st_size for path in job.folder.glob("*"))
         self._bytes += job.kept_bytes
         self._jobs[job.id] = (time.monotonic(), job)
         self.clear()

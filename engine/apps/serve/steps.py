@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
-from flare_trt.engine.apps.serve.served_job import ServedJob
+from flare_trt.engine.apps.serve.served_job import DICOM_KINDS, ServedJob
 from flare_trt.engine.apps.serve.uploads import take_scan
 from flare_trt.engine.batch.jobs import Job
-from flare_trt.engine.batch.scan_steps import SegmentsScans, ct_reader, scan_steps
+from flare_trt.engine.batch.overlap import SCAN_ERRORS
+from flare_trt.engine.batch.scan_steps import Scan, SegmentsScans, ct_reader, scan_steps
+from flare_trt.engine.model.spec import ModelSpec
+from flare_trt.engine.results.dicom.measurement_report import Measured
+from flare_trt.engine.results.dicom.stable import Making
+from flare_trt.engine.results.label_files import write_contours, write_label_file, write_sr
+from flare_trt.engine.results.scan_report import ScanReport
+from flare_trt.engine.scans.dicom.reader import DicomReader
+from flare_trt.engine.segmenter import Segmentation
 
 #: Makes a job's labels and report. Raises JobStopped, or batch.SCAN_ERRORS.
 SegmentUpload = Callable[[ServedJob], None]
@@ -18,12 +27,39 @@ def upload_steps(segmenter: SegmentsScans, max_memory_mb: int | None) -> Segment
     read = ct_reader(max_memory_mb)
 
     def segment(served: ServedJob) -> None:
-        job = Job(served.upload, served.labels, served.report)
+        job = Job(served.upload, served.labels, served.report, served.preview)
         steps = scan_steps(segmenter, read, lambda job: served.on_tile)
-        scan = take_scan(job.scan, read, served.choice)
-        served.require_wanted()
-        found = steps.segment(job, scan)
-        steps.write(job, scan, found)
-        served.require_wanted()
+        try:
+            scan = take_scan(job.scan, read, served.choice)
+            if not isinstance(scan.source, DicomReader):
+                served.forget_upload()  # DICOM results take from the headers who and which study it is
+            served.require_wanted()
+            found = steps.segment(job, scan)
+            report = steps.write(job, scan, found)
+            served.require_wanted()
+            _write_dicom(served, scan, found, report, segmenter.spec)
+            served.require_wanted()
+        finally:
+            served.forget_upload()
 
     return segment
+
+
+def _write_dicom(served: ServedJob, scan: Scan, found: Segmentation, report: ScanReport, spec: ModelSpec) -> None:
+    """Write what a DICOM upload gets in DICOM; what cannot be made of this series is noted, and fails nothing else."""
+    if not isinstance(scan.source, DicomReader):
+        served.missing.update(dict.fromkeys(DICOM_KINDS, "DICOM results are made of a zip of DICOM, got a NIfTI file"))
+        return
+    source, labels, making = scan.source, found.labels, Making.of(found.report, "binary")
+    measured = Measured(labels, report.organs, report.tumours, found.report.looked)
+    seg = served.dicom("seg")
+    writes: dict[str, Callable[[Path], object]] = {
+        "seg": lambda path: write_label_file(path, source, labels, spec, making),
+        "sr": lambda path: write_sr(path, seg, source, measured, spec, making),
+        "rtstruct": lambda path: write_contours(path, source, labels, spec, making),
+    }
+    for kind, write in writes.items():
+        try:
+            write(served.dicom(kind))
+        except SCAN_ERRORS as error:
+            served.missing[kind] = served.words_of(error)

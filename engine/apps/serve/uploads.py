@@ -34,16 +34,13 @@ async def receive(chunks: AsyncIterator[bytes], target: Path, most_bytes: int) -
 
 
 def take_scan(path: Path, read: Callable[[SlabReader], Volume], choice: SeriesChoice = ONLY_SERIES) -> Scan:
-    """The scan in an uploaded file, which is gone afterwards: a DICOM zip by its first bytes, else NIfTI. Raises InputError.
+    """The scan in an uploaded file: a DICOM zip by its first bytes (the file's name then ends so), else NIfTI. Raises InputError.
 
     `choice` says which series and acquisition to take of a zip with several.
     """
     with path.open("rb") as file:
         zipped = file.read(len(_ZIP)) == _ZIP
     named = path.rename(path.with_suffix(".zip")) if zipped else path
-    try:
-        if choice != ONLY_SERIES and not zipped:
-            raise InputError(f"{path}: a series can be chosen in a zip of DICOM only; leave out --series, --pick, --acquisition")
-        return read_scan(partial(open_scan, named, choice), read)
-    finally:
-        named.unlink()
+    if choice != ONLY_SERIES and not zipped:
+        raise InputError(f"{path}: a series can be chosen in a zip of DICOM only; leave out --series, --pick, --acquisition")
+    return read_scan(partial(open_scan, named, choice), read)

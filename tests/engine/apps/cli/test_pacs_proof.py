@@ -61,7 +61,7 @@ def all_done(running: WorkerProcess) -> bool:
 def test_fifty_studies_one_kill_9_and_one_restart(pacs: Orthanc, tmp_path: Path) -> None:
     bundle = fake_bundle(tmp_path / "model" / "fake", fake_spec())
     studies = [write_study(tmp_path / "studies" / f"{number:02}", number, 9 + number % 5) for number in range(STUDIES)]
-    words = ("--watch", pacs.web, "--send-to", pacs.address, "--quiet", "0")
+    words = ("--watch", pacs.web, "--send-to", pacs.address, "--quiet", "2")
     with worker(tmp_path / "queue", bundle, *words, port=pacs.worker_port) as running:
         until(running.has_looked, "the first look")
         for number, study in enumerate(studies):

@@ -30,7 +30,7 @@ from flare_trt.engine.segmenter import Segmentation, StageProgress
 
 JOBS = "/v1/segmentations"
 UPLOAD = {"content-type": "application/octet-stream"}
-LIMIT_S = 20.0
+LIMIT_S = 120.0
 
 
 def scan_bytes(folder: Path, seed: int = 0, name: str = "ct.nii.gz") -> bytes:

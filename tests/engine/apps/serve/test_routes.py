@@ -106,7 +106,11 @@ def test_a_job_from_upload_to_report(client: httpx.Client, gated: GatedSegmenter
     report = client.get(f"{job}/report")
     assert (report.json()["scan"], report.json()["labels"]) == ("upload", "labels.nii.gz")
     assert str(tmp_path) not in report.text
-    assert sorted(path.name for path in (tmp_path / "jobs" / status["id"]).iterdir()) == ["labels.nii.gz", "report.json"]
+    assert sorted(path.name for path in (tmp_path / "jobs" / status["id"]).iterdir()) == [
+        "labels.nii.gz",
+        "preview.png",
+        "report.json",
+    ]
     assert client.delete(job).status_code == 204
     assert [client.get(job + part).status_code for part in ("", "/labels", "/report")] == [404] * 3
     assert list((tmp_path / "jobs").iterdir()) == []
@@ -121,7 +125,8 @@ def test_a_zip_of_a_dicom_series(client: httpx.Client, gated: GatedSegmenter, tm
     np.testing.assert_array_equal(labels_of(answer.content, tmp_path), np.digitize(hu, [-100, 0, 100]))
     report = client.get(answer.headers["location"] + "/report").text
     assert not [word for word in map(str, Look().identity.values()) if word in report]
-    assert sorted(path.name for path in next((tmp_path / "jobs").iterdir()).iterdir()) == ["labels.nii.gz", "report.json"]
+    kept = ["labels.nii.gz", "preview.png", "report.json", "rtstruct.dcm", "seg.dcm", "sr.dcm"]
+    assert sorted(path.name for path in next((tmp_path / "jobs").iterdir()).iterdir()) == kept
 
 
 def test_slices_do_not_vanish_from_a_zip(client: httpx.Client, gated: GatedSegmenter, tmp_path: Path) -> None:
