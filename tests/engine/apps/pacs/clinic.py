@@ -154,12 +154,13 @@ def orthanc(folder: Path, worker_port: int) -> Iterator[Orthanc]:
 
 @dataclass
 class WorkerProcess:
-    """`flare-trt pacs run` with a fake network, which dawdles while the file `gate` is missing."""
+    """`flare-trt pacs run`, as a rule with a fake network, which dawdles while the file `gate` is missing."""
 
     queue: Path
     bundle: Path
     options: Sequence[str]
     port: int = field(default_factory=free_port)
+    network: tuple[str, ...] = ("--backend", "fake", "--device", "cpu", "--threads", "1", "--min-free", "1MB")
     gate: Path = field(init=False)
     log: Path = field(init=False)
     _process: subprocess.Popen[str] | None = None
@@ -171,11 +172,10 @@ class WorkerProcess:
     def start(self) -> None:
         """Start it and wait until senders are let in."""
         words = ["pacs", "run", str(self.queue), "--model", str(self.bundle), "--port", str(self.port), *self.options]
-        network = ["--backend", "fake", "--device", "cpu", "--threads", "1", "--min-free", "1MB"]
         environment = {**os.environ, "PYTHONPATH": str(ROOT / "build" / "typing")}
         with self.log.open("a") as log:
             self._process = subprocess.Popen(
-                [sys.executable, str(SLOW), str(self.gate), *words, *network],
+                [sys.executable, str(SLOW), str(self.gate), *words, *self.network],
                 env=environment,
                 stdout=subprocess.PIPE,
                 stderr=log,
