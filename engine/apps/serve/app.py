@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from flare_trt.engine.apps.access import Door, is_token
 from flare_trt.engine.apps.serve.routes import add_routes
 from flare_trt.engine.apps.serve.service import Service
+from flare_trt.engine.apps.serve.upload_page import add_upload_page
 
 
 class TokenBearer(HTTPBearer):
@@ -52,6 +53,7 @@ def build_app(service: Service, door: Door) -> FastAPI:
         redoc_url=None,
     )
     add_routes(app, service, [] if door.token is None else [Depends(TokenBearer(door.token))])
+    add_upload_page(app)
     if door.token is None:
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=["localhost", "127.0.0.1", "::1", "[::1]", door.host, *door.names])
     if door.prefix:

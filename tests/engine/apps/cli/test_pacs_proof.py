@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -53,8 +54,8 @@ def segmentations(pacs: Orthanc) -> dict[str, pydicom.Dataset]:
     return by_series
 
 
-def all_done(running: WorkerProcess) -> bool:
-    return running.states() == ["done"] * STUDIES
+def enough_done(running: WorkerProcess, count: int) -> bool:
+    return running.states().count("done") >= count
 
 
 @pytest.mark.nightly
@@ -79,7 +80,8 @@ def test_fifty_studies_one_kill_9_and_one_restart(pacs: Orthanc, tmp_path: Path)
                 upload(pacs, study)
             else:
                 deliver(study, running.port)
-        until(lambda: all_done(running), "the last result")
+        for count in range(1, STUDIES + 1):  # each gets the whole time: a machine may be slow, and not stand still
+            until(partial(enough_done, running, count), f"result {count}")
         assert running.stop() == 0
     found = segmentations(pacs)
     assert len(found) == STUDIES
