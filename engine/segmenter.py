@@ -132,6 +132,8 @@ class Segmenter:
     def segment_array(self, array: Any, grid: Grid, progress: StageProgress | None = None) -> Segmentation:
         """Segment HU (z, y, x) in memory: NumPy, CuPy, torch, DLPack or __cuda_array_interface__; see arrays.ct_from_array.
 
+        A model of several channels takes (c, z, y, x).
+
         Labels come back where the array lies. On a GPU they are ready for work on CuPy's current stream.
         """
         return self.segment(ct_from_array(array, grid, self._kernels), progress)
@@ -158,6 +160,12 @@ class Segmenter:
             raise InputError(
                 f"got a {type(ct).__name__}, expected a Volume (HU on a grid); give arrays to segment_array with their grid"
             )
+        names = self.spec.input_names
+        if len(ct.channels) != len(names):
+            raise InputError(
+                f"{self.spec.name}: got a scan of {len(ct.channels)} channels, expected {len(names)}: {', '.join(names)}; give "
+                "each a file (case_0000.nii.gz, case_0001.nii.gz, ... or --channel NAME=FILE), or an array (c, z, y, x)"
+            )
 
     def _budget_bytes(self, ct: Volume) -> int | None:
         """What is left for a pass: the budget without the networks and the scan, if that lies on the device that runs.
@@ -166,7 +174,7 @@ class Segmenter:
         """
         if self.options.max_memory_mb is None:
             return obtainable_bytes() if self.placement.device == "cpu" else None
-        held = ct.array.nbytes if self.placement.device.startswith(ct.device) else 0
+        held = ct.held_bytes if self.placement.device.startswith(ct.device) else 0
         return self.options.max_memory_mb * MB - self._network_bytes - held
 
     def _plan(self, ct: Volume, watch: Stopwatch, progress: StageProgress) -> ScanRun:
@@ -209,11 +217,12 @@ def _open_stage(bundle: Bundle, stage: StageSpec, backend: str, options: Session
     sessions = []
     for file in bundle.network_files(stage):
         session = open_session(backend, file, options)
-        got, expected = (session.channels, *session.input_shape[2:]), (len(stage.channel_values), *stage.patch_zyx)
+        got = (session.channels, session.input_shape[1:])
+        expected = (len(stage.channel_values), (len(stage.inputs), *stage.patch_zyx))
         if got != expected:
             raise BundleError(
-                f"{file.name}: got a network of {got[0]} channels and patch {got[1:]}, bundle.json says {expected[0]} "
-                f"(channel_values) and {expected[1:]} (patch_zyx); export it again"
+                f"{file.name}: got a network of {got[0]} channels and input {got[1]}, bundle.json says {expected[0]} "
+                f"(channel_values) and {expected[1]} (channels, patch_zyx); export it again"
             )
         sessions.append(session)
     return sessions

@@ -33,8 +33,6 @@ def input_names(dataset: JsonObject) -> tuple[str, ...]:
     numbers = [str(number) for number in range(len(channels))]
     if not channels or set(channels) != set(numbers):
         raise ExportError(f"dataset.json: {key}: got channels {sorted(channels)}, expected numbers from 0 up")
-    if len(channels) != 1:
-        raise ExportError(f"dataset.json: {key}: got {len(channels)} input channels, expected 1")
     names = [str(channels[number]) for number in numbers]
     return tuple(name if names.count(name) == 1 else f"{name} {number}" for number, name in enumerate(names))
 

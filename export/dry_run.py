@@ -22,7 +22,7 @@ from flare_trt.export.network import load_weights
 from flare_trt.export.nnunet import About, TrainedModel, require_alike
 from flare_trt.export.postprocessing import read_postprocessing
 from flare_trt.export.stage import stage_checks, stage_of
-from flare_trt.export.trainers import NetworkMaker, network_maker
+from flare_trt.export.trainers import Ends, NetworkMaker, network_maker
 
 T = TypeVar("T")
 _SOME_HEADS = 2  # stand in where dataset.json does not say how many labels there are
@@ -30,12 +30,13 @@ _SOME_HEADS = 2  # stand in where dataset.json does not say how many labels ther
 
 @dataclass(frozen=True)
 class _Trained:
-    """What was read of a folder: the first fold's checkpoint, and the others' files."""
+    """What was read of a folder: the first fold's checkpoint, the others' files, and the input channels' names."""
 
     plans: JsonObject
     first: Checkpoint
     others: Sequence[Path]
     outputs: Outputs | None
+    names: Sequence[str] | None
 
 
 @dataclass
@@ -101,7 +102,7 @@ def _of_folder(model: TrainedModel, found: _Findings) -> Outputs | None:
         if name is not None:
             _of_plans(plans, name, (names, dataset if outputs else None), model.orientation, found)
         if first is not None:
-            _of_networks(_Trained(plans, first, files[1:], outputs), model, found)
+            _of_networks(_Trained(plans, first, files[1:], outputs, names), model, found)
     return outputs
 
 
@@ -133,8 +134,8 @@ def _of_plans(
 def _of_networks(trained: _Trained, model: TrainedModel, found: _Findings) -> None:
     """The trainer and, where nothing else is wrong, whether each fold's weights fit its network."""
     first, outputs = trained.first, trained.outputs
-    heads = _SOME_HEADS if outputs is None else len(outputs.channel_values)
-    maker = found.attempt(lambda: network_maker(trained.plans, first, heads, model.folder, model.plans_only))
+    ends = Ends(len(trained.names or "1"), _SOME_HEADS if outputs is None else len(outputs.channel_values))
+    maker = found.attempt(lambda: network_maker(trained.plans, first, ends, model.folder, model.plans_only))
     sound = maker is not None and not found.lines
     if maker is not None and sound:
         found.attempt(lambda: load_weights(maker.build(), first.weights, maker.described_by))

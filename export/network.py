@@ -16,8 +16,8 @@ _NETWORKS = ("PlainConvUNet", "ResidualEncoderUNet")
 _LAYERS = ("Conv3d", "InstanceNorm3d", "LeakyReLU", "ReLU")
 
 
-def build_network(architecture: Architecture, heads: int) -> Any:
-    """The torch module that plans.json describes, with one output, (1, heads, z, y, x). Raises ExportError."""
+def build_network(architecture: Architecture, heads: int, channels: int = 1) -> Any:
+    """The torch module that plans.json describes: (1, channels, z, y, x) to one output, (1, heads, z, y, x). Raises ExportError."""
     from dynamic_network_architectures.architectures import unet
 
     name = architecture.class_name.rpartition(".")[2]
@@ -25,7 +25,7 @@ def build_network(architecture: Architecture, heads: int) -> Any:
         raise ExportError(f"plans.json: architecture: got {architecture.class_name!r}, expected {' or '.join(_NETWORKS)}")
     kwargs = {key: _layer(key, value) if key in architecture.imported else value for key, value in architecture.kwargs.items()}
     try:
-        network = getattr(unet, name)(input_channels=1, num_classes=heads, **{**kwargs, "deep_supervision": False})
+        network = getattr(unet, name)(input_channels=channels, num_classes=heads, **{**kwargs, "deep_supervision": False})
     except Exception as error:  # wrong counts raise AssertionError, TypeError, IndexError and more
         raise ExportError(f"plans.json: architecture: {name} cannot be built: {type(error).__name__}: {error}") from error
     return network

@@ -21,7 +21,7 @@ from flare_trt.export.network import load_weights
 from flare_trt.export.postprocessing import read_postprocessing
 from flare_trt.export.stage import stage_of
 from flare_trt.export.to_onnx import write_onnx
-from flare_trt.export.trainers import NetworkSource, network_maker
+from flare_trt.export.trainers import Ends, NetworkSource, network_maker
 from flare_trt.export.verify import (
     DIFFERENCE_LIMITS,
     CheckDepth,
@@ -133,7 +133,7 @@ def export_stage(model: TrainedModel, stage_name: str, folder: Path, plan: Check
     single = len(trained.folds) == 1
     networks = tuple(NetworkFile(f"{stage_name}.onnx" if single else f"{stage_name}_fold_{fold}.onnx") for fold in trained.folds)
     stage = stage_of(trained.plans, configuration, trained.dataset, networks, model.orientation)
-    maker = network_maker(trained.plans, first, len(outputs.channel_values), model.folder, model.plans_only)
+    maker = network_maker(trained.plans, first, Ends(len(stage.inputs), len(stage.channel_values)), model.folder, model.plans_only)
     if maker.difference is not None:
         plan.tell(
             f"{stage_name}: {maker.described_by} builds another network than plans.json, which is exported: {maker.difference}"
@@ -145,7 +145,7 @@ def export_stage(model: TrainedModel, stage_name: str, folder: Path, plan: Check
         path = folder / network_file.file
         plan.tell(f"{stage_name}: {file.parent.name}: exporting and comparing with torch")
         network = load_weights(maker.build(), checkpoint.weights, maker.described_by)
-        write_onnx(network, stage.patch_zyx, path)
+        write_onnx(network, stage.patch_zyx, path, len(stage.inputs))
         verify_graph(path, stage)
         verified += verify_logits(path, stage, torch_reference(network), plan)
     return ExportedStage(

@@ -52,13 +52,21 @@ class NetworkMaker:
     difference: str | None = None
 
 
-def network_maker(plans: JsonObject, checkpoint: Checkpoint, heads: int, folder: Path, plans_only: bool) -> NetworkMaker:
+@dataclass(frozen=True)
+class Ends:
+    """Input channels and output channels of a network."""
+
+    channels: int
+    heads: int
+
+
+def network_maker(plans: JsonObject, checkpoint: Checkpoint, ends: Ends, folder: Path, plans_only: bool) -> NetworkMaker:
     """How to build the network of a checkpoint; `plans_only` is the user's word that plans.json describes it.
 
     Raises ExportError where nobody can say which network it is.
     """
     architecture = architecture_of(configuration_of(plans, checkpoint.configuration))
-    by_plans = NetworkMaker(lambda: build_network(architecture, heads), "plans", "plans.json")
+    by_plans = NetworkMaker(lambda: build_network(architecture, ends.heads, ends.channels), "plans", "plans.json")
     if plans_only:
         return by_plans
     trainer, missing = find_trainer(checkpoint.trainer, folder)
@@ -73,9 +81,9 @@ def network_maker(plans: JsonObject, checkpoint: Checkpoint, heads: int, folder:
     expected = by_plans.build()  # first: names in plans.json are looked up in tables here, and imported by nnU-Net
 
     def build() -> Any:
-        return _built_by(trainer, plans, checkpoint.configuration, heads)
+        return _built_by(trainer, plans, checkpoint.configuration, ends)
 
-    difference = _difference(expected, build(), architecture.kwargs.get("strides", []))
+    difference = _difference(expected, build(), (ends.channels, architecture.kwargs.get("strides", [])))
     return NetworkMaker(build, "trainer", f"the trainer {checkpoint.trainer}", difference)
 
 
@@ -101,7 +109,7 @@ def find_trainer(name: str, folder: Path) -> tuple[Any, str]:
         return None, f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
 
 
-def _built_by(trainer: Any, plans: JsonObject, configuration: str, heads: int) -> Any:
+def _built_by(trainer: Any, plans: JsonObject, configuration: str, ends: Ends) -> Any:
     from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
     manager = PlansManager(copy.deepcopy(plans.data))  # trainers change it
@@ -113,7 +121,7 @@ def _built_by(trainer: Any, plans: JsonObject, configuration: str, heads: int) -
         described = chosen.network_arch_class_name, kwargs, chosen.network_arch_init_kwargs_req_import
     try:
         with contextlib.redirect_stdout(io.StringIO()):
-            return build(*described, 1, heads, enable_deep_supervision=False)
+            return build(*described, ends.channels, ends.heads, enable_deep_supervision=False)
     except Exception as error:  # its code may raise anything
         raise ExportError(
             f"trainer {trainer.__name__}: its network cannot be built: {type(error).__name__}: {error}; if it changes the training "
@@ -121,28 +129,32 @@ def _built_by(trainer: Any, plans: JsonObject, configuration: str, heads: int) -
         ) from error
 
 
-def _difference(expected: Any, network: Any, strides: list[list[int]]) -> str | None:
-    """The first module that is not as in plans.json, or a word on other logits; None where both are the same network."""
+def _difference(expected: Any, network: Any, takes: tuple[int, list[list[int]]]) -> str | None:
+    """The first module that is not as in plans.json, or a word on other logits; None where both are the same network.
+
+    `takes`: input channels and strides.
+    """
     for (name, wanted), (other, got) in zip(_modules(expected), _modules(network), strict=False):
         if (name, wanted) != (other, got):
             return f"{other} is {got}, plans.json says {wanted} ({name})"
     counts = len(_modules(expected)), len(_modules(network))
     if counts[0] != counts[1]:
         return f"it has {counts[1]} modules, plans.json says {counts[0]}"
-    return None if _same_logits(expected, network, strides) else "the same modules give other logits"
+    return None if _same_logits(expected, network, takes) else "the same modules give other logits"
 
 
 def _modules(network: Any) -> list[tuple[str, str]]:
     return [(name, f"{type(module).__name__}({module.extra_repr()})") for name, module in network.named_modules()]
 
 
-def _same_logits(expected: Any, network: Any, strides: list[list[int]]) -> bool:
+def _same_logits(expected: Any, network: Any, takes: tuple[int, list[list[int]]]) -> bool:
     import numpy as np
     import torch
 
+    channels, strides = takes
     network.load_state_dict(expected.state_dict())
     smallest = 2 * np.prod(np.broadcast_to(np.reshape(strides, (len(strides), -1)), (len(strides), 3)), axis=0)
-    image = torch.from_numpy(np.random.default_rng(0).standard_normal((1, 1, *smallest), np.float32))
+    image = torch.from_numpy(np.random.default_rng(0).standard_normal((1, channels, *smallest), np.float32))
     with torch.inference_mode():
         wanted, got = (module.eval()(image) for module in (expected, network))
     return isinstance(got, torch.Tensor) and got.shape == wanted.shape and bool(torch.allclose(got, wanted, rtol=1e-4, atol=1e-5))

@@ -15,7 +15,7 @@ from flare_trt.benchmarks.gpu_plan.cost import Cost
 from flare_trt.engine.base.errors import BundleError
 from flare_trt.engine.base.extras import install_command
 from flare_trt.engine.model.modes import Precision
-from flare_trt.engine.networks.session import one_channel_shape
+from flare_trt.engine.networks.session import static_shape
 
 #: Operators that TensorRT runs in place.
 _IN_PLACE = frozenset(["Identity", "LeakyRelu", "Relu"])
@@ -84,7 +84,7 @@ def network_facts(onnx_file: Path) -> NetworkFacts:
         if node.op_type in ("Identity", "Cast") and node.input[0] in weights:
             weights[node.output[0]] = weights[node.input[0]]
     inputs = [value.name for value in graph.input if value.name not in weights]
-    shape = one_channel_shape(onnx_file.name, sizes[inputs[0]], len(graph.output))
+    shape = static_shape(onnx_file.name, sizes[inputs[0]], len(graph.output))
     return NetworkFacts(
         input_shape=shape,
         channels=sizes[graph.output[0].name][1] or 0,

@@ -51,32 +51,48 @@ class Measured:
 class Volume:
     """`array` is a ScanArray of int16 or float32 HU for a CT, of uint8 for labels; `device` is whose memory gives its voxels.
 
-    `measured` is what was seen of a scan when it was read, where a second look at all voxels would cost much.
+    `measured` is what was seen of a scan when it was read, where a second look at all voxels would cost much. `others` are the
+    further channels of a scan that has several, each a Volume on the same grid and device.
     """
 
     array: Any
     grid: Grid
     measured: Measured | None = None
     device: Literal["cpu", "cuda"] = "cpu"
+    others: tuple[Volume, ...] = ()
 
     def __post_init__(self) -> None:
         if self.array.ndim != 3:
             raise InputError(f"volume: got an array of {self.array.ndim} axes, expected 3 (z, y, x)")
         if tuple(self.array.shape) != self.grid.shape_zyx:
             raise InputError(f"volume: got an array of shape {self.array.shape} on a grid of {self.grid.shape_zyx}")
+        for other in self.others:
+            if other.grid.shape_zyx != self.grid.shape_zyx or other.device != self.device:
+                raise InputError(f"volume: got a channel of {other.grid.told} on {other.device}, expected one like the first")
+
+    @property
+    def channels(self) -> tuple[Volume, ...]:
+        """Each channel alone."""
+        return (self, *self.others)
+
+    @property
+    def held_bytes(self) -> int:
+        """Memory that the voxels of all channels take."""
+        return sum(int(channel.array.nbytes) for channel in self.channels)
 
     @cached_property
     def value_range(self) -> tuple[float, float]:
-        """Smallest and largest voxel."""
+        """Smallest and largest voxel of the first channel."""
         return self.measured.value_range if self.measured else (float(self.array.min()), float(self.array.max()))
 
     @cached_property
     def nonzero_box(self) -> Box:
-        """Box of the voxels that are not 0; the whole array where all are."""
-        return self.measured.nonzero_box if self.measured else nonzero_box(self.array)
+        """Box of the voxels that are not 0 in every channel; the whole array where all are."""
+        box = self.measured.nonzero_box if self.measured else nonzero_box(self.array)
+        return box.hull(*(other.nonzero_box for other in self.others))
 
     def on_host(self, cut: Slices) -> NDArray[Any]:
-        """The voxels of a cut as a NumPy array."""
+        """The voxels of a cut of the first channel as a NumPy array."""
         part: Any = self.array[cut]
         host: NDArray[Any] = part if self.device == "cpu" else part.get()
         return host

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from flare_trt.engine.base.errors import InputError, OutputError
 from flare_trt.engine.base.files import files_with, has_ending, require_place
+from flare_trt.engine.batch.channel_files import first_channels, further_channels
 from flare_trt.engine.batch.names import ScanNames, is_pattern, needs_uids, with_uids
 from flare_trt.engine.results.dicom.stable import SegType
 from flare_trt.engine.results.label_files import DICOM_ENDING, LABEL_ENDINGS, DicomWishes, fits_scan, require_writable
@@ -47,9 +48,10 @@ _OTHER_ENDINGS = (
 
 @dataclass(frozen=True)
 class Job:
-    """One scan to segment. `report`, `preview` and `rtstruct` None are not wanted; `choice` as in open_scan.open_scan.
+    """One scan to segment; `others` are the files of its further channels.
 
-    `source` is its reader where planning has looked into it: the headers of a series are read once.
+    `report`, `preview` and `rtstruct` None are not wanted; `choice` as in open_scan.open_scan. `source` is its reader where
+    planning has looked into it: the headers of a series are read once.
     """
 
     scan: Path
@@ -62,11 +64,16 @@ class Job:
     choice: SeriesChoice = ONLY_SERIES
     hash_uids: bool = False
     probabilities: Path | None = None
+    others: tuple[Path, ...] = ()
     source: SlabReader | None = field(default=None, compare=False, repr=False)
 
     def open(self) -> SlabReader:
         """The scan's reader. Raises InputError."""
         return self.source or open_scan(self.scan, self.choice)
+
+    def open_others(self) -> tuple[SlabReader, ...]:
+        """The readers of its further channels. Raises InputError."""
+        return tuple(open_scan(path) for path in self.others)
 
     @property
     def wishes(self) -> DicomWishes:
@@ -103,24 +110,39 @@ class Destination:
         return tuple(path for path in wanted if path is not None)
 
 
-def plan_jobs(inputs: Sequence[Path], destination: Destination, choice: SeriesChoice = ONLY_SERIES) -> tuple[Job, ...]:
+def plan_jobs(
+    inputs: Sequence[Path], destination: Destination, choice: SeriesChoice = ONLY_SERIES, channels: Sequence[str] = ("CT",)
+) -> tuple[Job, ...]:
     """The jobs for these files and folders of scans, and folders and zips of DICOM series (each of them one scan).
+
+    Where there are several `channels`, files are grouped to cases by nnU-Net's numbers (channel_files.py).
 
     A DICOM scan that comes alone is looked into here; of several, each when its turn comes, so that a bad one stops no other. Where
     a name holds {study} or {series} all are, and one that cannot be read fails in its turn.
     Raises InputError or OutputError; makes no folder.
     """
-    scans = named_scans(inputs)
+    scans = first_channels(named_scans(inputs), channels)
     one = len(scans) == 1 and (scans[0] == inputs[0] or is_dicomdir(inputs[0]))
     jobs = tuple(_job(scan, destination, _names(scan, destination, choice, number), one) for number, scan in enumerate(scans, 1))
     jobs = tuple(replace(job, choice=choice, hash_uids=destination.hash_uids) for job in jobs)
+    return _checked([replace(job, others=further_channels(job.scan, channels)) for job in jobs])
+
+
+def plan_named(files: Sequence[Path], destination: Destination) -> tuple[Job, ...]:
+    """The one job of a scan whose channels have a file each, in the model's order. Raises InputError or OutputError."""
+    (job,) = plan_jobs(named_scans(files[:1])[:1], destination)
+    named_scans(files[1:])
+    return _checked([replace(job, others=tuple(files[1:]))])
+
+
+def _checked(jobs: Sequence[Job]) -> tuple[Job, ...]:
     _refuse_collisions(jobs)
     for job in jobs:
         _refuse_kinds(job, len(jobs))
     if len(jobs) == 1 and is_dicom(jobs[0].scan):
         jobs = (replace(jobs[0], source=jobs[0].open()),)
         require_writable(jobs[0].outputs, jobs[0].open())
-    return jobs
+    return tuple(jobs)
 
 
 def _job(scan: Path, destination: Destination, names: ScanNames, one: bool) -> Job:
@@ -230,7 +252,7 @@ def _refuse_kinds(job: Job, jobs: int) -> None:
 
 
 def _refuse_collisions(jobs: Sequence[Job]) -> None:
-    scans = {job.scan.resolve(): job.scan for job in jobs}
+    scans = {path.resolve(): path for job in jobs for path in (job.scan, *job.others)}
     taken: dict[Path, Path] = {}
     for job in jobs:
         for output in job.outputs:

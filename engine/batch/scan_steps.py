@@ -32,7 +32,7 @@ from flare_trt.engine.results.probability_files import write_probabilities
 from flare_trt.engine.results.report_files import write_report
 from flare_trt.engine.results.scan_report import ScanReport, is_page, linked_slices
 from flare_trt.engine.scans.ct_checks import ct_warnings
-from flare_trt.engine.scans.scan_reader import SlabReader, spooled_ct, whole_ct
+from flare_trt.engine.scans.scan_reader import SlabReader, require_same_grid, spooled_ct, whole_ct
 from flare_trt.engine.segmenter import Segmentation, StageProgress
 
 #: A scan that takes more than this share of the memory budget stays on disk.
@@ -68,13 +68,13 @@ class SegmentsScans(Protocol):
     def segment(self, ct: Volume, progress: StageProgress | None = None) -> Segmentation: ...
 
 
-def ct_reader(max_memory_mb: int | None) -> Callable[[SlabReader], Volume]:
-    """How scans are read: into memory, or onto the disk where one would take much of the budget."""
+def ct_reader(max_memory_mb: int | None, channels: int = 1) -> Callable[[SlabReader], Volume]:
+    """How scans are read, one channel at a time: into memory, or onto the disk where all would take much of the budget."""
     if max_memory_mb is None:
         return whole_ct
 
     def read(source: SlabReader) -> Volume:
-        held = prod(source.grid.shape_zyx) * source.dtype.itemsize
+        held = channels * prod(source.grid.shape_zyx) * source.dtype.itemsize
         return (spooled_ct if held > max_memory_mb * MB * _SPOOLED_SHARE else whole_ct)(source)
 
     return read
@@ -99,15 +99,19 @@ def scan_steps(
 
 def job_reader(read: Callable[[SlabReader], Volume]) -> Callable[[Job], Scan]:
     """The first of the steps alone."""
-    return lambda job: read_scan(job.open, read)
+    return lambda job: read_scan(job.open, read, job.open_others)
 
 
-def read_scan(opened: Callable[[], SlabReader], read: Callable[[SlabReader], Volume]) -> Scan:
-    """Read and look over a CT. Raises InputError."""
+def read_scan(
+    opened: Callable[[], SlabReader], read: Callable[[SlabReader], Volume], others: Callable[[], Sequence[SlabReader]] = tuple
+) -> Scan:
+    """Read and look over a CT, or a scan with its further channels. Raises InputError."""
     watch, memory = Stopwatch(), MemoryRecorder()
     with watch.phase("read"), memory.phase("read"):
-        source = opened()
-        ct = read(source)
+        source, further = opened(), others()
+        for other in further:
+            require_same_grid(source, other)
+        ct = replace(read(source), others=tuple(read(other) for other in further))
         doubts = ct_warnings(ct)
     return Scan(ct, source, source.warnings, watch.seconds["read"], memory, doubts)
 

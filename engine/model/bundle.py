@@ -13,7 +13,7 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -57,16 +57,29 @@ class Bundle:
 
 def open_bundle(path: Path) -> Bundle:
     """Open and check a bundle: schema, file names, checksums, embedded weights. Raises BundleError that names the field."""
-    _refuse_other_models(path)
+    _require_bundle(path)
     if path.is_dir():
         spec = _parse_spec(_read_spec(path))
         _require_sound(spec, path)
         return Bundle(spec, path, path)
+    return _open_zip(path)
+
+
+def read_spec(path: Path) -> ModelSpec:
+    """What a bundle says; its networks are neither unpacked nor checked. Raises BundleError."""
+    _require_bundle(path)
+    if path.is_dir():
+        return _parse_spec(_read_spec(path))
+    with _zip_errors(path), zipfile.ZipFile(path) as archive:
+        return _spec_in(archive, _spec_entry(archive))
+
+
+def _require_bundle(path: Path) -> None:
+    _refuse_other_models(path)
     if not path.exists():
         raise BundleError(f"bundle: {path} does not exist, expected a bundle's folder or a zip of it")
-    if not zipfile.is_zipfile(path):
+    if not path.is_dir() and not zipfile.is_zipfile(path):
         raise BundleError(f"bundle: {path} is no zip, expected a bundle's folder or a zip of it")
-    return _open_zip(path)
 
 
 def _refuse_other_models(path: Path) -> None:
@@ -151,20 +164,25 @@ def _open_zip(path: Path) -> Bundle:
     with ExitStack() as undo:
         unpacked = tempfile.TemporaryDirectory(prefix="flare-trt-")
         undo.callback(unpacked.cleanup)
-        try:
-            with zipfile.ZipFile(path) as archive:
-                spec = _unpack(archive, Path(unpacked.name))
-        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:  # RuntimeError: an encrypted zip
-            raise BundleError(f"bundle: {path} cannot be unpacked: {error}") from error
+        with _zip_errors(path), zipfile.ZipFile(path) as archive:
+            spec = _unpack(archive, Path(unpacked.name))
         _require_sound(spec, Path(unpacked.name))
         undo.pop_all()
     return Bundle(spec, path, Path(unpacked.name), unpacked)
 
 
+@contextmanager
+def _zip_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:  # RuntimeError: an encrypted zip
+        raise BundleError(f"bundle: {path} cannot be unpacked: {error}") from error
+
+
 def _unpack(archive: zipfile.ZipFile, folder: Path) -> ModelSpec:
     """Write the named network files, and nothing else, into `folder` under their checked plain names."""
     spec_name = _spec_entry(archive)
-    spec = _parse_spec(archive.read(_entry(archive, spec_name, _SPEC_LIMIT_BYTES)))
+    spec = _spec_in(archive, spec_name)
     prefix = spec_name.removesuffix(SPEC_FILE)
     for _, network in named_networks(spec):
         info = _entry(archive, prefix + network.file, _FILE_LIMIT_BYTES)
@@ -172,6 +190,10 @@ def _unpack(archive: zipfile.ZipFile, folder: Path) -> ModelSpec:
             while chunk := source.read(MIB):
                 target.write(chunk)
     return spec
+
+
+def _spec_in(archive: zipfile.ZipFile, spec_name: str) -> ModelSpec:
+    return _parse_spec(archive.read(_entry(archive, spec_name, _SPEC_LIMIT_BYTES)))
 
 
 def _spec_entry(archive: zipfile.ZipFile) -> str:

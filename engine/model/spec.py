@@ -241,6 +241,9 @@ class ModelSpec:
             require_field(label in values, "lesion_gates.label", label, f"a value out of {sorted(values)}")
         for rule in self.postprocessing:
             require_field(set(rule.labels) <= known, "postprocessing.labels", rule.labels, f"values out of {sorted(values)}")
+        if self.coarse is not None:
+            names = tuple(channel.name for channel in self.coarse.inputs)
+            require_field(names == self.input_names, "coarse.channels", names, f"those of fine: {self.input_names}")
         for stage in (self.fine, self.coarse):
             if stage is not None:
                 require_field(
@@ -253,9 +256,14 @@ class ModelSpec:
         return {"fine": self.fine} if self.coarse is None else {"coarse": self.coarse, "fine": self.fine}
 
     @property
+    def input_names(self) -> tuple[str, ...]:
+        """Names of the channels that a scan needs, in their order."""
+        return tuple(channel.name for channel in self.fine.inputs)
+
+    @property
     def takes_ct(self) -> bool:
-        """Whether scans are CTs in HU: every stage's first channel is one."""
-        return all(stage.inputs[0].scheme == "ct" for stage in self.stages.values())
+        """Whether scans are CTs in HU: the first channel is one."""
+        return self.fine.inputs[0].scheme == "ct"
 
     @property
     def label_names(self) -> dict[int, str]:

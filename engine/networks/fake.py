@@ -15,7 +15,7 @@ import numpy as np
 from flare_trt.engine.base.errors import BundleError, DeviceError
 from flare_trt.engine.base.grid import Shape
 from flare_trt.engine.model.modes import Precision
-from flare_trt.engine.networks.session import Session, SessionOptions, one_channel_shape, require_tile
+from flare_trt.engine.networks.session import Session, SessionOptions, require_tile, static_shape
 
 #: Protobuf tags of ModelProto.doc_string (field 6) and ModelProto.graph (field 7), both length-delimited.
 _DOC_STRING, _GRAPH = b"\x32", b"\x3a"
@@ -44,7 +44,7 @@ def open_session(onnx: Path, options: SessionOptions) -> Session:
         if content[:1] != _DOC_STRING:
             raise ValueError("it holds a real network")
         data = json.loads(content[2 : 2 + content[1]])
-        shape = one_channel_shape(onnx.name, data["input_shape"], 1)
+        shape = static_shape(onnx.name, data["input_shape"], 1)
         return FakeSession(shape, int(data["channels"]))
     except (ValueError, KeyError, TypeError, IndexError) as error:
         raise BundleError(f"{onnx.name}: not a fake network ({error}); use another backend for a real one") from error

@@ -44,7 +44,7 @@ class SessionOptions:
 class Session(Protocol):
     """One network with a static input shape.
 
-    `run` takes a C-contiguous float32 array (1, 1, z, y, x) of exactly `input_shape` on the session's device and returns
+    `run` takes a C-contiguous float32 array (1, c, z, y, x) of exactly `input_shape` on the session's device and returns
     float32 logits (channels, z, y, x) on that device. The returned array belongs to the session and is valid until the next
     `run`; the caller never writes to it. A session is used by one thread at a time. A wrong shape or dtype raises
     ValueError, a failing backend DeviceError. `close` frees the network; a closed session raises ValueError.
@@ -97,13 +97,13 @@ def require_tile(session: Session, tile: Any) -> None:
         raise ValueError(f"tile: got {tile.dtype} {tuple(tile.shape)}, expected C-contiguous float32 {session.input_shape}")
 
 
-def one_channel_shape(name: str, sizes: Sequence[int | None], outputs: int) -> tuple[int, int, int, int, int]:
-    """The static input shape (1, 1, z, y, x) of a network file; a free batch size is taken as 1. Raises BundleError."""
+def static_shape(name: str, sizes: Sequence[int | None], outputs: int) -> tuple[int, int, int, int, int]:
+    """The static input shape (1, c, z, y, x) of a network file; a free batch size is taken as 1. Raises BundleError."""
     fixed = [1 if axis == 0 and size is None else size for axis, size in enumerate(sizes)]
-    if len(fixed) != 5 or None in fixed or fixed[:2] != [1, 1] or outputs != 1:
+    if len(fixed) != 5 or None in fixed or fixed[0] != 1 or outputs != 1:
         raise BundleError(
-            f"{name}: got an input of shape {list(sizes)} and {outputs} outputs, expected (1, 1, z, y, x) with fixed sizes and "
+            f"{name}: got an input of shape {list(sizes)} and {outputs} outputs, expected (1, c, z, y, x) with fixed sizes and "
             "one output; export it again with static shapes and deep supervision off"
         )
-    _, _, z, y, x = (int(size or 0) for size in fixed)
-    return 1, 1, z, y, x
+    _, channels, z, y, x = (int(size or 0) for size in fixed)
+    return 1, channels, z, y, x

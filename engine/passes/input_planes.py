@@ -90,7 +90,7 @@ class InputPlanes:
         box, normal = Box(_by((0, 1, 2), start), _by((0, 1, 2), stop)), self._source.channels[channel]
         axis = plan.image_axis or 0
         order = (axis, *(a for a in range(3) if a != axis))  # the axis that is resampled on its own goes first
-        image = kernels.normalise(kernels.upload(self._source.view.read(box).transpose(order)), normal.intensity)
+        image = kernels.normalise(kernels.upload(self._source.view.read(box, channel).transpose(order)), normal.intensity)
         if normal.mask is not None:
             kernels.zero_outside(image, kernels.upload(normal.mask.inside(box).transpose(order)))
         image = kernels.resample_spline(image, _by(order, spans), _by(order, plan.image_orders), normal.clamp)

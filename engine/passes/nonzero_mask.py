@@ -25,7 +25,8 @@ class NonzeroMask:
         planes = range(view.shape_zyx[0])
         zero = np.empty((len(planes), -(-self._shape_yx[0] * self._shape_yx[1] // 8)), np.uint8)
         for z in planes:
-            zero[z] = _packed(view.on_host(view.whole.along(0, z, z + 1))[0] == 0)
+            box = view.whole.along(0, z, z + 1)
+            zero[z] = _packed(~np.logical_or.reduce([view.on_host(box, channel)[0] for channel in range(len(view.ct.channels))]))
         self._outside = np.zeros_like(zero)
         border = np.ones(self._shape_yx, bool)
         border[1:-1, 1:-1] = False

@@ -37,13 +37,15 @@ class NormalChannel:
 def normal_channels(view: ScanView, inputs: Sequence[ChannelSpec], kernels: Kernels) -> tuple[NormalChannel, ...]:
     """The channels of a scan. Reads it, slab by slab, where a channel is not a CT. Raises InputError."""
     mask = NonzeroMask(view) if any(channel.masked for channel in inputs) else None
-    return tuple(_normal_channel(view, channel, mask if channel.masked else None, kernels) for channel in inputs)
+    return tuple(
+        NormalChannel(channel.intensity, _clamp(channel.intensity, view.ct.channels[number].value_range))
+        if channel.intensity is not None
+        else _of_scan(channel, _measured(view, number, mask if channel.masked else None, kernels), mask if channel.masked else None)
+        for number, channel in enumerate(inputs)
+    )
 
 
-def _normal_channel(view: ScanView, channel: ChannelSpec, mask: NonzeroMask | None, kernels: Kernels) -> NormalChannel:
-    if channel.intensity is not None:
-        return NormalChannel(channel.intensity, _clamp(channel.intensity, view.ct.value_range))
-    seen = _measured(view, mask, kernels)
+def _of_scan(channel: ChannelSpec, seen: _Measured, mask: NonzeroMask | None) -> NormalChannel:
     low, high = seen.value_range
     shift, divisor = 0.0, 1.0
     if channel.scheme == "zscore":
@@ -56,7 +58,7 @@ def _normal_channel(view: ScanView, channel: ChannelSpec, mask: NonzeroMask | No
             raise InputError(f"{channel.name}: got values from {low:g} to {high:g}, expected 0 to 255 for this model's RGB images")
     intensity = Intensity(-math.inf, math.inf, shift, divisor)
     ends = _clamp(intensity, seen.value_range)
-    if mask is not None and seen.voxels < math.prod(view.shape_zyx):
+    if seen.voxels < seen.view_voxels:
         ends = min(ends[0], 0.0), max(ends[1], 0.0)
     return NormalChannel(intensity, ends, mask)
 
@@ -73,16 +75,17 @@ def _clamp(intensity: Intensity, value_range: tuple[float, float]) -> tuple[floa
 class _Measured:
     """Of the voxels of a view, or of those inside a mask."""
 
+    view_voxels: int
     voxels: int
     value_range: tuple[float, float]
     mean: float
     std: float
 
 
-def _measured(view: ScanView, mask: NonzeroMask | None, kernels: Kernels) -> _Measured:
+def _measured(view: ScanView, number: int, mask: NonzeroMask | None, kernels: Kernels) -> _Measured:
     voxels, total, squares, low, high = 0, 0.0, 0.0, math.inf, -math.inf
     for box in _slabs(view):
-        image = view.read(box) if mask is None else view.on_host(box)[mask.inside(box).astype(bool)]
+        image = view.read(box, number) if mask is None else view.on_host(box, number)[mask.inside(box).astype(bool)]
         if not image.size:
             continue
         values = kernels.upload(image)
@@ -90,7 +93,8 @@ def _measured(view: ScanView, mask: NonzeroMask | None, kernels: Kernels) -> _Me
         low, high = min(low, ends[0]), max(high, ends[1])
         voxels, total, squares = voxels + values.size, total + sums[0], squares + sums[1]
     mean = total / max(1, voxels)
-    return _Measured(voxels, (low, high), mean, math.sqrt(max(0.0, squares / max(1, voxels) - mean * mean)))
+    variance = max(0.0, squares / max(1, voxels) - mean * mean)
+    return _Measured(math.prod(view.shape_zyx), voxels, (low, high), mean, math.sqrt(variance))
 
 
 def _slabs(view: ScanView) -> Iterator[Box]:

@@ -56,13 +56,13 @@ class ScanView:
         """Spacing in the network's axis order."""
         return self.turn.permuted(self.ct.grid.spacing_mm)
 
-    def read(self, box: Box) -> Array:
-        """HU of a box of the view, as a strided view or a fresh array, where the scan lies."""
-        return self.turn.apply(self.ct.array[self.to_source(box).slices])
+    def read(self, box: Box, channel: int = 0) -> Array:
+        """Voxels of a box of the view, as a strided view or a fresh array, where the scan lies."""
+        return self.turn.apply(self.ct.channels[channel].array[self.to_source(box).slices])
 
-    def on_host(self, box: Box) -> NDArray[Any]:
+    def on_host(self, box: Box, channel: int = 0) -> NDArray[Any]:
         """As `read`, as a NumPy array."""
-        return self.turn.apply(self.ct.on_host(self.to_source(box).slices))
+        return self.turn.apply(self.ct.channels[channel].on_host(self.to_source(box).slices))
 
     def to_source(self, box: Box) -> Box:
         """A box of the view as a box of the scan."""

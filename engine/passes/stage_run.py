@@ -60,7 +60,7 @@ class StageRun:
             inputs=len(inputs),
             channels=sessions[0].channels,
             scan_voxels=self.view.ct.grid.voxels,
-            source_itemsize=self.view.ct.array.dtype.itemsize,
+            source_itemsize=max(channel.array.dtype.itemsize for channel in self.view.ct.channels),
             mirrored=bool(self.stage.mirror_axes),
             masked=any(channel.masked for channel in inputs),
             keeps_probabilities=self.probabilities is not None,

@@ -6,6 +6,8 @@ converted as volume.ct_volume does; on a GPU they are refused, since a hidden co
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,13 +23,24 @@ _DLPACK_CUDA = (2, 13)
 
 
 def ct_from_array(array: Any, grid: Grid, kernels: Kernels) -> Volume:
-    """A CT of HU on its grid, without a copy where that can be. Raises InputError that says what was wrong with the array."""
+    """A CT of HU (z, y, x) on its grid, or a scan of channels (c, z, y, x), without a copy where that can be.
+
+    Raises InputError that says what was wrong with the array.
+    """
     if not _is_on_gpu(array):
-        return ct_volume(_host_array(array), grid)
+        return _joined([ct_volume(channel, grid) for channel in _channels(_host_array(array))])
     if kernels.name != "cuda":
         raise InputError("CT: got an array on a GPU, but this model runs on the CPU; open it with device cuda:N, or copy the array")
     with kernels.active():
-        return _device_ct(_cupy_array(array), grid, kernels)
+        return _joined([_device_ct(channel, grid, kernels) for channel in _channels(_cupy_array(array))])
+
+
+def _channels(array: Any) -> list[Any]:
+    return [array[channel] for channel in range(len(array))] if array.ndim == 4 and len(array) else [array]
+
+
+def _joined(channels: Sequence[Volume]) -> Volume:
+    return replace(channels[0], others=tuple(channels[1:]))
 
 
 def _is_on_gpu(array: Any) -> bool:

@@ -40,6 +40,16 @@ class SlabReader(Protocol):
     def slabs(self, depth: int | None = None) -> Iterator[tuple[int, NDArray[Any]]]: ...
 
 
+def require_same_grid(first: SlabReader, other: SlabReader) -> None:
+    """Check that a further channel lies where the first does. Raises InputError."""
+    if not other.grid.same_place(first.grid):
+        apart = other.grid.difference(first.grid)
+        raise InputError(
+            f"{other.path}: its grid is not that of {first.path.name} ({apart}), expected the same for all channels of a scan; "
+            "resample it to the first channel's grid"
+        )
+
+
 def whole_ct(reader: SlabReader) -> Volume:
     """The scan in memory: int16 where nothing is lost, else float32. Raises InputError."""
     slabs = reader.slabs()

@@ -76,7 +76,7 @@ def test_all_255_labels_fit() -> None:
 @pytest.mark.parametrize("key", ["channel_names", "modality"])
 def test_input_channels_have_names(key: str) -> None:
     assert input_names(JsonObject({key: {"0": "T2"}}, "dataset.json")) == ("T2",)
-    with pytest.raises(ExportError, match=f"{key}: got 2 input channels, expected 1"):
-        input_names(JsonObject({key: {"0": "CT", "1": "PET"}}, "dataset.json"))
+    assert input_names(JsonObject({key: {"1": "PET", "0": "CT"}}, "dataset.json")) == ("CT", "PET")
+    assert input_names(JsonObject({key: {"0": "MR", "1": "MR", "2": "T2"}}, "dataset.json")) == ("MR 0", "MR 1", "T2")
     with pytest.raises(ExportError, match=rf"{key}: got channels \['1'\], expected numbers from 0 up"):
         input_names(JsonObject({key: {"1": "CT"}}, "dataset.json"))

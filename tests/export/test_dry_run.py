@@ -59,7 +59,7 @@ def test_everything_at_once(golden: Golden, tmp_path: Path, capsys: pytest.Captu
     torch.save(checkpoint, file)
     code, lines = listed(folder, capsys, "--folds", "0", "1", "7", "-o", str(tmp_path / "bundle"))
     for expected in (
-        "fine: dataset.json: channel_names: got 2 input channels",
+        "got 1 normalization_schemes and 1 values of use_mask_for_norm, expected 2, one for each channel of dataset.json (PET, CT)",
         "fold_7/checkpoint_final.pth: is not there",
         "previous_stage: got '3d_lowres', expected None: a cascaded configuration",
         "resampling_fn_data: got 'resample_torch_fornnunet'",

@@ -36,15 +36,20 @@ def nnunet_predictor(model_folder: Path, folds: Sequence[int | str] = (0,), mirr
 
 
 def predict_with_nnunet(
-    model_folder: Path, image_file: Path, folds: Sequence[int | str] = (0,), mirroring: bool = False, step: float = 0.5
+    model_folder: Path,
+    image_files: Path | Sequence[Path],
+    folds: Sequence[int | str] = (0,),
+    mirroring: bool = False,
+    step: float = 0.5,
 ) -> NDArray[np.uint8]:
-    """Labels of a NIfTI scan, (z, y, x) as the file stores it, read and written by the folder's own reader."""
+    """Labels of a NIfTI scan, one file or one a channel, (z, y, x) as it is stored, read and written by the folder's own reader."""
     import SimpleITK
 
+    files = [image_files] if isinstance(image_files, Path) else image_files
     predictor = nnunet_predictor(model_folder, folds, mirroring, step)
     reader = predictor.plans_manager.image_reader_writer_class()
     with contextlib.redirect_stdout(io.StringIO()), tempfile.TemporaryDirectory() as folder:
-        image, properties = reader.read_images((str(image_file),))
+        image, properties = reader.read_images([str(file) for file in files])
         labels = predictor.predict_single_npy_array(image, properties)
         written = Path(folder) / "labels.nii.gz"
         reader.write_seg(labels, str(written), properties)

@@ -13,7 +13,7 @@ from tests.gpu.torch_graph import TorchGraph
 
 from flare_trt.engine.base.errors import DeviceError
 from flare_trt.engine.model.modes import Precision
-from flare_trt.engine.networks.session import Session, SessionOptions, one_channel_shape, require_tile
+from flare_trt.engine.networks.session import Session, SessionOptions, require_tile, static_shape
 
 #: Its name among the backends, as results and tables tell it.
 NAME = "torch-stand-in"
@@ -55,7 +55,7 @@ class TorchSession:
             [axis.dim_value or None for axis in value.type.tensor_type.shape.dim] for value in (graph.input[0], graph.output[0])
         ]
         self.device, self.precision = options.device, _precision(options)
-        self.input_shape, self.channels = one_channel_shape(onnx.name, sizes[0], len(graph.output)), int(sizes[1][1] or 0)
+        self.input_shape, self.channels = static_shape(onnx.name, sizes[0], len(graph.output)), int(sizes[1][1] or 0)
         self._network: TorchGraph | None = TorchGraph(onnx, torch_device(options.device), options.precision == "fp16")
         self._logits: Any = None  # kept, since its memory is the caller's until the next run
 

@@ -14,11 +14,12 @@ from flare_trt.engine.apps.cli.teller import Teller
 from flare_trt.engine.apps.cli.values import SCAN_FILE, TILT_HELP, add_run_options, run_options, series_rules
 from flare_trt.engine.base.errors import FlareError, InputError
 from flare_trt.engine.batch.case_numbers import LabelFiles, measured
+from flare_trt.engine.batch.channel_files import named_channels
 from flare_trt.engine.batch.ensemble import Ensemble
-from flare_trt.engine.batch.jobs import Destination, Job, is_finished, make_folders, plan_jobs
+from flare_trt.engine.batch.jobs import Destination, Job, is_finished, make_folders, plan_jobs, plan_named
 from flare_trt.engine.batch.overlap import first_read_early, run_in_turn, run_overlapped
 from flare_trt.engine.batch.scan_steps import Scan, SegmentsScans, ct_reader, job_reader, scan_steps
-from flare_trt.engine.model.bundle import open_bundle
+from flare_trt.engine.model.bundle import open_bundle, read_spec
 from flare_trt.engine.model.default_model import default_model
 from flare_trt.engine.model.options import RunOptions
 from flare_trt.engine.results.cohort import CaseNumbers
@@ -30,12 +31,13 @@ OUT_HELP = (
     ".nii.gz, .nii, .nrrd, .mha or .dcm (DICOM-SEG) for one scan; a folder, or a name with {case}, {parent}, {study} or {series} "
     "in it, for any number"
 )
+CHANNEL_HELP = "one channel of the one scan, for models of several, in place of CT; once for each"
 PICK_HELP = "choose the series by rules, in order: thinnest, original-axial, soft-kernel, portal-venous, separated by commas"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("scans", nargs="+", type=Path, metavar="CT", help=CT_HELP)
+    parser.add_argument("scans", nargs="*", type=Path, metavar="CT", help=CT_HELP)
     parser.add_argument("-o", "--output", required=True, type=Path, metavar="OUT", help=OUT_HELP)
     models = parser.add_mutually_exclusive_group()
     models.add_argument(
@@ -59,6 +61,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default="binary",
         help="how a DICOM-SEG stores its segments; labelmap is smaller, and read by few viewers so far (%(default)s)",
     )
+    parser.add_argument("--channel", action="append", default=[], metavar="NAME=FILE", help=CHANNEL_HELP)
     parser.add_argument("--series", metavar="UID", help="the DICOM series to take, where a folder or zip holds several")
     parser.add_argument("--pick", type=series_rules, default=(), metavar="RULES", help=PICK_HELP)
     add_cohort_options(parser)
@@ -82,7 +85,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.hash_uids,
         arguments.probabilities,
     )
-    planned = plan_jobs(arguments.scans, destination, _choice(arguments))
+    planned = _planned(arguments, destination)
     console = Console()
     jobs = _unfinished(planned, console) if arguments.resume else planned
     teller = Teller.of(planned, console)
@@ -93,8 +96,14 @@ def run(arguments: argparse.Namespace) -> int:
     return code
 
 
-def _choice(arguments: argparse.Namespace) -> SeriesChoice:
-    return SeriesChoice(arguments.series, arguments.pick, arguments.acquisition, arguments.correct_tilt)
+def _planned(arguments: argparse.Namespace, destination: Destination) -> tuple[Job, ...]:
+    channels = read_spec(arguments.model).input_names if arguments.model is not None else ("CT",)
+    choice = SeriesChoice(arguments.series, arguments.pick, arguments.acquisition, arguments.correct_tilt)
+    if bool(arguments.channel) == bool(arguments.scans):
+        raise InputError("segment: expected scans, or --channel NAME=FILE for each channel of one scan, and not both")
+    if arguments.scans:
+        return plan_jobs(arguments.scans, destination, choice, channels)
+    return plan_named(named_channels(arguments.channel, channels), destination)
 
 
 def _segment(jobs: Sequence[Job], arguments: argparse.Namespace, teller: Teller) -> int:
@@ -155,7 +164,9 @@ def segment_jobs(
 
     `read` is given where the first scan's reading has begun already.
     """
-    steps = scan_steps(segmenter, ct_reader(options.max_memory_mb), _progress_of(jobs, teller.console))
+    steps = scan_steps(
+        segmenter, ct_reader(options.max_memory_mb, len(segmenter.spec.input_names)), _progress_of(jobs, teller.console)
+    )
     if read is not None:
         steps = replace(steps, read=read)
     run_jobs = run_overlapped if options.max_memory_mb is None else run_in_turn

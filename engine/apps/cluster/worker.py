@@ -47,7 +47,8 @@ class ScanWorker:
             segmenter = Segmenter.open(self._setup.bundle or default_model(), self._setup.options)
         except FlareError as error:
             return error
-        self._steps = scan_steps(segmenter, ct_reader(self._setup.options.max_memory_mb), lambda job: None)
+        reader = ct_reader(self._setup.options.max_memory_mb, len(segmenter.spec.input_names))
+        self._steps = scan_steps(segmenter, reader, lambda job: None)
         return None
 
     def run(self, job: Job) -> Outcome[Job, ScanReport]:

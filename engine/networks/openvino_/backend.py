@@ -13,7 +13,7 @@ from flare_trt.engine.base.errors import BundleError, DeviceError
 from flare_trt.engine.model.modes import Precision
 from flare_trt.engine.networks.openvino_.blobs import LARGEST_NETWORK_BYTES, blob_key, keep_blob, open_blob
 from flare_trt.engine.networks.openvino_.means import split_means
-from flare_trt.engine.networks.session import Session, SessionOptions, one_channel_shape, require_tile
+from flare_trt.engine.networks.session import Session, SessionOptions, require_tile, static_shape
 from flare_trt.engine.networks.silent_import import load_openvino
 
 _PRECISIONS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
@@ -56,8 +56,8 @@ class OpenVinoSession:
         self._requests: list[Any] = []
         compiled = self._make_requests(self._streams)
         self.precision = options.precision
-        _, _, z, y, x = compiled.inputs[0].shape
-        self.input_shape = 1, 1, int(z), int(y), int(x)
+        _, channels, z, y, x = compiled.inputs[0].shape
+        self.input_shape = 1, int(channels), int(z), int(y), int(x)
         self.channels = int(compiled.outputs[0].shape[1])
 
     def run(self, tile: Any) -> Any:
@@ -114,7 +114,7 @@ def _compiled(
         model = core.read_model(str(onnx))
     except RuntimeError as error:
         raise BundleError(f"{onnx.name}: OpenVINO cannot read it: {error}") from error
-    shape = one_channel_shape(onnx.name, [_size(d) for d in model.inputs[0].partial_shape], len(model.outputs))
+    shape = static_shape(onnx.name, [_size(d) for d in model.inputs[0].partial_shape], len(model.outputs))
     model.reshape({model.inputs[0].any_name: list(shape)})
     if precision == "fp32":
         split_means(model)

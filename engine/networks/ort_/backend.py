@@ -16,7 +16,7 @@ from typing import Any
 from flare_trt.engine.base.errors import BundleError, DeviceError
 from flare_trt.engine.model.modes import Precision
 from flare_trt.engine.networks.ort_.means import split_means
-from flare_trt.engine.networks.session import Session, SessionOptions, one_channel_shape, require_tile
+from flare_trt.engine.networks.session import Session, SessionOptions, require_tile, static_shape
 from flare_trt.engine.networks.silent_import import load_onnxruntime
 
 CPU, CUDA, TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"
@@ -66,7 +66,7 @@ class OnnxRuntimeSession:
             raise DeviceError(_not_there(backend, options.device, f"got {runs_on}"))
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
         sizes = [size if isinstance(size, int) else None for size in inputs[0].shape]
-        self.input_shape = one_channel_shape(onnx.name, sizes, len(outputs))
+        self.input_shape = static_shape(onnx.name, sizes, len(outputs))
         self.channels = int(outputs[0].shape[1])
         self._names = inputs[0].name, outputs[0].name
         self._bound = None if options.device == "cpu" else _Bound(self, options.ordinal, self._names)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from flare_trt.engine.base.errors import BundleError, DeviceError
 from flare_trt.engine.model.modes import Precision
-from flare_trt.engine.networks.session import Session, SessionOptions, one_channel_shape, require_tile
+from flare_trt.engine.networks.session import Session, SessionOptions, require_tile, static_shape
 from flare_trt.engine.networks.tensorrt_.engine import load_engine
 from flare_trt.engine.networks.tensorrt_.workspace import Workspace, address_of, allocate
 from flare_trt.kernels import cuda_problem, gpu_ordinal
@@ -170,4 +170,4 @@ def _interface(engine: trt.ICudaEngine, name: str) -> tuple[str, str, tuple[int,
     if len(inputs) != 1 or any(kind != trt.DataType.FLOAT for kind in kinds):
         raise BundleError(f"{name}: got tensors {names} of {kinds}, expected one float32 input and float32 logits")
     sizes = [None if size < 0 else int(size) for size in engine.get_tensor_shape(inputs[0])]  # a free size is -1
-    return inputs[0], outputs[0], one_channel_shape(name, sizes, len(outputs))
+    return inputs[0], outputs[0], static_shape(name, sizes, len(outputs))

@@ -52,7 +52,7 @@ def _fix_batch_size(builder: trt.Builder, network: trt.INetworkDefinition, confi
     if -1 not in shape:
         return
     if shape[0] != -1 or -1 in shape[1:]:
-        raise BundleError(f"{name}: got an input of shape {shape}, expected (1, 1, z, y, x) with fixed sizes; export it again")
+        raise BundleError(f"{name}: got an input of shape {shape}, expected (1, c, z, y, x) with fixed sizes; export it again")
     fixed = trt.Dims((1, *shape[1:]))
     profile = builder.create_optimization_profile()
     profile.set_shape(network.get_input(0).name, fixed, fixed, fixed)

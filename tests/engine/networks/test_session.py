@@ -9,7 +9,7 @@ import pytest
 
 from flare_trt.engine.base.errors import BundleError, DeviceError
 from flare_trt.engine.networks.fake import FakeSession
-from flare_trt.engine.networks.session import SessionOptions, backend_problem, one_channel_shape, open_session, require_tile
+from flare_trt.engine.networks.session import SessionOptions, backend_problem, open_session, require_tile, static_shape
 
 
 def test_the_number_of_a_gpu() -> None:
@@ -27,18 +27,17 @@ def test_a_wrong_tile_is_refused(tile: np.ndarray) -> None:
     require_tile(FakeSession((1, 1, 4, 5, 6), 3), np.zeros((1, 1, 4, 5, 6), np.float32))
 
 
-def test_only_static_shapes_of_one_channel_are_taken() -> None:
-    assert one_channel_shape("n.onnx", (1, 1, 4, 5, 6), 1) == (1, 1, 4, 5, 6)
-    assert one_channel_shape("n.onnx", (None, 1, 4, 5, 6), 1) == (1, 1, 4, 5, 6)  # a free batch is one
+def test_only_static_shapes_are_taken() -> None:
+    assert static_shape("n.onnx", (1, 1, 4, 5, 6), 1) == (1, 1, 4, 5, 6)
+    assert static_shape("n.onnx", (None, 3, 4, 5, 6), 1) == (1, 3, 4, 5, 6)  # a free batch is one
     for sizes, outputs in [
-        ((1, 2, 4, 5, 6), 1),
         ((1, 1, None, 5, 6), 1),
         ((1, 1, 4, 5), 1),
         ((2, 1, 4, 5, 6), 1),
         ((1, 1, 4, 5, 6), 2),
     ]:
-        with pytest.raises(BundleError, match="expected \\(1, 1, z, y, x\\) with fixed sizes and one output"):
-            one_channel_shape("n.onnx", sizes, outputs)
+        with pytest.raises(BundleError, match="expected \\(1, c, z, y, x\\) with fixed sizes and one output"):
+            static_shape("n.onnx", sizes, outputs)
 
 
 def test_no_backend_stands_in_for_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
