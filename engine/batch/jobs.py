@@ -122,16 +122,20 @@ def plan_jobs(
     Raises InputError or OutputError; makes no folder.
     """
     scans = first_channels(named_scans(inputs), channels)
-    one = len(scans) == 1 and (scans[0] == inputs[0] or is_dicomdir(inputs[0]))
+    one = len(scans) == 1 and (scans[0] == inputs[0] or not inputs[0].is_dir())
     jobs = tuple(_job(scan, destination, _names(scan, destination, choice, number), one) for number, scan in enumerate(scans, 1))
     jobs = tuple(replace(job, choice=choice, hash_uids=destination.hash_uids) for job in jobs)
     return _checked([replace(job, others=further_channels(job.scan, channels)) for job in jobs])
 
 
-def plan_named(files: Sequence[Path], destination: Destination) -> tuple[Job, ...]:
-    """The one job of a scan whose channels have a file each, in the model's order. Raises InputError or OutputError."""
-    (job,) = plan_jobs(named_scans(files[:1])[:1], destination)
-    named_scans(files[1:])
+def plan_named(files: Sequence[Path], destination: Destination, choice: SeriesChoice = ONLY_SERIES) -> tuple[Job, ...]:
+    """The one job of a scan whose channels have a file each, in the model's order; `choice` is the first one's.
+
+    Raises InputError or OutputError.
+    """
+    for file in files:
+        require_scan(_there(file))
+    (job,) = plan_jobs(files[:1], destination, choice)
     return _checked([replace(job, others=tuple(files[1:]))])
 
 
@@ -193,8 +197,7 @@ def named_scans(inputs: Sequence[Path]) -> list[Path]:
     """Each scan that files and folders stand for. Raises InputError where one is not there, or the only one is no scan."""
     found: list[Path] = []
     for named in inputs:
-        if not named.exists():
-            raise InputError(f"{named}: there is no such file or folder")
+        _there(named)
         try:
             path = described_folder(named) if is_dicomdir(named) else named
             scans = _image_files(path) if path.is_dir() else []
@@ -206,6 +209,12 @@ def named_scans(inputs: Sequence[Path]) -> list[Path]:
                 raise
             found.append(named)  # of several, its reader says so in its turn
     return found
+
+
+def _there(named: Path) -> Path:
+    if not named.exists():
+        raise InputError(f"{named}: there is no such file or folder")
+    return named
 
 
 def _image_files(folder: Path) -> list[Path]:

@@ -123,6 +123,7 @@ def test_what_is_wrong_is_told(pet_ct_bundle: Path, tmp_path: Path, capsys: pyte
     moved = write_scan(tmp_path / "moved.nii.gz", np.arange(5 * 6 * 7, dtype=np.int16).reshape(5, 6, 7), SPACING_MM)
     words = refused("--channel", f"CT={ct}", "--channel", f"PET={moved}")
     assert f"its grid is not that of {ct.name} (shape (5, 6, 7) against {SHAPE})" in words
+    assert "gone.nii.gz: there is no such file or folder" in refused("--channel", f"CT={ct}", "--channel", "PET=gone.nii.gz")
     pet.unlink()
     assert "case_0001.nii.gz: there is no such file, expected the channel PET of this case" in refused(str(ct))
     assert not (tmp_path / "out.nii.gz").exists()

@@ -103,7 +103,7 @@ def _planned(arguments: argparse.Namespace, destination: Destination) -> tuple[J
         raise InputError("segment: expected scans, or --channel NAME=FILE for each channel of one scan, and not both")
     if arguments.scans:
         return plan_jobs(arguments.scans, destination, choice, channels)
-    return plan_named(named_channels(arguments.channel, channels), destination)
+    return plan_named(named_channels(arguments.channel, channels), destination, choice)
 
 
 def _segment(jobs: Sequence[Job], arguments: argparse.Namespace, teller: Teller) -> int:
