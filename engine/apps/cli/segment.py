@@ -97,7 +97,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _planned(arguments: argparse.Namespace, destination: Destination) -> tuple[Job, ...]:
-    channels = read_spec(arguments.model).input_names if arguments.model is not None else ("CT",)
+    model: Path | None = arguments.model
+    channels = read_spec(model).input_names if model is not None and model.exists() else ("CT",)  # opening one complains
     choice = SeriesChoice(arguments.series, arguments.pick, arguments.acquisition, arguments.correct_tilt)
     if bool(arguments.channel) == bool(arguments.scans):
         raise InputError("segment: expected scans, or --channel NAME=FILE for each channel of one scan, and not both")
