@@ -39,6 +39,19 @@ def configuration_of(plans: JsonObject, name: str) -> JsonObject:
     return JsonObject(merged, f"plans.json: configurations.{name}")
 
 
+def is_of_slices(configuration: JsonObject) -> bool:
+    """Whether it is a 2d configuration: its patch and spacing have two axes."""
+    return len(configuration.numbers("patch_size")) == len(configuration.numbers("spacing")) == 2
+
+
+def as_volumes(configuration: JsonObject) -> JsonObject:
+    """A 2d configuration with a patch of one slice, whose spacing stands for nothing; any other as it is."""
+    if not is_of_slices(configuration):
+        return configuration
+    added = {"patch_size": [1, *configuration.data["patch_size"]], "spacing": [1.0, *configuration.data["spacing"]]}
+    return JsonObject({**configuration.data, **added}, configuration.where)
+
+
 def architecture_of(configuration: JsonObject) -> Architecture:
     """The network of a configuration."""
     if "architecture" not in configuration.data:
@@ -54,16 +67,17 @@ def _old_architecture(configuration: JsonObject) -> Architecture:
     encoder = configuration.get("n_conv_per_stage_encoder", list)
     base, most = configuration.get("UNet_base_num_features", int), configuration.get("unet_max_num_features", int)
     depth = "n_conv_per_stage" if name == "PlainConvUNet" else "n_blocks_per_stage"
+    axes = f"{len(configuration.numbers('patch_size'))}d"
     kwargs = {
         "n_stages": len(encoder),
         "features_per_stage": [min(base * 2**stage, most) for stage in range(len(encoder))],
-        "conv_op": "torch.nn.modules.conv.Conv3d",
+        "conv_op": f"torch.nn.modules.conv.Conv{axes}",
         "kernel_sizes": configuration.get("conv_kernel_sizes", list),
         "strides": configuration.get("pool_op_kernel_sizes", list),
         depth: encoder,
         "n_conv_per_stage_decoder": configuration.get("n_conv_per_stage_decoder", list),
         "conv_bias": True,
-        "norm_op": "torch.nn.modules.instancenorm.InstanceNorm3d",
+        "norm_op": f"torch.nn.modules.instancenorm.InstanceNorm{axes}",
         "norm_op_kwargs": {"eps": 1e-5, "affine": True},
         "dropout_op": None,
         "dropout_op_kwargs": None,

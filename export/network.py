@@ -13,7 +13,10 @@ from flare_trt.engine.base.errors import ExportError
 from flare_trt.export.configuration import Architecture
 
 _NETWORKS = ("PlainConvUNet", "ResidualEncoderUNet")
-_LAYERS = ("Conv3d", "InstanceNorm3d", "LeakyReLU", "ReLU")
+_LAYERS = (
+    *(f"{layer}{axes}" for axes in ("3d", "2d") for layer in ("Conv", "InstanceNorm", "BatchNorm", "Dropout")),
+    *("LeakyReLU", "ReLU", "PReLU", "ELU", "GELU", "SiLU"),
+)
 
 
 def build_network(architecture: Architecture, heads: int, channels: int = 1) -> Any:

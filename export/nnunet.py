@@ -15,6 +15,7 @@ from flare_trt.export.checkpoint import Checkpoint, load_checkpoint
 from flare_trt.export.colours import label_specs
 from flare_trt.export.configuration import configuration_of
 from flare_trt.export.dataset_json import outputs_of, require_known_names
+from flare_trt.export.lifted import lifted
 from flare_trt.export.model_folder import CheckpointKind, ModelFolder, checkpoint_file, open_model_folder
 from flare_trt.export.model_zip import is_in_zip, unpack_model
 from flare_trt.export.network import load_weights
@@ -145,11 +146,13 @@ def export_stage(model: TrainedModel, stage_name: str, folder: Path, plan: Check
         path = folder / network_file.file
         plan.tell(f"{stage_name}: {file.parent.name}: exporting and comparing with torch")
         network = load_weights(maker.build(), checkpoint.weights, maker.described_by)
+        if stage.slices:
+            network = lifted(network)
         write_onnx(network, stage.patch_zyx, path, len(stage.inputs))
         verify_graph(path, stage)
         verified += verify_logits(path, stage, torch_reference(network), plan)
     return ExportedStage(
-        stage=replace(stage, mirror_axes=first.mirror_axes),
+        stage=replace(stage, mirror_axes=tuple(axis + stage.slices for axis in first.mirror_axes)),
         files={network.file: folder / network.file for network in networks},
         names=outputs.names,
         dataset=trained.plans.get("dataset_name", str),

@@ -10,6 +10,7 @@ from functools import partial
 
 from flare_trt.engine.base.errors import BundleError, ExportError
 from flare_trt.engine.model.spec import NetworkFile, StageSpec
+from flare_trt.export.configuration import as_volumes, is_of_slices
 from flare_trt.export.dataset_json import input_names, outputs_of
 from flare_trt.export.inputs import inputs_of
 from flare_trt.export.json_file import JsonObject
@@ -38,11 +39,13 @@ def stage_of(
             "expected the same"
         )
     reader, turned_to = reader_of(plans, orientation)
+    volumes = as_volumes(configuration)
     try:
         return StageSpec(
             networks=networks,
-            spacing_mm=configuration.triple("spacing"),
-            patch_zyx=configuration.sizes("patch_size"),
+            spacing_mm=volumes.triple("spacing"),
+            patch_zyx=volumes.sizes("patch_size"),
+            slices=is_of_slices(configuration),
             intensity=inputs[0].intensity if len(inputs) == 1 else None,
             channels=() if len(inputs) == 1 and inputs[0].intensity is not None else inputs,
             channel_values=outputs.channel_values,
@@ -70,8 +73,8 @@ def stage_checks(
         partial(_require_label_manager, plans),
         *(partial(orders_of, configuration, what) for what in ("data", "probabilities")),
         partial(reader_of, plans, orientation),
-        partial(configuration.triple, "spacing"),
-        partial(configuration.sizes, "patch_size"),
+        lambda: as_volumes(configuration).triple("spacing"),
+        lambda: as_volumes(configuration).sizes("patch_size"),
         *([] if names is None else [partial(inputs_of, plans, configuration, names)]),
         partial(_transpose, plans),
     ]

@@ -153,7 +153,8 @@ def _same_logits(expected: Any, network: Any, takes: tuple[int, list[list[int]]]
 
     channels, strides = takes
     network.load_state_dict(expected.state_dict())
-    smallest = 2 * np.prod(np.broadcast_to(np.reshape(strides, (len(strides), -1)), (len(strides), 3)), axis=0)
+    stages = np.reshape(strides, (len(strides), -1))
+    smallest = 2 * np.prod(stages if stages.shape[1] > 1 else np.repeat(stages, 3, axis=1), axis=0)
     image = torch.from_numpy(np.random.default_rng(0).standard_normal((1, channels, *smallest), np.float32))
     with torch.inference_mode():
         wanted, got = (module.eval()(image) for module in (expected, network))

@@ -42,7 +42,7 @@ def readme(spec: ModelSpec, models: Sequence[str]) -> str:
 
 
 def _stage(name: str, stage: StageSpec) -> str:
-    spacing = " x ".join(f"{mm:g}" for mm in stage.spacing_mm)
+    spacing = stage.spacing_told
     patch = " x ".join(map(str, stage.patch_zyx))
     steps = [
         _orientation(stage),

@@ -64,7 +64,8 @@ class StageSpec:
     `intensity` is that of a network of one CT; any other has null there and describes its inputs in `channels` (read `inputs`).
     `channel_values[c]` is the label that output channel c stands for; with
     activation "regions" channels are painted in that order where their logit is > 0
-    (nnunetv2/utilities/label_handling/label_handling.py). `separate_z` None lets nnU-Net's anisotropy rule decide.
+    (nnunetv2/utilities/label_handling/label_handling.py). `separate_z` None lets nnU-Net's anisotropy rule decide. `slices` is
+    nnU-Net's 2d: the patch is one slice, and a scan keeps its own spacing along the first axis, so that spacing_mm[0] says nothing.
     """
 
     networks: tuple[NetworkFile, ...]
@@ -82,6 +83,7 @@ class StageSpec:
     logits_order: int = 1
     logits_order_z: int = 0
     separate_z: bool | None = None
+    slices: bool = False
     crop_nonzero: bool = True
     tile_step: float = 0.5
     mirror_axes: tuple[int, ...] = ()
@@ -92,6 +94,7 @@ class StageSpec:
         for spacing_mm in (self.spacing_mm, self.fast.spacing_mm or self.spacing_mm):
             fits = min(spacing_mm) >= SPACING_MM[0] and max(spacing_mm) <= SPACING_MM[1]
             require_field(fits, "spacing_mm", spacing_mm, f"three numbers from {SPACING_MM[0]:g} to {SPACING_MM[1]:g} mm")
+        require_field(not self.slices or self.patch_zyx[0] == 1, "patch_zyx", self.patch_zyx, "one slice")
         require_field(min(self.patch_zyx) > 0, "patch_zyx", self.patch_zyx, "three positive sizes")
         require_field(
             sorted(self.transpose_forward) == [0, 1, 2], "transpose_forward", self.transpose_forward, "a permutation of 0, 1, 2"
@@ -112,6 +115,16 @@ class StageSpec:
     def inputs(self) -> tuple[ChannelSpec, ...]:
         """The input channels in the network's order."""
         return self.channels or (ChannelSpec("CT", "ct", self.intensity),)
+
+    def step_along(self, axis: int) -> float:
+        """`tile_step` of an axis; slices follow each other without an overlap."""
+        return 1.0 if self.slices and axis == 0 else self.tile_step
+
+    @property
+    def spacing_told(self) -> str:
+        """Its voxels in words."""
+        first = "own" if self.slices else f"{self.spacing_mm[0]:g}"
+        return " x ".join([first, *(f"{mm:g}" for mm in self.spacing_mm[1:])])
 
     @property
     def of_one_ct(self) -> Intensity:

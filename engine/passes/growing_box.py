@@ -109,7 +109,7 @@ def settled_by(plan: PassPlan, stage: StageSpec) -> Box:
     for axis, (low, high) in enumerate(plan.window.ranges):
         source, size, patch = plan.source_shape[axis], plan.network_shape[axis], stage.patch_zyx[axis]
         if size > patch:
-            starts = tile_starts(size, patch, stage.tile_step)
+            starts = tile_starts(size, patch, stage.step_along(axis))
             low, high = (
                 max((start + patch for start in starts if start < low), default=0),
                 min((start for start in starts if start + patch > high), default=size),
@@ -125,7 +125,7 @@ def _left_open(run: StageRun, plan: PassPlan) -> Pass:
     """The pass of a plan; its ring is kept where the raster has a further row of tiles, the ring is whole and memory allows."""
     work, size, patch = run.laid_out(plan), plan.network_shape[0], run.stage.patch_zyx[0]
     low, high = plan.window.ranges[0]
-    starts = tile_starts(size, patch, run.stage.tile_step) if size > patch else ()
+    starts = tile_starts(size, patch, run.stage.step_along(0)) if size > patch else ()
     beyond = [start - low for start in starts if start < high < start + patch]
     if not beyond or work.layout.splits_yx != (1, 1):
         return work

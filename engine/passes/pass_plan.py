@@ -141,13 +141,13 @@ def _tiled(
     if size <= patch:
         return 0, size, (0,)
     if raster == "scan":
-        kept = _touching(tile_starts(size, patch, stage.tile_step), patch, needed)
+        kept = _touching(tile_starts(size, patch, stage.step_along(axis)), patch, needed)
         return kept[0], kept[-1] + patch, tuple(start - kept[0] for start in kept)
     low, high = needed
     missing = max(0, patch - (high - low))
     low = max(0, min(low - missing // 2, size - (high - low + missing)))
     high = max(high, low + patch)
-    return low, high, tile_starts(high - low, patch, stage.tile_step)
+    return low, high, tile_starts(high - low, patch, stage.step_along(axis))
 
 
 def _touching(starts: tuple[int, ...], patch: int, needed: tuple[int, int]) -> tuple[int, ...]:

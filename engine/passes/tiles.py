@@ -40,6 +40,8 @@ def gaussian(patch_zyx: Shape) -> NDArray[np.float16]:
 
 def _kernel_along(size: int) -> NDArray[np.float64]:
     """scipy.ndimage.gaussian_filter1d of a unit impulse at size // 2 (truncated at 4 sigma, cut at the ends)."""
+    if size == 1:  # nnU-Net weighs a slice in its plane alone
+        return np.ones(1)
     sigma = size / 8
     radius = int(4.0 * sigma + 0.5)
     kernel = np.exp(-0.5 / (sigma * sigma) * np.arange(-radius, radius + 1) ** 2)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.model.options import RunOptions
@@ -35,6 +35,8 @@ class ScanRun:
         for name, stage in spec.stages.items():
             as_run = options.stage_as_run(stage, name)
             view = ScanView.of(ct, as_run)
+            if stage.slices:
+                as_run = replace(as_run, spacing_mm=(view.spacing_mm[0], *as_run.spacing_mm[1:]))
             kept = probabilities_of(view, as_run) if options.probabilities and name == "fine" else None
             runs[name] = StageRun(as_run, view, runners[name], options.settings.raster, budget_bytes, kept)
             _ = runs[name].whole

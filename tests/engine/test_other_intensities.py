@@ -19,11 +19,9 @@ pytestmark = pytest.mark.peer
 SHAPE, SPACING_MM = (37, 61, 53), (2.3, 1.3, 1.2)
 
 
-def mr_scan(path: Path, orientation: str = "LPS", masked: bool = True, dtype: type = np.int16) -> Path:
-    """A head in a border of zeros, with holes in it, or an image without a zero."""
-    image = 300 + 90 * organ_image(SHAPE)
-    if masked:
-        image = np.where(head_mask(SHAPE), np.maximum(image, 1), 0)
+def mr_scan(path: Path, orientation: str = "LPS", dtype: type = np.int16, shape: tuple[int, int, int] = SHAPE) -> Path:
+    """A head in a border of zeros, with holes in it."""
+    image = np.where(head_mask(shape), np.maximum(300 + 90 * organ_image(shape), 1), 0)
     return write_scan(path, image.astype(dtype), SPACING_MM, orientation)
 
 

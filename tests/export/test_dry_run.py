@@ -48,7 +48,7 @@ def test_everything_at_once(golden: Golden, tmp_path: Path, capsys: pytest.Captu
     def spoil(plans: Any) -> None:
         fullres = plans["configurations"]["3d_fullres"]
         fullres |= {"normalization_schemes": ["OtherNormalization"], "previous_stage": "3d_lowres"}
-        fullres |= {"spacing": [1.0, 1.0], "patch_size": [64, 64], "resampling_fn_data": "resample_torch_fornnunet"}
+        fullres |= {"spacing": [1.0, 1.0], "patch_size": [64, 64, 64], "resampling_fn_data": "resample_torch_fornnunet"}
         plans["image_reader_writer"] = "NaturalImage2DIO"
 
     changed(folder, "plans.json", spoil)

@@ -104,6 +104,14 @@ def test_other_intensities(
     assert found.inputs == (ChannelSpec("T2", expected[0], None, expected[1]),)
 
 
+def test_a_2d_configuration(plans: JsonObject, fullres: dict[str, Any]) -> None:
+    fullres.update(spacing=[1.5, 1.6], patch_size=[64, 48])
+    found = stage(plans)
+    assert (found.slices, found.patch_zyx, found.spacing_mm[1:]) == (True, (1, 64, 48), (1.5, 1.6))
+    assert found.spacing_told == "own x 1.5 x 1.6"
+    assert [found.step_along(axis) for axis in range(3)] == [1.0, 0.5, 0.5]
+
+
 REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"preprocessor_name": "MyPreprocessor"}, "preprocessor_name: got 'MyPreprocessor', expected 'DefaultPreprocessor'"),
     ({"normalization_schemes": ["MyNorm"]}, r"normalization_schemes: got 'MyNorm' for channel 0 \(CT\), expected one of CTNorm"),

@@ -21,7 +21,8 @@ CONFIGURATION = "3d_fullres"
 
 @dataclass(frozen=True)
 class Made:
-    """A folder to make. `channels` are (name, normalisation scheme, use_mask_for_norm); `changes` go into the configuration."""
+    """A folder to make. `channels` are (name, normalisation scheme, use_mask_for_norm); A `patch` of two axes makes a 2d
+    configuration; `layers` go into the network's arguments."""
 
     channels: tuple[tuple[str, str, bool], ...]
     classes: int = 4
@@ -29,6 +30,8 @@ class Made:
     patch: tuple[int, ...] = (24, 40, 32)
     reader: str = "SimpleITKIO"
     transpose: tuple[int, int, int] = (0, 1, 2)
+    residual: bool = False
+    layers: tuple[tuple[str, Any], ...] = ()
     seed: int = 0
 
     def write(self, folder: Path) -> Path:
@@ -61,14 +64,22 @@ class Made:
         fullres |= {"spacing": list(self.spacing_mm), "patch_size": list(self.patch)}
         fullres["normalization_schemes"] = [scheme for _, scheme, _ in self.channels]
         fullres["use_mask_for_norm"] = [masked for _, _, masked in self.channels]
-        self._shrink(fullres["architecture"]["arch_kwargs"])
+        self._shrink(fullres["architecture"])
         return plans
 
-    def _shrink(self, kwargs: dict[str, Any]) -> None:
-        """Three stages."""
+    def _shrink(self, architecture: dict[str, Any]) -> None:
+        """Three stages, of as many axes as the patch, with the layers of `layers`."""
+        kwargs = architecture["arch_kwargs"]
         for name in ("features_per_stage", "n_conv_per_stage", "kernel_sizes", "strides"):
             kwargs[name] = kwargs[name][:3]
         kwargs |= {"n_stages": 3, "n_conv_per_stage": [1, 1, 1], "n_conv_per_stage_decoder": [1, 1]}
+        if len(self.patch) == 2:
+            kwargs |= {"kernel_sizes": [[3, 3]] * 3, "strides": [[1, 1], [2, 2], [2, 2]]}
+            kwargs |= {key: kwargs[key].replace("3d", "2d") for key in ("conv_op", "norm_op")}
+        if self.residual:
+            architecture["network_class_name"] = architecture["network_class_name"].replace("PlainConv", "ResidualEncoder")
+            kwargs["n_blocks_per_stage"] = kwargs.pop("n_conv_per_stage")
+        kwargs |= dict(self.layers)
 
     def _weights(self, plans: dict[str, Any]) -> dict[str, Any]:
         import torch

@@ -77,7 +77,7 @@ def _stages(spec: ModelSpec) -> list[tuple[str, StageSpec]]:
 
 def _stage_cells(stage: StageSpec) -> list[str]:
     return [
-        " x ".join(f"{mm:g}" for mm in stage.spacing_mm),
+        stage.spacing_told,
         " x ".join(map(str, stage.patch_zyx)),
         "; ".join(f"{channel.name}: {channel.told}" for channel in stage.inputs),
         stage.orientation,

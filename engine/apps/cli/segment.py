@@ -97,7 +97,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _planned(arguments: argparse.Namespace, destination: Destination) -> tuple[Job, ...]:
-    model: Path | None = arguments.model
+    model: Path | None = arguments.ensemble[0] if arguments.ensemble else arguments.model
     channels = read_spec(model).input_names if model is not None and model.exists() else ("CT",)  # opening one complains
     choice = SeriesChoice(arguments.series, arguments.pick, arguments.acquisition, arguments.correct_tilt)
     if bool(arguments.channel) == bool(arguments.scans):

@@ -31,6 +31,14 @@ def test_gaussian_bit_for_bit(patch: tuple[int, int, int]) -> None:
     assert (ours > 0).all()
 
 
+def test_a_slice_is_weighted_in_its_plane_alone() -> None:
+    import torch
+    from nnunetv2.inference.sliding_window_prediction import compute_gaussian
+
+    expected = compute_gaussian((40, 33), 1.0 / 8, 10, device=torch.device("cpu")).numpy()
+    np.testing.assert_array_equal(gaussian((1, 40, 33))[0].view(np.uint16), expected.view(np.uint16))
+
+
 def test_a_tile_larger_than_the_volume_is_refused() -> None:
     with pytest.raises(ValueError, match="size >= patch"):
         tile_starts(10, 11, 0.5)
