@@ -146,8 +146,7 @@ def export_stage(model: TrainedModel, stage_name: str, folder: Path, plan: Check
         path = folder / network_file.file
         plan.tell(f"{stage_name}: {file.parent.name}: exporting and comparing with torch")
         network = load_weights(maker.build(), checkpoint.weights, maker.described_by)
-        if stage.slices:
-            network = lifted(network)
+        network = lifted(network) if stage.slices else network
         write_onnx(network, stage.patch_zyx, path, len(stage.inputs))
         verify_graph(path, stage)
         verified += verify_logits(path, stage, torch_reference(network), plan)

@@ -135,8 +135,10 @@ def plan_named(files: Sequence[Path], destination: Destination, choice: SeriesCh
     """
     for file in files:
         require_scan(_there(file))
-    (job,) = plan_jobs(files[:1], destination, choice)
-    return _checked([replace(job, others=tuple(files[1:]))])
+    jobs = plan_jobs(files[:1], destination, choice)
+    if len(jobs) != 1:
+        raise InputError(f"{files[0]}: got a folder of {len(jobs)} scans, expected one file, or a DICOM series")
+    return _checked([replace(jobs[0], others=tuple(files[1:]))])
 
 
 def _checked(jobs: Sequence[Job]) -> tuple[Job, ...]:
