@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from flare_trt.engine.apps.cli.console import Console
-from flare_trt.engine.apps.cli.values import TILT_HELP
+from flare_trt.engine.apps.cli.values import SCAN_FILE, TILT_HELP
 from flare_trt.engine.apps.viewer.from_dicom import ViewFiles, as_nifti
 from flare_trt.engine.apps.viewer.niivue import require_niivue
 from flare_trt.engine.apps.viewer.scene import read_scene
@@ -21,7 +21,7 @@ from flare_trt.engine.scans.dicom.choice import SeriesChoice
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("ct", type=Path, metavar="CT", help="a .nii or .nii.gz file, or a DICOM series (a folder or .zip)")
+    parser.add_argument("ct", type=Path, metavar="CT", help=f"{SCAN_FILE}, or a DICOM series (a folder or .zip)")
     parser.add_argument("labels", type=Path, metavar="SEG", help="its label map or DICOM-SEG, on the same grid")
     parser.add_argument(
         "--labels",

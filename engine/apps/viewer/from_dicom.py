@@ -10,6 +10,7 @@ from flare_trt.engine.base.files import has_ending
 from flare_trt.engine.base.organs import label_colour
 from flare_trt.engine.model.spec import FLARE_LABELS, LabelSpec
 from flare_trt.engine.scans.dicom.choice import ONLY_SERIES, SeriesChoice
+from flare_trt.engine.scans.image_files import read_labels
 from flare_trt.engine.scans.itk_files import ENDINGS as ITK_ENDINGS
 from flare_trt.engine.scans.label_source import FLARE_NAMES, read_named_labels
 from flare_trt.engine.scans.nifti import write_ct, write_labels
@@ -39,7 +40,10 @@ def as_nifti(ct: Path, labels: Path, folder: Path, choice: SeriesChoice = ONLY_S
     if is_dicom(ct) or has_ending(ct, ITK_ENDINGS):
         shown_ct = folder / "ct.nii.gz"
         write_ct(shown_ct, whole_ct(source))
-    if has_ending(labels, (_SEG_ENDING, *ITK_ENDINGS)):
+    if has_ending(labels, ITK_ENDINGS):
+        shown_labels = folder / "seg.nii.gz"
+        write_labels(shown_labels, read_labels(labels))
+    elif has_ending(labels, (_SEG_ENDING,)):
         found = read_named_labels(labels, FLARE_NAMES, source.grid)
         shown_labels = folder / "seg.nii.gz"
         write_labels(shown_labels, found.volume)

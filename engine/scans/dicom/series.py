@@ -65,7 +65,7 @@ def find_series(path: Path) -> tuple[Series, ...]:
     found = all_series(path)
     if not found:
         raise InputError(
-            f"{path}: holds no .nii or .nii.gz file and no DICOM; name a folder of scans, or a folder or zip of a series"
+            f"{path}: holds no .nii.gz, .nii, .nrrd or .mha file and no DICOM; name a folder of scans or a series (folder or zip)"
         )
     series = tuple(one for one in found if one.planes or one.unusable)
     if not series:

@@ -210,7 +210,7 @@ def test_a_folder_that_holds_nothing_stops_no_other_scan(
     assert segment(*scans, "-o", tmp_path / "out") == 1
     said = capfd.readouterr()
     assert "2 of 4 scans segmented, 2 failed" in said.out
-    assert "holds no .nii or .nii.gz file and no DICOM" in said.err
+    assert "holds no .nii.gz, .nii, .nrrd or .mha file and no DICOM" in said.err
     assert "cannot be read: Permission denied" in said.err
     monkeypatch.undo()
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["first.nii.gz", "last.nii.gz"]

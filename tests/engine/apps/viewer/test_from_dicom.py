@@ -13,9 +13,11 @@ from tests.engine.scans.dicom.series_files import OBLIQUE, Look, small_ct, write
 from flare_trt.engine.apps.viewer.from_dicom import as_nifti
 from flare_trt.engine.apps.viewer.scene import read_scene
 from flare_trt.engine.base.errors import InputError
+from flare_trt.engine.base.grid import Grid
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.model.spec import LabelSpec
 from flare_trt.engine.results.dicom.segmentation import write_segmentation
+from flare_trt.engine.scans import image_files
 from flare_trt.engine.scans.dicom.reader import DicomReader
 from flare_trt.engine.scans.nifti import read_ct, read_labels, write_labels
 
@@ -59,3 +61,18 @@ def test_nifti_is_taken_as_it_is_and_other_grids_are_refused(series: Path, tmp_p
     other = write_series(tmp_path / "other", small_ct((9, 31, 27)))
     with pytest.raises(InputError, match="labels lie on another grid"):
         as_nifti(other, tmp_path / "seg.dcm", tmp_path)
+
+
+def test_other_image_formats_as_nifti(tmp_path: Path) -> None:
+    pytest.importorskip("SimpleITK")
+    array = (np.arange(5 * 7 * 9) % 99).astype(np.uint8).reshape(5, 7, 9)
+    volume = Volume(array, Grid(array.shape, (2.5, 0.8, 0.7), (1.0, 2.0, 3.0)))
+    ct, labels = tmp_path / "ct.nrrd", tmp_path / "seg.mha"
+    for path in (ct, labels):
+        image_files.write_labels(path, volume)
+    (tmp_path / "view").mkdir()
+    files = as_nifti(ct, labels, tmp_path / "view")
+    for path in (files.ct, files.labels):
+        assert path.name.endswith(".nii.gz")
+        np.testing.assert_array_equal(read_labels(path).array, array)
+        assert read_labels(path).grid.same_place(volume.grid)
