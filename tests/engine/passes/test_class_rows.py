@@ -11,10 +11,12 @@ import pytest
 from tests.engine.conftest import MakeStage
 from tests.engine.fake_bundle import fake_bundle, fake_spec
 from tests.engine.passes.test_predict import make_pass, runner
+from tests.engine.roi.test_cascade import AORTA_HU, GRID, LIVER_HU, NAMES, at, fine_run, scan
 
 from flare_trt.engine.base.grid import Grid
 from flare_trt.engine.base.probabilities import Probabilities, StoredAxes
 from flare_trt.engine.base.volume import Volume
+from flare_trt.engine.model.modes import Raster
 from flare_trt.engine.model.options import RunOptions
 from flare_trt.engine.passes.class_rows import ClassRows, probabilities_of, rows_bytes
 from flare_trt.engine.passes.pass_memory import Layout
@@ -22,8 +24,9 @@ from flare_trt.engine.passes.pass_plan import plan_pass
 from flare_trt.engine.passes.predict import predict
 from flare_trt.engine.passes.scan_view import ScanView
 from flare_trt.engine.passes.stage_run import StageRun
+from flare_trt.engine.roi.cascade import segment_roi
 from flare_trt.engine.segmenter import Segmenter
-from flare_trt.kernels import load
+from flare_trt.kernels import Box, load
 from flare_trt.kernels.contract import Taps
 
 OPTIONS = RunOptions(device="cpu", backend="fake", probabilities=True)
@@ -44,6 +47,34 @@ def test_the_likeliest_class_is_the_label(coarse: bool, mode: str, tmp_path: Pat
     np.testing.assert_allclose(probabilities.sum(0), 1, atol=1e-5)
     np.testing.assert_array_equal(values[probabilities.argmax(0)], found.labels.array)
     assert len(np.unique(found.labels.array)) > 2
+
+
+@pytest.mark.parametrize("raster", ["scan", "box"])
+@pytest.mark.parametrize(
+    ("organ", "hu", "start", "decision"),
+    [
+        (Box((30, 20, 25), (50, 40, 45)), LIVER_HU, Box((25, 15, 20), (55, 45, 50)), "roi"),
+        (Box((30, 20, 25), (50, 40, 45)), LIVER_HU, Box((35, 15, 20), (55, 45, 50)), "enlarged"),
+        (Box((5, 20, 25), (75, 40, 45)), AORTA_HU, Box((35, 15, 20), (45, 45, 50)), "enlarged"),
+        (Box((0, 20, 25), (75, 40, 45)), AORTA_HU, Box((0, 3, 3), (20, 57, 67)), "enlarged"),
+        (Box((5, 20, 25), (75, 40, 45)), LIVER_HU, Box((35, 15, 20), (45, 45, 50)), "whole"),
+    ],
+)
+def test_a_box_that_grows(organ: Box, hu: int, start: Box, decision: str, raster: Raster, make_stage: MakeStage) -> None:
+    """Slabs of labels are put together; their probabilities are, too, and beyond the last box all is background."""
+    stage = make_stage()
+    run = replace(fine_run(stage, scan((organ, hu))), raster=raster)
+    run = replace(run, probabilities=probabilities_of(run.view, stage))
+    found = segment_roi(run, at(start), NAMES)
+    assert found.roi is not None
+    assert found.roi.decision == decision
+    probabilities = read_all(run.probabilities)
+    np.testing.assert_array_equal(probabilities.argmax(0), found.labels)
+    np.testing.assert_allclose(probabilities.sum(0), 1, atol=1e-5)
+    beyond = np.ones(GRID.shape_zyx, bool)
+    beyond[Box(found.roi.start_zyx, found.roi.stop_zyx).slices] = False
+    assert (probabilities[0][beyond] == 1).all()
+    assert (probabilities[0][~beyond] < 1).any()
 
 
 def test_regions_are_sigmoids(tmp_path: Path, ct: Volume) -> None:
