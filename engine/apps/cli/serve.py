@@ -41,6 +41,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--queue", type=_positive, default=limits.waiting_jobs, metavar="N", help="jobs that may wait (%(default)s)"
     )
+    parser.add_argument(
+        "--jobs", type=Path, metavar="FOLDER", help="keep jobs here over a restart of the server; default: they go with it"
+    )
     parser.add_argument("--max-upload", type=memory_mb, default=2000, metavar="SIZE", help="largest upload (2GB)")
     parser.add_argument(
         "--timeout",
@@ -65,7 +68,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.token_file is not None and (warning := token_warning(arguments.token_file)):
         console.complain(f"flare-trt: {warning}")
     with open_segmenter(arguments.model, options, console) as segmenter:
-        serve(upload_steps(segmenter, options.max_memory_mb), door, limits, lambda address: console.line(f"listening on {address}"))
+        steps = upload_steps(segmenter, options.max_memory_mb)
+        serve(steps, door, limits, lambda address: console.line(f"listening on {address}"), arguments.jobs)
     return 0
 
 

@@ -37,7 +37,8 @@ class JobStopped(Exception):  # noqa: N818  # not an error: the job is no longer
 @dataclass(eq=False)
 class ServedJob:
     """State of a job. The service alone changes it; `progress` is (stage, tiles done, tiles in all). `choice`: the
-    series and acquisition to take of a zip of DICOM. `missing`: why a result in DICOM was not made, by its kind.
+    series and acquisition to take of a zip of DICOM. `missing`: why a result in DICOM was not made, by its kind. `kept`: it
+    outlasts its server.
 
     Its files lie in `folder`, which is named by the random `id`: nothing of the upload's name is kept.
     """
@@ -52,6 +53,7 @@ class ServedJob:
     stop: Outcome | None = None
     deadline_s: float = inf
     missing: dict[str, str] = field(default_factory=dict)
+    kept: bool = False
     ended: threading.Event = field(default_factory=threading.Event)
 
     @property

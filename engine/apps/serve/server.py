@@ -5,9 +5,11 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from flare_trt.engine.apps.access import Door
+from flare_trt.engine.apps.serve.kept_jobs import kept_folder
 from flare_trt.engine.apps.serve.limits import Limits
 from flare_trt.engine.apps.serve.own_folder import own_folder
 from flare_trt.engine.apps.serve.service import Service
@@ -18,8 +20,10 @@ from flare_trt.engine.base.errors import ServiceError
 _ANSWERS_S = 10
 
 
-def serve(segment: SegmentUpload, door: Door, limits: Limits, tell: Callable[[str], None]) -> None:
+def serve(segment: SegmentUpload, door: Door, limits: Limits, tell: Callable[[str], None], jobs: Path | None = None) -> None:
     """Serve until SIGTERM or SIGINT; `tell` is called with the address. Raises ServiceError where the port is taken.
+
+    Jobs lie in the folder `jobs` and outlast the server; without one they go with it.
 
     The first signal lets the running job end within the grace time, a second one stops it before its next tile.
     """
@@ -27,8 +31,8 @@ def serve(segment: SegmentUpload, door: Door, limits: Limits, tell: Callable[[st
 
     from flare_trt.engine.apps.serve.app import build_app
 
-    with _listen(door) as listener, own_folder() as folder:
-        service = Service(segment, limits, folder)
+    with _listen(door) as listener, own_folder() if jobs is None else kept_folder(jobs) as folder:
+        service = Service(segment, limits, folder, kept=jobs is not None)
         config = uvicorn.Config(
             build_app(service, door),
             access_log=False,  # it would tell what clients put into addresses

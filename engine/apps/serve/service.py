@@ -12,12 +12,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from flare_trt.engine.apps.serve.kept_jobs import clear, note, noted_jobs
 from flare_trt.engine.apps.serve.limits import Limits
 from flare_trt.engine.apps.serve.metrics import Metrics
 from flare_trt.engine.apps.serve.served_job import JobStopped, Outcome, ServedJob
 from flare_trt.engine.apps.serve.shelf import Shelf
 from flare_trt.engine.apps.serve.steps import SegmentUpload
-from flare_trt.engine.base.errors import without_frames
+from flare_trt.engine.base.errors import OutputError, without_frames
 from flare_trt.engine.batch.overlap import SCAN_ERRORS
 
 #: How often the idle thread looks for results that are too old.
@@ -40,10 +41,11 @@ class Closing(Exception):  # noqa: N818  # a state, not a fault
 class Service:
     """Takes uploads, segments one after another, keeps results. Any thread may call it; nothing waits for a job."""
 
-    def __init__(self, segment: SegmentUpload, limits: Limits, folder: Path) -> None:
+    def __init__(self, segment: SegmentUpload, limits: Limits, folder: Path, kept: bool = False) -> None:
+        """`kept`: the jobs in `folder` outlast the service; those that are there go on."""
         self.limits = limits
         self.metrics = Metrics(lambda: self.queue_length)
-        self._segment, self._folder = segment, folder
+        self._segment, self._folder, self._kept = segment, folder, kept
         self._changed = threading.Condition()
         self._waiting: deque[ServedJob] = deque()
         self._running: ServedJob | None = None
@@ -51,6 +53,11 @@ class Service:
         self._closed = False
         self._last_s = 5.0
         self._shelf = Shelf(limits)
+        for job, age_s in noted_jobs(folder) if kept else ():
+            if job.ended.is_set():
+                self._shelf.add(job, age_s)
+            else:
+                self._waiting.append(job)
         self._worker = threading.Thread(target=self._work, name="segment", daemon=True)
         self._worker.start()
 
@@ -79,6 +86,7 @@ class Service:
         try:
             job.folder.mkdir(mode=0o700)
             yield job
+            note(job)
         except BaseException:
             self._leave(job)
             raise
@@ -132,7 +140,7 @@ class Service:
                 raise QueueFull(max(1, round(self._last_s)))
             self._uploading += 1
         job_id = secrets.token_hex(16)
-        return ServedJob(job_id, self._folder / job_id)
+        return ServedJob(job_id, self._folder / job_id, kept=self._kept)
 
     def _enqueue(self, job: ServedJob) -> None:
         with self._changed:
@@ -200,9 +208,19 @@ class Service:
             self._running = None
         cancelled = job.stop == "cancelled"
         job.state = "cancelled" if cancelled else outcome
-        if job.state != "done":
-            shutil.rmtree(job.folder, ignore_errors=True)
-        if not cancelled:
+        if job.state == "done":
+            self._keep(job)
+        goes_on = job.kept and job.state == "stopped"  # when the next server starts
+        if job.state != "done" and not goes_on:
+            clear(job)
+        if not (cancelled or goes_on):
             self._shelf.add(job)
         self.metrics.count(job.state)
         job.ended.set()
+
+    def _keep(self, job: ServedJob) -> None:
+        job.forget_upload()
+        try:
+            note(job)
+        except OutputError as error:  # it is done, and will be done again after a restart
+            _LOG.warning("job %s: cannot be noted as done: %s", job.id, error.__cause__)

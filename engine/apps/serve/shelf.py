@@ -18,11 +18,11 @@ class Shelf:
     _jobs: dict[str, tuple[float, ServedJob]] = field(default_factory=dict)
     _bytes: int = 0
 
-    def add(self, job: ServedJob) -> None:
-        """Keep a job and its files, then throw out what no longer fits, if need be the job itself."""
+    def add(self, job: ServedJob, age_s: float = 0.0) -> None:
+        """Keep a job, which ended so long ago, and its files, then throw out what no longer fits, if need be the job itself."""
         job.kept_bytes = sum(path.stat().st_size for path in job.folder.glob("*"))
         self._bytes += job.kept_bytes
-        self._jobs[job.id] = (time.monotonic(), job)
+        self._jobs[job.id] = (time.monotonic() - age_s, job)
         self.clear()
 
     def find(self, job_id: str) -> ServedJob | None:

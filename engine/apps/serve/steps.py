@@ -31,7 +31,7 @@ def upload_steps(segmenter: SegmentsScans, max_memory_mb: int | None) -> Segment
         steps = scan_steps(segmenter, read, lambda job: served.on_tile)
         try:
             scan = take_scan(job.scan, read, served.choice)
-            if not isinstance(scan.source, DicomReader):
+            if not (served.kept or isinstance(scan.source, DicomReader)):
                 served.forget_upload()  # DICOM results take from the headers who and which study it is
             served.require_wanted()
             found = steps.segment(job, scan)
@@ -40,7 +40,8 @@ def upload_steps(segmenter: SegmentsScans, max_memory_mb: int | None) -> Segment
             _write_dicom(served, scan, found, report, segmenter.spec)
             served.require_wanted()
         finally:
-            served.forget_upload()
+            if not served.kept:  # else its service does, once it knows how the job ended
+                served.forget_upload()
 
     return segment
 

@@ -38,6 +38,8 @@ def take_scan(path: Path, read: Callable[[SlabReader], Volume], choice: SeriesCh
 
     `choice` says which series and acquisition to take of a zip with several.
     """
+    if path.with_suffix(".zip").exists():  # a job that was begun before its server was started again
+        path.with_suffix(".zip").replace(path)
     with path.open("rb") as file:
         zipped = file.read(len(_ZIP)) == _ZIP
     named = path.rename(path.with_suffix(".zip")) if zipped else path

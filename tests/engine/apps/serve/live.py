@@ -71,9 +71,11 @@ class GatedSegmenter:
 
 
 @contextmanager
-def started(segment: SegmentUpload, limits: Limits, folder: Path, let_go: Callable[[], None] = lambda: None) -> Iterator[Service]:
+def started(
+    segment: SegmentUpload, limits: Limits, folder: Path, let_go: Callable[[], None] = lambda: None, kept: bool = False
+) -> Iterator[Service]:
     """A service whose thread ends with the block; `let_go` frees a job that waits for the test."""
-    service = Service(segment, limits, folder)
+    service = Service(segment, limits, folder, kept)
     try:
         yield service
     finally:
