@@ -36,7 +36,7 @@ def ct_from_array(array: Any, grid: Grid, kernels: Kernels) -> Volume:
 
 
 def _channels(array: Any) -> list[Any]:
-    return [array[channel] for channel in range(len(array))] if array.ndim == 4 and len(array) else [array]
+    return [array[channel] for channel in range(array.shape[0])] if array.ndim == 4 and array.shape[0] else [array]
 
 
 def _joined(channels: Sequence[Volume]) -> Volume:

@@ -10,16 +10,19 @@ import numpy as np
 import pytest
 
 from flare_trt.engine.base.errors import DeviceError
+from flare_trt.engine.base.grid import Grid
 from flare_trt.engine.base.volume import Volume
+from flare_trt.engine.model.channel_spec import ChannelSpec
 from flare_trt.engine.model.options import RunOptions
 from flare_trt.engine.networks.session import SessionOptions, open_session
 from flare_trt.engine.passes.predict import run_mirrored
 from flare_trt.engine.segmenter import Segmentation, Segmenter
-from flare_trt.kernels import load
+from flare_trt.kernels import Intensity, load
 from flare_trt.kernels.cuda.gpu import Gpu
 from tests.engine.networks.test_backends import PATCH, conv_net
 from tests.engine.tiny_bundle import write_tiny_bundle
 from tests.fakes import device_memory, fake_cupy, fake_tensorrt, shim_build
+from tests.golden.made import head_mask, organ_image
 
 CPU = RunOptions(device="cpu", backend="onnxruntime")
 GPU = RunOptions(device="cuda:0", backend="tensorrt")
@@ -48,6 +51,27 @@ def test_a_cascade_goes_the_cpu_s_way(gpu: None, tmp_path: Path, ct: Volume) -> 
     assert on_gpu.report.roi == on_cpu.report.roi
     assert on_gpu.report.tiles == on_cpu.report.tiles
     assert (on_gpu.labels.array == on_cpu.labels.array).mean() > 0.9999
+
+
+def test_channels_in_the_scan_s_own_intensities(gpu: None, tmp_path: Path) -> None:
+    """Moments, ranges and the mask: a scan on the host, and one on the GPU."""
+    channels = (
+        ChannelSpec("T1", "zscore", masked=True),
+        ChannelSpec("T2", "range_0_1"),
+        ChannelSpec("CT", "ct", Intensity(-9.0, 900.0, 300.0, 90.0)),
+    )
+    bundle, shape = write_tiny_bundle(tmp_path / "three", channels=channels), (21, 34, 29)
+    head = head_mask(shape)
+    scan = np.stack([np.where(head, 300 + 90 * organ_image(shape, seed), 0) for seed in range(3)]).astype(np.float32)
+    grid = Grid(shape, (2.0, 1.9, 1.8))
+    with Segmenter.open(bundle, CPU) as segmenter:
+        on_cpu = segmenter.segment_array(scan, grid).labels.array
+    assert len(np.unique(on_cpu)) == 4
+    with Segmenter.open(bundle, GPU) as segmenter:
+        from_host = segmenter.segment_array(scan, grid).labels.array
+        on_gpu = load("cuda").download(segmenter.segment_array(load("cuda").upload(scan), grid).labels.array)
+    assert (from_host == on_cpu).mean() > 0.9999
+    assert np.array_equal(on_gpu, from_host)
 
 
 def test_a_fault_in_one_kernel_shows_in_the_labels(gpu: None, bundle: Path, ct: Volume) -> None:

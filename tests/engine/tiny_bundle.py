@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from flare_trt.engine.model.bundle_writer import write_bundle
+from flare_trt.engine.model.channel_spec import ChannelSpec
 from flare_trt.engine.model.spec import SCHEMA, ComponentRule, LabelSpec, LesionGates, ModelSpec, NetworkFile, Provenance, StageSpec
 from flare_trt.kernels import Intensity
 
@@ -15,20 +16,20 @@ LABELS = (LabelSpec(1, "liver", "#aa3311"), LabelSpec(2, "spleen", "#11aa33"), L
 PATCH_ZYX = (16, 24, 20)
 
 
-def write_network(path: Path) -> Path:
-    """Logit c = 2 * centre_c * v - centre_c^2: the largest is the centre nearest to the normalised intensity v."""
+def write_network(path: Path, channels: int = 1) -> Path:
+    """Logit c = 2 * centre_c * v - centre_c^2: the largest is the centre nearest to v, the mean of the normalised channels."""
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 
     centres = np.linspace(-1.5, 1.5, len(LABELS) + 1, dtype=np.float32)
     weights = [
-        numpy_helper.from_array(2 * centres.reshape(-1, 1, 1, 1, 1), "w"),
+        numpy_helper.from_array(np.repeat(2 * centres.reshape(-1, 1, 1, 1, 1) / channels, channels, axis=1), "w"),
         numpy_helper.from_array(-(centres**2), "b"),
     ]
     graph = helper.make_graph(
         [helper.make_node("Conv", ["x", "w", "b"], ["y"])],
         "bands",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 1, *PATCH_ZYX])],
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, channels, *PATCH_ZYX])],
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, len(centres), *PATCH_ZYX])],
         weights,
     )
@@ -41,13 +42,15 @@ def write_tiny_bundle(
     coarse: bool = False,
     postprocessing: tuple[ComponentRule, ...] = (),
     lesion_gates: LesionGates | None = None,
+    channels: tuple[ChannelSpec, ...] = (),
 ) -> Path:
-    """A bundle folder, `folder`, of one stage or of two with the same network."""
+    """A bundle folder, `folder`, of one stage or of two with the same network; of one CT, or of `channels`."""
     stage = StageSpec(
         networks=(NetworkFile("fine.onnx"),),
         spacing_mm=(3.0, 2.0, 2.0),
         patch_zyx=PATCH_ZYX,
-        intensity=Intensity(-200.0, 300.0, 40.0, 120.0),
+        intensity=None if channels else Intensity(-200.0, 300.0, 40.0, 120.0),
+        channels=channels,
         channel_values=(0, 1, 2, 3),
     )
     spec = ModelSpec(
@@ -59,7 +62,7 @@ def write_tiny_bundle(
         postprocessing=postprocessing,
         lesion_gates=lesion_gates,
     )
-    network = write_network(folder.with_suffix(".source.onnx"))
+    network = write_network(folder.with_suffix(".source.onnx"), len(stage.inputs))
     files = {"fine.onnx": network}
     if coarse:
         first = replace(stage, networks=(NetworkFile("coarse.onnx"),), spacing_mm=(4.0, 3.1, 2.9), tile_step=1.0)
