@@ -34,8 +34,17 @@ def test_commands_are_found() -> None:
     assert len([words for page in PAGES for words in commands(page)]) >= 15
 
 
+def exported(page: str) -> dict[str, str]:
+    """The variables that a page's shell blocks export, which options may stand in."""
+    lines = "\n".join(page_blocks(page, "bash")).splitlines()
+    words = [word for line in lines if line.startswith("export ") for word in shlex.split(line, comments=True)[1:]]
+    return dict(word.split("=", 1) for word in words)
+
+
 @pytest.mark.parametrize("page", [page for page in PAGES if commands(page)])
-def test_command_lines_parse(page: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_command_lines_parse(page: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, value in exported(page).items():
+        monkeypatch.setenv(name, value)
     for words in commands(page):
         parser = build_parser(words[0])
         if "--help" in words:
