@@ -22,7 +22,7 @@ from flare_trt.training.tumours.scans import vary_scanner
 from flare_trt.training.tumours.scene import FULL, IGNORED, Scene
 
 #: Shares of the view patches: about an organ that may hold a tumour (the rest lies anywhere in the body), and of those without.
-ABOUT_A_HOST, WITHOUT_LESION = 0.72, 0.25
+ABOUT_A_HOST, WITHOUT_LESION = 0.75, 0.1
 #: A phantom of the share below shows lesions.
 PHANTOM_LESIONS = 0.6
 #: Above this the body begins, HU.

@@ -18,16 +18,15 @@ from flare_trt.training.distil.config import DistilConfig
 from flare_trt.training.distil.loop import TrainState, append_log, follow, learning_rate, only_run_in
 from flare_trt.training.distil.patches import finished
 from flare_trt.training.distil.soft_labels import KEPT
+from flare_trt.training.tumours.head_fit import fit_head
 from flare_trt.training.tumours.loss import LEAST_VOXELS, Target, tumour_loss
 from flare_trt.training.tumours.network import HalfConfig, HalfUNet, start_from_teacher
 from flare_trt.training.tumours.pool import pool_files, read_patch
 from flare_trt.training.tumours.recipe import TUMOUR
 from flare_trt.training.tumours.scene import FULL
 
-#: For so many steps only the head and what feeds it learn: what comes from the teacher waits until the gradients mean something.
-FROZEN_STEPS = 150
-#: Learning rate of what comes from the teacher as a share of the head's: at the full rate its organs are forgotten.
-INHERITED_RATE = 0.12
+#: Tiles whose features the head is fitted to.
+FITTED_TILES = 36
 #: Patches that are read ahead.
 AHEAD = 4
 
@@ -41,19 +40,15 @@ class Example:
 
 
 def new_state(config: DistilConfig) -> TrainState:
-    """First state of a run: the teacher's inner stages, random stem and head."""
+    """First state of a run, before its head is fitted: the teacher's stages, a random branch and head."""
     torch.manual_seed(config.seed)
     network, averaged = HalfUNet(HalfConfig()), HalfUNet(HalfConfig())
     if config.start_from_teacher:
         start_from_teacher(network, Path(config.teacher.onnx))
-    averaged.load_state_dict(network.state_dict())
     schedule = config.schedule
-    named = list(network.named_parameters())
-    groups = [
-        {"params": [value for name, value in named if name.startswith(network.new_parts())], "scale": 1.0},
-        {"params": [value for name, value in named if not name.startswith(network.new_parts())], "scale": INHERITED_RATE},
-    ]
-    optimizer = torch.optim.AdamW(groups, lr=schedule.learning_rate, weight_decay=schedule.weight_decay)
+    network.freeze_teacher()
+    learning = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.AdamW(learning, lr=schedule.learning_rate, weight_decay=schedule.weight_decay)
     return TrainState(network, averaged, optimizer)
 
 
@@ -68,6 +63,10 @@ def train(config: DistilConfig, pool: Path, folder: Path, stop_at: float = math.
         state = new_state(config)
         if (folder / "last.pt").exists():
             state.load(folder / "last.pt")
+        else:
+            tiles = (draw_example(config, pool, config.schedule.steps + number) for number in range(FITTED_TILES))
+            fit_head(state.network, ((tile.image, tile.target) for tile in tiles), config.seed)
+            state.averaged.load_state_dict(state.network.state_dict())
         _run(state, config, pool, folder, stop_at)
         state.save(folder / "last.pt")
     return state
@@ -93,10 +92,7 @@ def _run(state: TrainState, config: DistilConfig, pool: Path, folder: Path, stop
 def train_step(state: TrainState, example: Example, config: DistilConfig) -> tuple[float, float]:
     """One step; returns the loss and the tumour's Dice of the patch (nan where it has none)."""
     for group in state.optimizer.param_groups:
-        group["lr"] = group["scale"] * learning_rate(config.schedule, state.step)
-        if group["scale"] < 1:
-            for parameter in group["params"]:
-                parameter.requires_grad_(state.step >= FROZEN_STEPS)
+        group["lr"] = learning_rate(config.schedule, state.step)
     state.network.train()
     with torch.autocast("cpu", torch.bfloat16):
         logits = state.network(example.image)[0]

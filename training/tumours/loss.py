@@ -51,7 +51,10 @@ def tumour_loss(logits: Tensor, target: Target) -> Tensor:
 
 
 def _dice_loss(log_shares: Tensor, found: Tensor, target: Target, known: Tensor) -> Tensor:
-    """1 - mean soft Dice (squares in the denominator) of the classes 1.. that the target shows; 0 where it shows none."""
+    """1 - soft Dice (squares in the denominator) of the classes 1.. that the target shows; 0 where it shows none.
+
+    The tumour counts as much as all organs together.
+    """
     flat, aim = target.classes.flatten(), (target.shares * known).flatten()
     volume = torch.zeros(CHANNELS).index_add_(0, flat, aim)
     present = (volume > LEAST_VOXELS).nonzero()[:, 0]
@@ -62,4 +65,5 @@ def _dice_loss(log_shares: Tensor, found: Tensor, target: Target, known: Tensor)
     squares = torch.zeros(CHANNELS).index_add_(0, flat, aim * target.shares.flatten())
     own = ((2 * log_shares[present]).exp() * known).sum(1)
     dice = 2 * overlap[present] / (own + squares[present]).clamp(min=1e-6)
-    return 1 - dice.mean()
+    parts = [dice[kind].mean() for kind in (present == TUMOUR, present != TUMOUR) if kind.any()]
+    return 1 - torch.stack(parts).mean()

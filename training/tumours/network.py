@@ -1,7 +1,7 @@
-"""A U-Net that works at half the resolution: plain 3^3 convolutions, a transposed head, one light step at full resolution.
+"""A U-Net that works at half the resolution, with a branch of its own for tumours and one light step at full resolution.
 
-Its stages start as the teacher's: a pointwise convolution behind a depthwise one is a plain convolution whose kernel is their
-product. Only the head is new: the teacher's last stage, most of its arithmetic, is left out.
+Its stages are the FLARE25 teacher's and stay as they are. The last one, four fifths of its time, is left out: `head_fit`
+finds the head that stands in for it, and the branch learns what a lesion looks like and sharpens the organs' surfaces.
 """
 
 from __future__ import annotations
@@ -16,12 +16,16 @@ from torch import Tensor, nn
 
 Triple = tuple[int, int, int]
 
+#: nnU-Net's leaky ReLU.
+SLOPE = 0.01
+
 
 @dataclass(frozen=True)
 class HalfConfig:
     """Features from full resolution down, the strides between them, and 3^3 convolutions a stage on the way down and up.
 
-    The lowest stage is depthwise-separable: its plain kernels would be half of all weights, and it has few voxels.
+    `branch` are the features of the branch for tumours at a half, a quarter and an eighth of the resolution, `hidden` those of
+    the head.
     """
 
     channels: int = 15
@@ -29,6 +33,8 @@ class HalfConfig:
     strides_zyx: tuple[Triple, ...] = ((2, 2, 2), (2, 2, 2), (2, 2, 2), (1, 2, 2))
     convs_encoder: tuple[int, ...] = (1, 1, 2, 2, 2)
     convs_decoder: tuple[int, ...] = (1, 1, 2)
+    branch: Triple = (16, 40, 96)
+    hidden: int = 16
 
 
 class HalfUNet(nn.Module):
@@ -41,56 +47,99 @@ class HalfUNet(nn.Module):
         self.down = nn.ModuleList([_stage(1, features[0], (1, 1, 1), config.convs_encoder[0])])
         for before, width, stride, count in zip(features, features[1:], strides, config.convs_encoder[1:], strict=False):
             self.down.append(_stage(before, width, stride, count))
-        self.down[-1] = _separable_stage(features[-2], features[-1], strides[-1], config.convs_encoder[-1])
         self.up, self.join = nn.ModuleList(), nn.ModuleList()
         levels = list(zip(features[1:], features[2:], strides[1:], strict=False))[::-1]
         for (width, below, stride), count in zip(levels, config.convs_decoder, strict=True):
             self.up.append(nn.ConvTranspose3d(below, width, stride, stride))
             self.join.append(_stage(2 * width, width, (1, 1, 1), count))
-        self.head = nn.ConvTranspose3d(features[1], config.channels, strides[0], strides[0])
-        self.edge = nn.Conv3d(features[0], config.channels, 1, bias=False)
-        nn.init.zeros_(self.edge.weight)
+        self.branch = TumourBranch(features[1], strides[0], config.branch)
+        self.head = HalfHead(features[1] + config.branch[0], features[0], strides[0], config)
+
+    def organ_features(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """The features at half resolution and those of the first stage at full resolution."""
+        skips = []
+        inner = image
+        for stage in self.down:
+            inner = stage(inner)
+            skips.append(inner)
+        for level, (up, join) in enumerate(zip(self.up, self.join, strict=True)):
+            inner = join(torch.cat((up(inner), skips[-2 - level]), 1))
+        return inner, skips[0]
 
     def forward(self, image: Tensor) -> Tensor:
-        skips = []
-        for stage in self.down:
-            image = stage(image)
-            skips.append(image)
-        for level, (up, join) in enumerate(zip(self.up, self.join, strict=True)):
-            image = join(torch.cat((up(image), skips[-2 - level]), 1))
-        logits: Tensor = self.head(image) + self.edge(skips[0])
+        inner, first = self.organ_features(image)
+        logits: Tensor = self.head(torch.cat((inner, self.branch(image, inner)), 1), first)
         return logits
 
-    def new_parts(self) -> tuple[str, ...]:
-        """Prefixes of the parameters that are new or feed what is new; the others start as the teacher's."""
-        return ("head.", "edge.", f"join.{len(self.join) - 1}.")
+    def freeze_teacher(self) -> None:
+        """Let only the branch and the head learn."""
+        for name, parameter in self.named_parameters():
+            parameter.requires_grad_(name.startswith(("head.", "branch.")))
+
+
+class TumourBranch(nn.Module):
+    """A small U-Net of plain convolutions on the image at half resolution and on the organs' features there."""
+
+    def __init__(self, organs: int, stride: Triple, widths: Triple) -> None:
+        super().__init__()
+        half, quarter, eighth = widths
+        self.stem = nn.Conv3d(1, 16, stride, stride)
+        self.first = _Block(nn.Conv3d(16 + organs, half, 1), half)
+        self.down = nn.ModuleList([_plain_stage(half, quarter, 2, 2), _plain_stage(quarter, eighth, 2, 2)])
+        self.up = nn.ModuleList([nn.ConvTranspose3d(eighth, quarter, 2, 2), nn.ConvTranspose3d(quarter, half, 2, 2)])
+        self.join = nn.ModuleList([_plain_stage(2 * quarter, quarter, 1, 1), _plain_stage(2 * half, half, 1, 1)])
+
+    def forward(self, image: Tensor, organs: Tensor) -> Tensor:
+        half = self.first(torch.cat((self.stem(image), organs), 1))
+        quarter = self.down[0](half)
+        inner = self.join[0](torch.cat((self.up[0](self.down[1](quarter)), quarter), 1))
+        result: Tensor = self.join[1](torch.cat((self.up[1](inner), half), 1))
+        return result
+
+
+class HalfHead(nn.Module):
+    """Features at half resolution and the first stage's at full resolution -> logits, pointwise but for the stride."""
+
+    def __init__(self, inner: int, first: int, stride: Triple, config: HalfConfig) -> None:
+        super().__init__()
+        self.up = nn.ConvTranspose3d(inner, config.hidden, stride, stride)
+        self.edge = nn.Conv3d(first, config.hidden, 1, bias=False)
+        self.out = nn.Conv3d(config.hidden, config.channels, 1)
+
+    def forward(self, inner: Tensor, first: Tensor) -> Tensor:
+        result: Tensor = self.out(nn.functional.leaky_relu(self.up(inner) + self.edge(first), SLOPE))
+        return result
 
 
 def _stage(before: int, width: int, stride: Triple, count: int) -> nn.Sequential:
-    return nn.Sequential(_Block(before, width, stride), *(_Block(width, width, (1, 1, 1)) for _ in range(count - 1)))
+    """Depthwise-separable convolutions, as the teacher has them."""
+    blocks = [_Block(_separable(before, width, stride), width)]
+    blocks += [_Block(_separable(width, width, (1, 1, 1)), width) for _ in range(count - 1)]
+    return nn.Sequential(*blocks)
 
 
-def _separable_stage(before: int, width: int, stride: Triple, count: int) -> nn.Sequential:
-    def convolution(inputs: int, own_stride: Triple) -> nn.Module:
-        return nn.Sequential(nn.Conv3d(inputs, inputs, 3, own_stride, 1, groups=inputs), nn.Conv3d(inputs, width, 1))
+def _separable(before: int, width: int, stride: Triple) -> nn.Sequential:
+    return nn.Sequential(nn.Conv3d(before, before, 3, stride, 1, groups=before), nn.Conv3d(before, width, 1))
 
-    blocks = [_Block(before, width, stride, convolution(before, stride))]
-    blocks += [_Block(width, width, (1, 1, 1), convolution(width, (1, 1, 1))) for _ in range(count - 1)]
+
+def _plain_stage(before: int, width: int, stride: int, count: int) -> nn.Sequential:
+    blocks = [_Block(nn.Conv3d(before, width, 3, stride, 1), width)]
+    blocks += [_Block(nn.Conv3d(width, width, 3, 1, 1), width) for _ in range(count - 1)]
     return nn.Sequential(*blocks)
 
 
 class _Block(nn.Module):
-    def __init__(self, before: int, width: int, stride: Triple, convolution: nn.Module | None = None) -> None:
+    def __init__(self, convolution: nn.Module, width: int) -> None:
         super().__init__()
-        self.conv = convolution or nn.Conv3d(before, width, 3, stride, 1)
+        self.conv = convolution
         self.norm = nn.InstanceNorm3d(width, eps=1e-5, affine=True)
 
     def forward(self, image: Tensor) -> Tensor:
-        return nn.functional.leaky_relu(self.norm(self.conv(image)), 0.01)
+        return nn.functional.leaky_relu(self.norm(self.conv(image)), SLOPE)
 
 
 def start_from_teacher(network: HalfUNet, onnx_file: Path) -> None:
-    """Set all stages but the head to the FLARE25 teacher's, whose ONNX file names its weights as nnU-Net does."""
+    """Set all stages but the head and the branch to the FLARE25 teacher's, whose ONNX file names its weights as nnU-Net does."""
     import onnx
     from onnx import numpy_helper
 
@@ -108,12 +157,6 @@ def start_from_teacher(network: HalfUNet, onnx_file: Path) -> None:
 
 def _set_block(block: nn.Module, found: dict[str, NDArray[np.float32]], name: str) -> None:
     part = {key: torch.from_numpy(found[f"{name}.{key}"]) for key in ("norm.weight", "norm.bias")}
-    depth, point = (found[f"{name}.conv.{kind}.weight"] for kind in ("depthwise", "pointwise"))
-    depth_bias, point_bias = (found[f"{name}.conv.{kind}.bias"] for kind in ("depthwise", "pointwise"))
-    if isinstance(block.conv, nn.Sequential):
-        part |= {"conv.0.weight": torch.from_numpy(depth), "conv.0.bias": torch.from_numpy(depth_bias)}
-        part |= {"conv.1.weight": torch.from_numpy(point), "conv.1.bias": torch.from_numpy(point_bias)}
-    else:
-        part["conv.weight"] = torch.from_numpy(point * depth[:, 0][None])
-        part["conv.bias"] = torch.from_numpy(point_bias + point[:, :, 0, 0, 0] @ depth_bias)
+    for place, kind in enumerate(("depthwise", "pointwise")):
+        part |= {f"conv.{place}.{key}": torch.from_numpy(found[f"{name}.conv.{kind}.{key}"]) for key in ("weight", "bias")}
     block.load_state_dict(part)

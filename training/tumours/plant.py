@@ -39,13 +39,13 @@ def draw_look(host: Host, rng: np.random.Generator) -> Look:
 
 
 def plant_lesions(scene: Scene, rng: np.random.Generator) -> int:
-    """Plant some lesions into one organ of the scene; returns how many (0 where no organ is large enough)."""
+    """Plant some lesions into one to three organs of the scene; returns how many (0 where no organ is large enough)."""
     hosts = [host for host in HOSTS if np.count_nonzero(_ground(scene, host)) >= LEAST_HOST_VOXELS]
     if not hosts:
         return 0
     weights = np.array([host.weight for host in hosts])
     planted = 0
-    for _ in range(1 if rng.random() < 0.75 else 2):  # now and then two organs of one patch hold lesions
+    for _ in range(int(rng.integers(1, 4))):
         host = hosts[int(rng.choice(len(hosts), p=weights / weights.sum()))]
         look = draw_look(host, rng)
         largest = float(np.exp(rng.uniform(np.log(host.size_mm[0] * 1.6), np.log(host.size_mm[1]))))

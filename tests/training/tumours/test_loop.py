@@ -66,7 +66,8 @@ def test_an_example_s_target_is_that_of_its_patch_and_background_beyond_the_scan
     assert np.all(cut.target.trust.numpy()[ends] == FULL)
 
 
-def test_a_resumed_run_equals_one_that_was_never_stopped(pool: Path, tmp_path: Path) -> None:
+def test_a_resumed_run_equals_one_that_was_never_stopped(pool: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flare_trt.training.tumours.loop.FITTED_TILES", 3)
     config = tumour_config(schedule=SCHEDULE, train_patch_zyx=(16, 32, 48))
     config = replace(config, mix=MixConfig(short=0, circle=0))
     whole, again = tmp_path / "whole", tmp_path / "again"

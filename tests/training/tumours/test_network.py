@@ -23,7 +23,7 @@ def test_the_network_keeps_the_image_s_shape_and_fits_the_wheel() -> None:
 
 
 def test_the_encoder_starts_as_the_teacher_s() -> None:
-    """Each stage gives the teacher's own output, the lowest one with separable kernels, the others with plain ones."""
+    """Each stage gives the teacher's own output."""
     teacher = network_from_onnx(teacher_file(), NetworkConfig())
     network = HalfUNet(HalfConfig())
     start_from_teacher(network, teacher_file())
