@@ -60,11 +60,21 @@ def _spec_text(spec: ModelSpec) -> str:
         f"  licence  {source.licence} (of the weights)",
         f"  export   {source.exported_by or '-'}",
         *(f"  check    {check.name}: {check.measured:g} (limit {check.limit:g})" for check in source.checks),
+        *(f"  barred   {bar.backend}: {bar.reason}" for bar in spec.barred),
         f"  labels   {', '.join(f'{label.value} {label.name}' for label in spec.labels)}",
+        *_afterwards(spec),
         "",
         aligned_table([["", *_STAGE_ROWS], *([name, *_stage_cells(stage)] for name, stage in _stages(spec))]),
     ]
     return "\n".join(lines)
+
+
+def _afterwards(spec: ModelSpec) -> list[str]:
+    """What happens to the labels behind the networks."""
+    kinds = [("largest piece" if rule.keep_largest else "small or far pieces", rule.labels) for rule in spec.postprocessing]
+    kinds += [("gates on pieces", (spec.lesion_gates.label,))] if spec.lesion_gates else []
+    texts = [f"{kind} of {' and '.join(map(str, labels))}" for kind, labels in kinds]
+    return [f"  then     {', '.join(texts)}"] if texts else []
 
 
 _STAGE_ROWS = ("spacing mm (z, y, x)", "patch (z, y, x)", "intensity", "orientation", "networks")

@@ -9,6 +9,7 @@ import pytest
 from tests.engine.tiny_bundle import LABELS, PATCH_ZYX, write_tiny_bundle
 
 from flare_trt.engine.apps.cli import main
+from flare_trt.engine.model.spec import ComponentRule, LesionGates
 from flare_trt.engine.networks.session import BACKENDS
 from flare_trt.kernels import KERNEL_DEVICES, KernelsUnavailableError, load
 
@@ -42,6 +43,18 @@ def test_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = capsys.readouterr().out
     for word in (*BACKENDS, "devices", "kernels", "CC0-1.0 (of the weights)", "16 x 24 x 20", *(label.name for label in LABELS)):
         assert word in text
+
+
+def test_what_is_barred_and_what_comes_after_the_networks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rules = (ComponentRule((1,), keep_largest=True), ComponentRule((2, 3), least_ml=2.0))
+    folder = write_tiny_bundle(tmp_path / "tiny", postprocessing=rules, lesion_gates=LesionGates(3, least_ml=0.4))
+    written = json.loads((folder / "bundle.json").read_text("utf-8"))
+    written["barred"] = [{"backend": "onnxruntime", "reason": "logits differ by 0.02, the limit is 0.001"}]
+    (folder / "bundle.json").write_text(json.dumps(written), "utf-8")
+    assert main(["info", str(folder)]) == 0
+    text = capsys.readouterr().out
+    assert "  barred   onnxruntime: logits differ by 0.02, the limit is 0.001\n" in text
+    assert "  then     largest piece of 1, small or far pieces of 2 and 3, gates on pieces of 3\n" in text
 
 
 def test_a_bundle_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
