@@ -17,8 +17,8 @@ LIVER, KIDNEYS, GALLBLADDER, BOWEL = (1,), (2, 13), (9,), (11, 12)
 
 
 def plant_decoys(scene: Scene, rng: np.random.Generator) -> None:
-    """Plant up to three kinds of things that are no tumours."""
-    for number in rng.choice(len(DECOYS), int(rng.integers(0, 4)), replace=False):
+    """Plant up to two kinds of things that are no tumours."""
+    for number in rng.choice(len(DECOYS), int(rng.integers(0, 3)), replace=False):
         DECOYS[int(number)](scene, rng)
 
 

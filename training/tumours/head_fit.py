@@ -47,7 +47,7 @@ class Voxels:
 
 
 def fit_head(network: HalfUNet, tiles: Iterable[tuple[Tensor, Target]], seed: int) -> None:
-    """Set the head: organs from the teacher's features alone, tumours nowhere yet; `tiles`: images (1, 1, z, y, x) and targets."""
+    """Set the head: organs from the teacher's features alone, tumours unlikely. `tiles` are images (1, 1, z, y, x) and targets."""
     rng = np.random.default_rng([seed, 11])
     parts = [_voxels(network, image, target, rng) for image, target in tiles]
     every = Voxels(
@@ -120,7 +120,8 @@ def _voxels(network: HalfUNet, image: Tensor, target: Target, rng: np.random.Gen
             if taken:
                 places.append(rng.choice(found, taken, replace=False))
                 weights.append(np.full(taken, (len(found) / taken) ** RARITY, np.float32))
-    rows = np.concatenate(places)
+    rows = np.concatenate(places) if places else np.zeros(0, np.int64)  # nothing of the tile may be trusted
+    weight = np.concatenate(weights) if places else np.zeros(0, np.float32)
     z, y, x = np.unravel_index(rows, image.shape[2:])
     half = np.ravel_multi_index((z // 2, y // 2, x // 2), tuple(size // 2 for size in image.shape[2:]))
     corner = torch.from_numpy(4 * (z % 2) + 2 * (y % 2) + x % 2)
@@ -130,6 +131,6 @@ def _voxels(network: HalfUNet, image: Tensor, target: Target, rng: np.random.Gen
         inner[:, torch.from_numpy(half)].T,
         first[:, at].T,
         shares / shares.sum(1, True),
-        torch.from_numpy(np.concatenate(weights)),
+        torch.from_numpy(weight),
         corner,
     )

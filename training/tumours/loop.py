@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -19,16 +20,21 @@ from flare_trt.training.distil.loop import TrainState, append_log, follow, learn
 from flare_trt.training.distil.patches import finished
 from flare_trt.training.distil.soft_labels import KEPT
 from flare_trt.training.tumours.head_fit import fit_head
+from flare_trt.training.tumours.levels import Place
 from flare_trt.training.tumours.loss import LEAST_VOXELS, Target, tumour_loss
 from flare_trt.training.tumours.network import HalfConfig, HalfUNet, start_from_teacher
 from flare_trt.training.tumours.pool import pool_files, read_patch
 from flare_trt.training.tumours.recipe import TUMOUR
 from flare_trt.training.tumours.scene import FULL
 
-#: Tiles whose features the head is fitted to.
-FITTED_TILES = 36
+#: Tiles that the branch's norms are calibrated on, and whose features the head is fitted to.
+CALIBRATION_TILES, FITTED_TILES = 6, 36
 #: Patches that are read ahead.
 AHEAD = 4
+#: Voxels of a crop, crops of a tile that shows lesions, how many of them lie about one, and crops of a tile that shows none.
+CROP_ZYX, CROPS, CROPS_ABOUT_LESIONS, CROPS_WITHOUT = (48, 96, 96), 6, 4, 3
+#: Above this normalised value the body begins.
+BODY = -2.5
 
 
 @dataclass(frozen=True)
@@ -37,6 +43,12 @@ class Example:
 
     image: Tensor
     target: Target
+
+    def target_of(self, place: Place) -> Target:
+        """The target of a box of voxels."""
+        shape, box = self.image.shape[2:], (slice(None), *place)
+        classes, shares = (rows.view(-1, *shape)[box].flatten(1) for rows in (self.target.classes, self.target.shares))
+        return Target(classes, shares, self.target.trust.view(shape)[place].flatten())
 
 
 def new_state(config: DistilConfig) -> TrainState:
@@ -64,12 +76,23 @@ def train(config: DistilConfig, pool: Path, folder: Path, stop_at: float = math.
         if (folder / "last.pt").exists():
             state.load(folder / "last.pt")
         else:
-            tiles = (draw_example(config, pool, config.schedule.steps + number) for number in range(FITTED_TILES))
-            fit_head(state.network, ((tile.image, tile.target) for tile in tiles), config.seed)
+            _start(state.network, config, pool)
             state.averaged.load_state_dict(state.network.state_dict())
         _run(state, config, pool, folder, stop_at)
         state.save(folder / "last.pt")
     return state
+
+
+def _start(network: HalfUNet, config: DistilConfig, pool: Path) -> None:
+    """Calibrate the branch's norms and fit the head, on tiles that no step will draw."""
+    first = config.schedule.steps
+
+    def tiles(count: int) -> Iterator[Example]:
+        return (draw_example(config, pool, first + number) for number in range(count))
+
+    with torch.no_grad():
+        network.branch.calibrate((tile.image, network.organ_features(tile.image)[0]) for tile in tiles(CALIBRATION_TILES))
+    fit_head(network, ((tile.image, tile.target) for tile in tiles(FITTED_TILES)), config.seed)
 
 
 def _run(state: TrainState, config: DistilConfig, pool: Path, folder: Path, stop_at: float) -> None:
@@ -90,21 +113,54 @@ def _run(state: TrainState, config: DistilConfig, pool: Path, folder: Path, stop
 
 
 def train_step(state: TrainState, example: Example, config: DistilConfig) -> tuple[float, float]:
-    """One step; returns the loss and the tumour's Dice of the patch (nan where it has none)."""
+    """Learn from some crops of one tile; returns their mean loss and the tumour's mean Dice (nan where none shows one).
+
+    The teacher's features are those of the whole tile, once for all crops: so each crop knows where in the body it lies.
+    """
     for group in state.optimizer.param_groups:
         group["lr"] = learning_rate(config.schedule, state.step)
     state.network.train()
-    with torch.autocast("cpu", torch.bfloat16):
-        logits = state.network(example.image)[0]
-    rows = logits.float().flatten(1)
-    loss = tumour_loss(rows, example.target)
-    state.optimizer.zero_grad()
-    loss.backward()
-    nn.utils.clip_grad_norm_(state.network.parameters(), 3.0)
-    state.optimizer.step()
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        inner, first = state.network.organ_features(example.image)
+    scores = []
+    for place in crop_places(example, np.random.default_rng([config.seed, 3, state.step])):
+        half = tuple(slice(part.start // 2, part.stop // 2) for part in place)
+        here, there = (slice(None), slice(None), *place), (slice(None), slice(None), *half)
+        target = example.target_of(place)
+        with torch.autocast("cpu", torch.bfloat16):
+            logits = state.network.crop_logits(example.image[here], inner[there], first[here])[0]
+        rows = logits.float().flatten(1)
+        loss = tumour_loss(rows, target)
+        state.optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(state.network.parameters(), 3.0)
+        state.optimizer.step()
+        follow(state.averaged, state.network, min(config.schedule.average, (state.step + 1) / (state.step + 11)))
+        scores.append((float(loss.detach()), _tumour_dice(rows.detach(), target)))
     state.step += 1
-    follow(state.averaged, state.network, min(config.schedule.average, state.step / (state.step + 10)))
-    return float(loss.detach()), _tumour_dice(rows.detach(), example.target)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # no crop shows a tumour
+        loss_mean, dice_mean = np.nanmean(np.array(scores), 0)
+    return float(loss_mean), float(dice_mean)
+
+
+def crop_places(example: Example, rng: np.random.Generator) -> list[Place]:
+    """Where the crops of a tile lie: most about lesions where it has some, the others anywhere in the body. Corners are even."""
+    shape = example.image.shape[2:]
+    best = example.target.classes[0].view(shape).numpy()
+    lesions, body = np.flatnonzero(best == TUMOUR), np.flatnonzero(example.image[0, 0].numpy() > BODY)
+    crops = []
+    for number in range(CROPS if lesions.size else CROPS_WITHOUT):
+        places = lesions if lesions.size and number < CROPS_ABOUT_LESIONS else body
+        middle = np.unravel_index(int(rng.choice(places)) if places.size else int(rng.integers(best.size)), shape)
+        sizes = [min(size, whole) for size, whole in zip(CROP_ZYX, shape, strict=True)]
+        starts = [
+            int(np.clip(at - size * rng.uniform(0.25, 0.75), 0, whole - size)) // 2 * 2
+            for at, size, whole in zip(middle, sizes, shape, strict=True)
+        ]
+        z, y, x = (slice(start, start + size) for start, size in zip(starts, sizes, strict=True))
+        crops.append((z, y, x))
+    return crops
 
 
 def _tumour_dice(logits: Tensor, target: Target) -> float:

@@ -12,7 +12,7 @@ from flare_trt.training.tumours.recipe import CHANNELS, TUMOUR
 from flare_trt.training.tumours.scene import FULL, PARTIAL
 
 #: Weight of a voxel of tumour and of an organ where background weighs 1. A tumour that weighs as much as its organ is not learnt.
-TUMOUR_WEIGHT, ORGAN_WEIGHT = 12.5, 2.5
+TUMOUR_WEIGHT, ORGAN_WEIGHT = 8.0, 2.5
 #: What the likeliest class counts beside the soft labels.
 HARD_WEIGHT = 0.5
 #: A class with fewer voxels in the patch has no Dice.

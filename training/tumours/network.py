@@ -6,6 +6,7 @@ finds the head that stands in for it, and the branch learns what a lesion looks 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,7 +68,10 @@ class HalfUNet(nn.Module):
         return inner, skips[0]
 
     def forward(self, image: Tensor) -> Tensor:
-        inner, first = self.organ_features(image)
+        return self.crop_logits(image, *self.organ_features(image))
+
+    def crop_logits(self, image: Tensor, inner: Tensor, first: Tensor) -> Tensor:
+        """Logits of a part of an image, from that part of the whole image's features."""
         logits: Tensor = self.head(torch.cat((inner, self.branch(image, inner)), 1), first)
         return logits
 
@@ -78,16 +82,40 @@ class HalfUNet(nn.Module):
 
 
 class TumourBranch(nn.Module):
-    """A small U-Net of plain convolutions on the image at half resolution and on the organs' features there."""
+    """A small U-Net of plain convolutions on the image at half resolution and on the organs' features there.
+
+    Its norms are fixed after `calibrate`: so it does the same on a crop, on which it learns, and on the whole tile.
+    """
 
     def __init__(self, organs: int, stride: Triple, widths: Triple) -> None:
         super().__init__()
         half, quarter, eighth = widths
         self.stem = nn.Conv3d(1, 16, stride, stride)
-        self.first = _Block(nn.Conv3d(16 + organs, half, 1), half)
+        self.first = _Block(nn.Conv3d(16 + organs, half, 1), nn.BatchNorm3d(half))
         self.down = nn.ModuleList([_plain_stage(half, quarter, 2, 2), _plain_stage(quarter, eighth, 2, 2)])
         self.up = nn.ModuleList([nn.ConvTranspose3d(eighth, quarter, 2, 2), nn.ConvTranspose3d(quarter, half, 2, 2)])
         self.join = nn.ModuleList([_plain_stage(2 * quarter, quarter, 1, 1), _plain_stage(2 * half, half, 1, 1)])
+
+    def train(self, mode: bool = True) -> TumourBranch:
+        """As nn.Module's, but for the norms."""
+        super().train(mode)
+        for norm in self._norms():
+            norm.eval()
+        return self
+
+    @torch.no_grad()
+    def calibrate(self, examples: Iterable[tuple[Tensor, Tensor]]) -> None:
+        """Set the norms to the mean and deviation that they see on images and organs' features, each example counting the same."""
+        for norm in self._norms():
+            norm.reset_running_stats()
+            norm.momentum = None
+            norm.train()
+        for image, organs in examples:
+            self(image, organs)
+        self.train(self.training)
+
+    def _norms(self) -> list[nn.BatchNorm3d]:
+        return [module for module in self.modules() if isinstance(module, nn.BatchNorm3d)]
 
     def forward(self, image: Tensor, organs: Tensor) -> Tensor:
         half = self.first(torch.cat((self.stem(image), organs), 1))
@@ -113,9 +141,13 @@ class HalfHead(nn.Module):
 
 def _stage(before: int, width: int, stride: Triple, count: int) -> nn.Sequential:
     """Depthwise-separable convolutions, as the teacher has them."""
-    blocks = [_Block(_separable(before, width, stride), width)]
-    blocks += [_Block(_separable(width, width, (1, 1, 1)), width) for _ in range(count - 1)]
+    blocks = [_Block(_separable(before, width, stride), _instance_norm(width))]
+    blocks += [_Block(_separable(width, width, (1, 1, 1)), _instance_norm(width)) for _ in range(count - 1)]
     return nn.Sequential(*blocks)
+
+
+def _instance_norm(width: int) -> nn.Module:
+    return nn.InstanceNorm3d(width, eps=1e-5, affine=True)
 
 
 def _separable(before: int, width: int, stride: Triple) -> nn.Sequential:
@@ -123,16 +155,16 @@ def _separable(before: int, width: int, stride: Triple) -> nn.Sequential:
 
 
 def _plain_stage(before: int, width: int, stride: int, count: int) -> nn.Sequential:
-    blocks = [_Block(nn.Conv3d(before, width, 3, stride, 1), width)]
-    blocks += [_Block(nn.Conv3d(width, width, 3, 1, 1), width) for _ in range(count - 1)]
+    blocks = [_Block(nn.Conv3d(before, width, 3, stride, 1), nn.BatchNorm3d(width))]
+    blocks += [_Block(nn.Conv3d(width, width, 3, 1, 1), nn.BatchNorm3d(width)) for _ in range(count - 1)]
     return nn.Sequential(*blocks)
 
 
 class _Block(nn.Module):
-    def __init__(self, convolution: nn.Module, width: int) -> None:
+    def __init__(self, convolution: nn.Module, norm: nn.Module) -> None:
         super().__init__()
         self.conv = convolution
-        self.norm = nn.InstanceNorm3d(width, eps=1e-5, affine=True)
+        self.norm = norm
 
     def forward(self, image: Tensor) -> Tensor:
         return nn.functional.leaky_relu(self.norm(self.conv(image)), SLOPE)

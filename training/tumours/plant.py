@@ -48,9 +48,9 @@ def plant_lesions(scene: Scene, rng: np.random.Generator) -> int:
     for _ in range(int(rng.integers(1, 4))):
         host = hosts[int(rng.choice(len(hosts), p=weights / weights.sum()))]
         look = draw_look(host, rng)
-        largest = float(np.exp(rng.uniform(np.log(host.size_mm[0] * 1.6), np.log(host.size_mm[1]))))
+        largest = float(np.exp(rng.uniform(np.log(host.size_mm[0] * 1.8), np.log(host.size_mm[1]))))
         for _ in range(int(rng.integers(1, host.most + 1))):
-            size_mm = float(np.exp(rng.uniform(np.log(host.size_mm[0]), np.log(largest))))
+            size_mm = float(np.exp(rng.uniform(np.log(max(host.size_mm[0], 0.35 * largest)), np.log(largest))))
             own = replace(look, contrast_hu=look.contrast_hu + rng.uniform(-10, 10))
             planted += plant_lesion(scene, host, own, size_mm, rng)
     return planted

@@ -55,7 +55,7 @@ HOSTS: tuple[Host, ...] = (
         (1,),
         0.44,
         (8.0, 90.0),
-        (Contrast(0.6, -80, -20), Contrast(0.2, -30, -10), Contrast(0.06, -10, 12), Contrast(0.14, 12, 60)),
+        (Contrast(0.68, -85, -25), Contrast(0.14, -30, -12), Contrast(0.04, -12, 12), Contrast(0.14, 15, 60)),
         0.35,
         6,
     ),
