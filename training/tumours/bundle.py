@@ -33,10 +33,11 @@ class TrainedTumours:
     checkpoint: Path
 
     def network(self) -> HalfUNet:
-        """The averaged weights, in evaluation mode. Raises InputError for a missing checkpoint."""
+        """The averaged weights, in evaluation mode, norms folded. Raises InputError for a missing checkpoint."""
         network = HalfUNet(HalfConfig())
         network.load_state_dict(self._content()["averaged"])
         network.eval()
+        network.branch.fold_norms()
         return network
 
     def origin(self) -> str:

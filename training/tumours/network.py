@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 Triple = tuple[int, int, int]
 
@@ -113,6 +114,12 @@ class TumourBranch(nn.Module):
         for image, organs in examples:
             self(image, organs)
         self.train(self.training)
+
+    def fold_norms(self) -> None:
+        """Make each fixed norm a part of its convolution, for the export: the kernels are rounded to half precision as they run."""
+        for block in [module for module in self.modules() if isinstance(module, _Block)]:
+            block.conv = fuse_conv_bn_eval(block.conv.eval(), block.norm.eval())
+            block.norm = nn.Identity()
 
     def _norms(self) -> list[nn.BatchNorm3d]:
         return [module for module in self.modules() if isinstance(module, nn.BatchNorm3d)]

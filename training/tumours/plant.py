@@ -13,6 +13,8 @@ from flare_trt.training.tumours.scene import FULL, Scene
 
 #: An organ needs so many voxels in the patch to be a host.
 LEAST_HOST_VOXELS = 150
+#: Up to this diameter an organ may hold as many lesions as it can, mm.
+MANY_MM = 30.0
 #: Tissue that a lesion may grow into beside its organ, HU of the smoothed scan: fat and soft tissue, neither gas nor bone.
 SOFT_TISSUE_HU = (-190.0, 130.0)
 
@@ -49,7 +51,8 @@ def plant_lesions(scene: Scene, rng: np.random.Generator) -> int:
         host = hosts[int(rng.choice(len(hosts), p=weights / weights.sum()))]
         look = draw_look(host, rng)
         largest = float(np.exp(rng.uniform(np.log(host.size_mm[0] * 1.8), np.log(host.size_mm[1]))))
-        for _ in range(int(rng.integers(1, host.most + 1))):
+        most = max(1, round(host.most * min(1.0, MANY_MM / largest)))  # many small ones, or few large ones
+        for _ in range(int(rng.integers(1, most + 1))):
             size_mm = float(np.exp(rng.uniform(np.log(max(host.size_mm[0], 0.35 * largest)), np.log(largest))))
             own = replace(look, contrast_hu=look.contrast_hu + rng.uniform(-10, 10))
             planted += plant_lesion(scene, host, own, size_mm, rng)

@@ -43,3 +43,32 @@ def test_the_decoder_starts_as_the_teacher_s(level: int) -> None:
     image = torch.randn(1, width, 6, 8, 10, generator=torch.Generator().manual_seed(2))
     with torch.no_grad():
         torch.testing.assert_close(network.join[level][0](image), block(image), atol=2e-5, rtol=1e-4)
+
+
+def test_the_branch_does_the_same_in_training_and_with_folded_norms() -> None:
+    torch.manual_seed(0)
+    network = HalfUNet(HalfConfig())
+    image = torch.randn(1, 1, 32, 64, 64)
+    with torch.no_grad():
+        inner, _ = network.organ_features(image)
+        network.branch.calibrate([(image, inner), (2 * image, inner)])
+        whole = network(image)
+        network.train()
+        torch.testing.assert_close(network(image), whole, atol=1e-5, rtol=1e-5)  # no statistics of its own
+        network.eval()
+        network.branch.fold_norms()
+        torch.testing.assert_close(network(image), whole, atol=1e-4, rtol=1e-3)
+    assert not any(isinstance(module, torch.nn.BatchNorm3d) for module in network.modules())
+
+
+def test_calibrated_norms_give_what_they_saw_no_mean_and_unit_deviation() -> None:
+    torch.manual_seed(0)
+    network = HalfUNet(HalfConfig())
+    image = 3 * torch.randn(1, 1, 32, 64, 64) + 5
+    with torch.no_grad():
+        inner, _ = network.organ_features(image)
+        network.branch.calibrate([(image, inner)])
+        stem = network.branch.first.conv(torch.cat((network.branch.stem(image), inner), 1))
+        normed = network.branch.first.norm(stem)
+    torch.testing.assert_close(normed.mean((0, 2, 3, 4)), torch.zeros(16), atol=1e-3, rtol=0)
+    torch.testing.assert_close(normed.std((0, 2, 3, 4)), torch.ones(16), atol=1e-2, rtol=0)
