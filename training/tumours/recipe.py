@@ -2,8 +2,7 @@
 
 HU contrasts are to the median of the organ itself in the same scan, so that one table serves every contrast phase.
 
-Sources (the publications' own figures; only those of the Bosniak classification were looked up again while this was written).
-Liver: Sica et al., AJR 2000;174:691 (metastases: most are darkest in the portal-venous phase, rims, necrosis,
+Sources (the Bosniak classification was checked against its text, the others were not). Liver: Sica et al., AJR 2000;174:691 (metastases: most are darkest in the portal-venous phase, rims, necrosis,
 calcification), LI-RADS v2018 (washout, capsule). Kidney: Silverman et al., Radiology 2019;292:475 (Bosniak 2019: below 20 HU is
 fluid, a mass enhances). Pancreas: Prokesch et al., Radiology 2002;224:764 (isodense carcinoma, about one in ten), endocrine
 tumours are brighter. Spleen: Warshauer and Hall, Semin Ultrasound CT MR 2006;27:370. Adrenal: Boland et al., AJR 1998;171:201
