@@ -2,11 +2,12 @@
 
 HU contrasts are to the median of the organ itself in the same scan, so that one table serves every contrast phase.
 
-Sources (the Bosniak classification was checked against its text, the others were not). Liver: Sica et al., AJR 2000;174:691 (metastases: most are darkest in the portal-venous phase, rims, necrosis,
-calcification), LI-RADS v2018 (washout, capsule). Kidney: Silverman et al., Radiology 2019;292:475 (Bosniak 2019: below 20 HU is
-fluid, a mass enhances). Pancreas: Prokesch et al., Radiology 2002;224:764 (isodense carcinoma, about one in ten), endocrine
-tumours are brighter. Spleen: Warshauer and Hall, Semin Ultrasound CT MR 2006;27:370. Adrenal: Boland et al., AJR 1998;171:201
-(adenoma -10 to 30 HU unenhanced). Stomach and duodenum: Levy et al., RadioGraphics 2003;23:283 (stromal tumours grow outwards).
+Sources (the Bosniak classification was checked against its text, the others were not). Liver: Sica et al., AJR 2000;174:691
+(metastases: most are darkest in the portal-venous phase, rims, necrosis, calcification), LI-RADS v2018 (washout, capsule). Kidney:
+Silverman et al., Radiology 2019;292:475 (Bosniak 2019: simple fluid is -9 to 20 HU, a mass enhances). Pancreas: Prokesch et al.,
+Radiology 2002;224:764 (isodense carcinoma, about one in ten), endocrine tumours are brighter. Spleen: Warshauer and Hall, Semin
+Ultrasound CT MR 2006;27:370. Adrenal: Boland et al., AJR 1998;171:201 (adenoma -10 to 30 HU unenhanced). Stomach and duodenum:
+Levy et al., RadioGraphics 2003;23:283 (stromal tumours grow outwards).
 The idea: Hu et al., Label-free liver tumor segmentation, CVPR 2023.
 """
 
