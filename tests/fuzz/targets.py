@@ -193,18 +193,15 @@ def _model_folder(plans: bytes, dataset: bytes, bench: Bench) -> None:
     """What `export` reads of a model folder before it builds the network."""
     from flare_trt.engine.model.spec import NetworkFile
     from flare_trt.export.configuration import architecture_of, configuration_of
-    from flare_trt.export.dataset_json import outputs_of, require_one_channel
     from flare_trt.export.json_file import read_object
     from flare_trt.export.stage import stage_of
 
     (bench.input / "plans.json").write_bytes(plans)
     (bench.input / "dataset.json").write_bytes(dataset)
     plans_json, dataset_json = (read_object(bench.input / f"{name}.json") for name in ("plans", "dataset"))
-    require_one_channel(dataset_json)
-    outputs = outputs_of(dataset_json)
     configuration = configuration_of(plans_json, "3d_fullres")
     architecture_of(configuration)
-    stage_of(plans_json, configuration, outputs, (NetworkFile("fine.onnx"),), None)
+    stage_of(plans_json, configuration, dataset_json, (NetworkFile("fine.onnx"),), None)
 
 
 def _checkpoint(data: bytes, bench: Bench) -> None:

@@ -16,7 +16,6 @@ from flare_trt.engine.model.spec import NetworkFile, StageSpec
 from flare_trt.engine.phantom.synthetic_body import PhantomOptions, make_phantom
 from flare_trt.engine.segmenter import Segmenter
 from flare_trt.export.configuration import configuration_of
-from flare_trt.export.dataset_json import outputs_of
 from flare_trt.export.json_file import JsonObject
 from flare_trt.export.stage import stage_of
 from flare_trt.training.distil.scans import network_image
@@ -99,7 +98,8 @@ def test_nnunet_trains_on_what_the_engine_shows_the_exported_network(network: st
     )
     expected = np.asarray(image[0], np.float32)
     source = JsonObject(plans, "plans.json")
-    outputs = outputs_of(JsonObject({"labels": {"background": 0, "liver": 1, "spleen": 2, "aorta": 3}}, "dataset.json"))
-    stage = stage_of(source, configuration_of(source, network), outputs, (NetworkFile("fine.onnx"),), None)
+    labels = {"background": 0, "liver": 1, "spleen": 2, "aorta": 3}
+    dataset = JsonObject({"labels": labels, "channel_names": {"0": "CT"}}, "dataset.json")
+    stage = stage_of(source, configuration_of(source, network), dataset, (NetworkFile("fine.onnx"),), None)
     tile = seen_by_a_network(stage, scan, tmp_path)
     assert np.abs(unpadded(tile, expected.shape) - expected).max() < 1e-4

@@ -21,5 +21,5 @@ def test_a_network_of_another_shape(tmp_path: Path, change: dict[str, tuple[int,
     with open_bundle(bundle) as opened:
         spec = replace(opened.spec, fine=replace(opened.spec.fine, **change))  # type: ignore[arg-type]
     (bundle / "bundle.json").write_text(strict_json.dump(spec))
-    with pytest.raises(BundleError, match=r"fine\.onnx: got a network of 5 channels and patch \(16, 24, 20\), bundle.json says"):
+    with pytest.raises(BundleError, match=r"fine\.onnx: got a network of 5 channels and input \(1, 16, 24, 20\), bundle.json says"):
         Segmenter.open(bundle, RunOptions(device="cpu", backend="fake"))
