@@ -107,9 +107,10 @@ def _require_same_classes(path: Path, spec: ModelSpec, first: ModelSpec) -> None
 
 
 def _classes(spec: ModelSpec) -> str:
-    """What each channel stands for, in words."""
+    """What goes in, and what each channel that comes out stands for, in words."""
     names = {0: "background", **spec.label_names}
-    return f"{spec.fine.activation}: " + ", ".join(f"{names[value]} {value}" for value in spec.fine.channel_values)
+    channels = ", ".join(f"{names[value]} {value}" for value in spec.fine.channel_values)
+    return f"of {', '.join(spec.input_names)}, {spec.fine.activation}: {channels}"
 
 
 def _with(first: RunReport, other: RunReport) -> RunReport:

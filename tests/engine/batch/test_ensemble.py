@@ -76,7 +76,7 @@ def test_other_classes_are_refused(changes: dict[str, object], tmp_path: Path) -
     spec: ModelSpec = fake_spec()
     first = fake_bundle(tmp_path / "first", spec)
     other = fake_bundle(tmp_path / "other", replace(spec, fine=replace(spec.fine, **changes)))  # type: ignore[arg-type]
-    with pytest.raises(InputError, match=r"got the channels .*, expected the first bundle's: argmax: background 0, liver 1,"):
+    with pytest.raises(InputError, match=r"got the channels .*, expected the first bundle's: of CT, argmax: background 0,"):
         Ensemble([first, other], OPTIONS)
 
 
