@@ -73,8 +73,8 @@ def test_weights_that_do_not_fit_are_refused(plain: tuple[Architecture, dict[str
     [
         ({"class_name": "os.system"}, "architecture: got 'os.system', expected PlainConvUNet or ResidualEncoderUNet"),
         ({"conv_op": "subprocess.Popen"}, "architecture.conv_op: got 'subprocess.Popen', expected one of Conv3d"),
-        ({"conv_op": "torch.nn.modules.conv.Conv2d"}, "architecture.conv_op: got 'torch.nn.modules.conv.Conv2d'"),
-        ({"norm_op": "torch.nn.BatchNorm3d"}, "architecture.norm_op: got 'torch.nn.BatchNorm3d'"),
+        ({"conv_op": "torch.nn.modules.conv.Conv1d"}, "architecture.conv_op: got 'torch.nn.modules.conv.Conv1d'"),
+        ({"norm_op": "torch.nn.GroupNorm"}, "architecture.norm_op: got 'torch.nn.GroupNorm'"),
         ({"nonlin": 3}, "architecture.nonlin: got 3"),
         ({"n_stages": 7}, "PlainConvUNet cannot be built: AssertionError"),
         ({"surprise": 1}, "PlainConvUNet cannot be built: TypeError: .*surprise"),
