@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from flare_trt.engine.base.errors import ExportError
+from flare_trt.engine.base.torchvision_import import mend_torchvision
 from flare_trt.export.checkpoint import Checkpoint
 from flare_trt.export.configuration import architecture_of, configuration_of
 from flare_trt.export.json_file import JsonObject
 from flare_trt.export.network import build_network
-from flare_trt.export.torchvision_import import mend_torchvision
 
 NetworkSource = Literal["trainer", "known trainer", "plans"]
 

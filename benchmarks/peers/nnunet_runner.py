@@ -14,6 +14,7 @@ from typing import Any
 from flare_trt.benchmarks.peers.nnunet_share import limit_tiles
 from flare_trt.engine.base.errors import InputError
 from flare_trt.engine.base.stopwatch import marked
+from flare_trt.engine.base.torchvision_import import mend_torchvision
 
 #: (nnUNetPredictor, preprocessed torch tensor (c, z, y, x)) -> logits (classes, z, y, x).
 Predict = Callable[[Any, Any], Any]
@@ -28,6 +29,8 @@ def run(argv: Sequence[str], description: str, predict: Predict) -> None:
         import torch
         from nnunetv2.inference.export_prediction import export_prediction_from_logits
         from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
+
+        mend_torchvision()  # a trainer that is not in nnU-Net's first folder is looked for in all of them
     device = torch.device(arguments.device)
     with marked("load model"):
         predictor = nnUNetPredictor(use_mirroring=arguments.mirroring, device=device, allow_tqdm=False)

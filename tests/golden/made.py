@@ -84,7 +84,7 @@ class Made:
     def _weights(self, plans: dict[str, Any]) -> dict[str, Any]:
         import torch
 
-        from flare_trt.export.torchvision_import import mend_torchvision
+        from flare_trt.engine.base.torchvision_import import mend_torchvision
 
         mend_torchvision()
         from nnunetv2.utilities.get_network_from_plans import get_network_from_plans

@@ -17,7 +17,7 @@ def nnunet_predictor(model_folder: Path, folds: Sequence[int | str] = (0,), mirr
     """An nnUNetPredictor with the folder's folds loaded."""
     import torch
 
-    from flare_trt.export.torchvision_import import mend_torchvision
+    from flare_trt.engine.base.torchvision_import import mend_torchvision
 
     mend_torchvision()
     from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor

@@ -10,7 +10,7 @@ from typing import Literal
 
 from flare_trt.engine.base.errors import InputError
 from flare_trt.engine.base.files import write_json
-from flare_trt.export.torchvision_import import mend_torchvision
+from flare_trt.engine.base.torchvision_import import mend_torchvision
 from flare_trt.training.fit.plans import NETWORKS, PLANS_NAME, make_plans
 from flare_trt.training.prepare.raw_dataset import SPLITS_FILE, VOUCHED_FILE, DatasetNames
 

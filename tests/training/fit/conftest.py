@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from flare_trt.export.torchvision_import import mend_torchvision
+from flare_trt.engine.base.torchvision_import import mend_torchvision
 
 #: Modules of nnU-Net that start processes for a folder's cases.
 POOLED = (
