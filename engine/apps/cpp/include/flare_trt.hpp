@@ -27,7 +27,8 @@ namespace flare_trt {
 
 enum class Mode { kExact, kHalf, kFast };
 
-// As flare_trt.engine.RunOptions: `device` is auto, cpu or cuda:N; no backend means the device's default; 0 threads means all.
+// As flare_trt.engine.RunOptions: `device` is auto, cpu or cuda:N; no backend means the device's default; 0 threads means all;
+// no tile step means the bundle's. Probabilities stay with Python: labels and a report come back.
 struct Options {
     Mode mode = Mode::kExact;
     std::string device = "auto";
@@ -35,6 +36,7 @@ struct Options {
     std::optional<int> max_memory_mb;
     bool mirror = false;
     int threads = 0;
+    std::optional<double> tile_step;
 };
 
 // Labels on the scan's grid. Holds the engine's own array: copies of this value share it, nothing is copied.
@@ -112,7 +114,8 @@ inline py::object python_options(const Options& options) {
         .attr("RunOptions")("mode"_a = name_of(options.mode), "device"_a = options.device,
                             "backend"_a = options.backend ? py::object(py::str(*options.backend)) : py::none(),
                             "max_memory_mb"_a = options.max_memory_mb ? py::object(py::int_(*options.max_memory_mb)) : py::none(),
-                            "mirror"_a = options.mirror, "threads"_a = options.threads);
+                            "mirror"_a = options.mirror, "threads"_a = options.threads,
+                            "tile_step"_a = options.tile_step ? py::object(py::float_(*options.tile_step)) : py::none());
 }
 
 }  // namespace detail
