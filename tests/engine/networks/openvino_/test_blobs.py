@@ -136,7 +136,7 @@ def test_the_folder_is_bounded_and_loses_what_was_not_used_for_longest(
 def test_what_is_too_large_or_no_network_is_not_kept(
     net: Path, folder: Path, tmp_path: Path, compiled: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(BundleError, match="expected \\(1, 1, z, y, x\\)"):
+    with pytest.raises(BundleError, match="expected \\(1, c, z, y, x\\)"):
         open_session("openvino", conv_net(tmp_path / "two.onnx", [1, 1, *PATCH], outputs=2), SessionOptions())
     monkeypatch.setattr(backend, "LARGEST_NETWORK_BYTES", 10)
     answer(net)
