@@ -104,10 +104,10 @@ def test_a_change_after_the_export_is_caught_and_nothing_is_written(
 ) -> None:
     written = nnunet.write_onnx
 
-    def damaged(module: Any, patch: tuple[int, int, int], path: Path) -> None:
+    def damaged(module: Any, patch: tuple[int, int, int], path: Path, channels: int) -> None:
         import torch
 
-        written(module, patch, path)
+        written(module, patch, path, channels)
         with torch.no_grad():
             module.decoder.seg_layers[-1].bias[3] += 0.05
 

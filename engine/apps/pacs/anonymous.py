@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
+import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,6 +31,13 @@ def told_problem(error: BaseException, folder: Path) -> str:
     text = str(error) or type(error).__name__
     text = text.replace(f"{folder}/", "").replace(str(folder), "the study")
     return _UID.sub(lambda found: f"#{hashed_uid(found[0])[:8]}", text)
+
+
+def told_fault(error: BaseException) -> str:
+    """A fault of the program by its kind and place: its words could repeat a header."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" at {Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else ""
+    return f"a fault of the program, {type(error).__name__}{place}"
 
 
 @contextmanager

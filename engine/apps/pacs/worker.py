@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from flare_trt.engine.apps.pacs.anonymous import told_fault
 from flare_trt.engine.apps.pacs.receiver import Receiver
 from flare_trt.engine.apps.pacs.runner import Runner, StoppedError
 from flare_trt.engine.apps.pacs.sender import ArchiveAwayError, ArchiveRefusalError, Send
@@ -89,6 +90,9 @@ class Worker:
                 except OutputError as error:
                     _LOG.error("%s: %s", name, error)
                     self._stop.wait(_FULL_S)
+                except Exception as error:  # noqa: BLE001  # the worker ends by it, and no value of a header may be printed
+                    _LOG.critical("%s: %s", name, told_fault(error))
+                    return
                 else:
                     self._stop.wait(0.0 if worked else _IDLE_S)
 
