@@ -23,7 +23,7 @@ from flare_trt.engine.model.default_model import default_model
 from flare_trt.engine.phantom.synthetic_body import make_phantom
 from flare_trt.engine.results.dicom.ct_series import write_ct_series
 
-SHAPE_ZYX, SPACING_MM = (120, 160, 176), (5.0, 2.5, 2.5)
+SHAPE_ZYX, SPACING_MM = (70, 112, 120), (5.0, 3.5, 3.5)
 
 
 def by_worker(folder: Path, studies: list[Path]) -> float:
