@@ -22,7 +22,7 @@ from flare_trt.engine.apps.access import Door
 from flare_trt.engine.apps.serve import routes
 from flare_trt.engine.apps.serve.app import build_app
 from flare_trt.engine.apps.serve.limits import Limits
-from flare_trt.engine.apps.serve.served_job import ServedJob
+from flare_trt.engine.apps.serve.served_job import DICOM_KINDS, ServedJob
 from flare_trt.engine.apps.serve.service import Service
 from flare_trt.engine.apps.serve.steps import SegmentUpload
 from flare_trt.engine.base.errors import InputError
@@ -136,7 +136,8 @@ def _broken_promises(service: Service, folder: Path, asked: list[bytes], answers
     for place in folder.iterdir():
         job = service.find(place.name)
         names = sorted(path.name for path in place.iterdir())
-        if job is None or job.state != "done" or names != ["labels.nii.gz", "report.json"]:
+        dicom = {f"{kind}.dcm" for kind in DICOM_KINDS}
+        if job is None or job.state != "done" or set(names) - dicom != {"labels.nii.gz", "preview.png", "report.json"}:
             found.append(f"left {names} of a job that is {job and job.state}")
     return found
 

@@ -83,7 +83,7 @@ def test_all_48_orientations_of_a_file_give_the_same_anatomy(bundle: Path, tmp_p
         turned(image, axes).to_filename(tmp_path / "scans" / f"{axes}.nii")
     words = ["segment", str(tmp_path / "scans"), "-o", str(tmp_path / "out"), "--model", str(bundle), "--device", "cpu"]
     assert main(words) == 0
-    upright = {axes: turned(Nifti1Image.from_filename(tmp_path / "out" / f"{axes}.nii.gz"), "LPS") for axes in ORIENTATIONS}
+    upright = {axes: turned(Nifti1Image.from_filename(tmp_path / "out" / f"{axes}.nii"), "LPS") for axes in ORIENTATIONS}
     expected = np.asarray(upright["LPS"].dataobj)
     assert dice(expected.T, true.array, 2) > 0.75
     wrong = [axes for axes, found in upright.items() if not np.array_equal(np.asarray(found.dataobj), expected)]
