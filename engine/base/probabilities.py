@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from flare_trt.engine.base.errors import OutputError
 from flare_trt.engine.base.grid import Grid, Reorientation
+from flare_trt.engine.base.positioned_read import read_into
 from flare_trt.kernels import Box
 
 #: What one part that is read or written takes in memory, about.
@@ -95,7 +96,8 @@ class Probabilities:
         (z0, z1), (y0, y1), (x0, x1) = part.ranges
         rows = np.empty((y1 - y0, width), np.float32)
         for z in range(z0, z1):
-            _read(self._file.fileno(), rows, 4 * ((z * self.channels + channel) * height + y0) * width)
+            if not read_into(self._file.fileno(), rows, 4 * ((z * self.channels + channel) * height + y0) * width):
+                raise OutputError("probabilities: their temporary file ended early; is the disk full?")
             block[z - z0] = rows[:, x0:x1]
         return block
 
@@ -110,12 +112,3 @@ def _write(file: int, run: NDArray[np.float32], offset: int) -> None:
         raise OutputError(
             f"probabilities: cannot be kept on disk: {error.strerror}; free some, or set TMPDIR to another"
         ) from error
-
-
-def _read(file: int, rows: NDArray[np.float32], offset: int) -> None:
-    view = rows.data.cast("B")
-    while view:
-        count = os.preadv(file, [view], offset)
-        if count == 0:
-            raise OutputError("probabilities: their temporary file ended early; is the disk full?")
-        view, offset = view[count:], offset + count

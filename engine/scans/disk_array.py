@@ -5,7 +5,6 @@ The file is read, not mapped, so that its pages never count as this process' mem
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Iterable
 from typing import Any
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from flare_trt.engine.base.errors import InputError
 from flare_trt.engine.base.grid import Shape
+from flare_trt.engine.base.positioned_read import read_into
 from flare_trt.engine.base.volume import Measured, Slices
 from flare_trt.kernels import Box
 
@@ -55,17 +55,10 @@ class DiskArray:
         block = np.empty((len(depths), len(rows), len(columns)), self.dtype)
         plane = np.empty((max(0, rows.stop - rows.start), self.shape[2]), self.dtype)
         for index, z in enumerate(depths if block.size else ()):
-            self._read(plane, (z * self.shape[1] + rows.start) * self.shape[2] * self.dtype.itemsize)
+            if not read_into(self._file.fileno(), plane, (z * self.shape[1] + rows.start) * self.shape[2] * self.dtype.itemsize):
+                raise InputError("CT: the temporary copy of the scan ended early; is the disk full?")
             block[index] = plane[:: rows.step, columns.start : columns.stop : columns.step]
         return block
-
-    def _read(self, rows: NDArray[Any], offset: int) -> None:
-        view = rows.data.cast("B")
-        while view:
-            count = os.preadv(self._file.fileno(), [view], offset)
-            if count == 0:
-                raise InputError("CT: the temporary copy of the scan ended early; is the disk full?")
-            view, offset = view[count:], offset + count
 
 
 def _box(seen: list[NDArray[np.bool_]]) -> Box:
