@@ -5,7 +5,7 @@
 #
 # Expected: SCAN.MHA, or an error. Real: two files of other names.
 # Why it matters here: labels are written under a temporary name that is then renamed; in capitals, as old systems write names, the
-# renaming finds nothing. flare-trt names ITK's class itself and hands it small letters. Exits 1 where this behaviour has changed.
+# renaming finds nothing. What reads and writes here names ITK's class itself and hands it small letters. Exits 1 where this behaviour has changed.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

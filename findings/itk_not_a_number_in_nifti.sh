@@ -5,7 +5,7 @@
 #
 # Expected: the same voxels, whatever the file format. Real: 0 or NaN.
 # Why it matters here: nnU-Net crops zeros and segments the padded NIfTI scan well. The same scan as .mha, or read by NibabelIO, is NaN
-# for its network: one NaN voxel is enough for an empty label map without an error. flare-trt takes NaN in NIfTI for stored 0, with a
+# for its network: one NaN voxel is enough for an empty label map without an error. The reader here takes NaN in NIfTI for stored 0, with a
 # warning, and refuses it elsewhere. Exits 1 where this behaviour has changed.
 set -euo pipefail
 folder=$(mktemp -d)

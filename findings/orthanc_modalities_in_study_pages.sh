@@ -5,7 +5,7 @@
 # Expected of three studies with CT (PS3.18, 8.3.4.4): offset=1 gives two, offset=1&limit=1 one, offset=3 none.
 # Real: three, none, three; by StudyDate or with nothing asked for it is as expected.
 # Why it matters here: a program that fetches page after page until one is empty never ends, one that goes on while pages are full
-# sees the first page alone: studies are not segmented. flare-trt asks without it and looks at the answers.
+# sees the first page alone: studies are not segmented. The watcher here asks without it and looks at the answers.
 # Needs Debian's orthanc and orthanc-dicomweb; exits 1 where this behaviour has changed, 3 where they are missing.
 set -euo pipefail
 orthanc=$(PATH="$PATH:/usr/sbin" command -v Orthanc) && plugin=/usr/share/orthanc/plugins/libOrthancDicomWeb.so && [ -e "$plugin" ] ||

@@ -1,4 +1,4 @@
-"""From images that a sender delivers to files in a study's folder, on the disk before the sender is told so."""
+"""Writes the images that a sender delivers to a study's folder. They are on the disk before the sender gets its answer."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Delivery:
         self._images[study_hash] += 1
 
     def end(self, whole: bool) -> None:
-        """The sender has ended, and `whole` is whether it said so itself. Raises OutputError."""
+        """The delivery is over; `whole`: the sender released the association, it did not break off. Raises OutputError."""
         for study_hash, study in self._studies.items():
             kept = whole and study_hash not in self._lost
             self._queue.end_delivery(study.job, kept, self._began_s)
