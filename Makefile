@@ -68,7 +68,7 @@ fuzz: $(VENV)/dev.stamp typing
 
 # What `flare-trt view` draws with: fetched with npm, checked against its checksum, never part of the source tree, bundled into wheels.
 viewer: typing
-	PYTHONPATH=build/typing $(PYTHON) -m flare_trt.engine.apps.viewer.niivue
+	PYTHONPATH=build/typing $(PYTHON) -m flare_trt.engine.results.viewer.niivue
 
 # Readers in JavaScript that tests compare with, in build/npm, checked against the checksums of the lock file; their own scripts never run.
 npm:

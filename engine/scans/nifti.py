@@ -25,6 +25,8 @@ from flare_trt.engine.scans.voxel_stream import Packing, VoxelBlock, input_error
 
 #: Names of the files that are read and written.
 ENDINGS = (".nii", ".nii.gz")
+#: Planes that are written at a time.
+_PLANES = 32
 
 
 class NiftiReader:
@@ -136,19 +138,25 @@ def write_ct(path: Path | str, ct: Volume) -> None:
 def _write(target: Path, volume: Volume, source: NiftiHeader | None) -> None:
     if not has_ending(target, ENDINGS):
         raise OutputError(f"{target}: expected a name that ends in {' or '.join(ENDINGS)}")
-    voxels = np.ascontiguousarray(volume.array)
-    header = volume_header(volume.grid, voxels.dtype, source)
+    header = volume_header(volume.grid, volume.array.dtype, source)
     with atomic_file(target) as file:
         if has_ending(target, (".gz",)):
-            _write_gzipped(file, header, voxels)
+            _write_gzipped(file, header, volume)
         else:
             file.write(header)
-            file.write(voxels.data)
+            _write_voxels(file, volume)
 
 
-def _write_gzipped(file: Any, header: bytes, voxels: NDArray[Any]) -> None:
+def _write_gzipped(file: Any, header: bytes, volume: Volume) -> None:
     from isal import igzip
 
     with igzip.IGzipFile("", "wb", compresslevel=1, fileobj=file, mtime=0) as stream:  # no name, no time: equal bytes each run
         stream.write(header)
-        stream.write(voxels.data)
+        _write_voxels(stream, volume)
+
+
+def _write_voxels(file: Any, volume: Volume) -> None:
+    """Some planes at a time: a scan may lie on the disk (disk_array)."""
+    whole = slice(None)
+    for z in range(0, volume.grid.shape_zyx[0], _PLANES):
+        file.write(np.ascontiguousarray(volume.array[z : z + _PLANES, whole, whole]).data)

@@ -14,9 +14,10 @@ from pathlib import Path
 from PIL import Image
 from tests.browser import chromium, wait_for
 
-from flare_trt.engine.apps.viewer.scene import read_scene
-from flare_trt.engine.apps.viewer.server import ViewerServer, page_resources
+from flare_trt.engine.apps.viewer.server import ViewerServer
 from flare_trt.engine.phantom.synthetic_body import PhantomOptions, make_phantom
+from flare_trt.engine.results.viewer.page import page_resources
+from flare_trt.engine.results.viewer.scene import read_scene
 from flare_trt.engine.scans.nifti import write_ct, write_labels
 
 

@@ -11,11 +11,12 @@ from tempfile import TemporaryDirectory
 from flare_trt.engine.apps.cli.console import Console
 from flare_trt.engine.apps.cli.values import SCAN_FILE, TILT_HELP
 from flare_trt.engine.apps.viewer.from_dicom import ViewFiles, as_nifti
-from flare_trt.engine.apps.viewer.niivue import require_niivue
-from flare_trt.engine.apps.viewer.scene import read_scene
-from flare_trt.engine.apps.viewer.server import ViewerServer, page_resources
+from flare_trt.engine.apps.viewer.server import ViewerServer
 from flare_trt.engine.model.bundle import open_bundle
 from flare_trt.engine.model.spec import ModelSpec
+from flare_trt.engine.results.viewer.niivue import require_niivue
+from flare_trt.engine.results.viewer.page import page_resources
+from flare_trt.engine.results.viewer.scene import read_scene
 from flare_trt.engine.scans.dicom.choice import SeriesChoice
 
 

@@ -36,7 +36,8 @@ def note(job: ServedJob) -> None:
     """Write down a job that is to outlast its server. Raises OutputError."""
     if job.kept:
         choice = {"series": job.choice.uid, "acquisition": job.choice.acquisition}
-        told = {"state": job.state, **choice, "missing": job.missing, "problem": job.problem, "noted_s": time.time()}
+        wishes = {**choice, "pages": job.pages}
+        told = {"state": job.state, **wishes, "missing": job.missing, "problem": job.problem, "noted_s": time.time()}
         write_json(job.folder / _FILE, told)
 
 
@@ -50,7 +51,8 @@ def noted_jobs(folder: Path) -> list[tuple[ServedJob, float]]:
         try:
             told = json.loads((place / _FILE).read_text())
             choice = SeriesChoice(told["series"], acquisition=told["acquisition"])
-            job = ServedJob(place.name, place, choice, missing=told["missing"], kept=True)
+            pages = told.get("pages", False)  # not noted before there were pages
+            job = ServedJob(place.name, place, choice, missing=told["missing"], kept=True, pages=pages)
             if told["state"] in ("done", "failed", "timed_out"):
                 job.state, job.error = told["state"], FlareError(told["problem"]) if told["problem"] else None
                 job.ended.set()

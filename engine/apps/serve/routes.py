@@ -11,9 +11,11 @@ from fastapi import FastAPI, HTTPException, Query, Request, Response
 from fastapi.responses import JSONResponse
 from starlette.requests import ClientDisconnect
 
+from flare_trt.engine.apps.page_headers import page_headers
 from flare_trt.engine.apps.serve.served_job import ServedJob, State
 from flare_trt.engine.apps.serve.service import Closing, QueueFull, Service
 from flare_trt.engine.apps.serve.uploads import UploadTooLarge, receive
+from flare_trt.engine.apps.serve.view_routes import NO_PAGES, add_view_routes
 from flare_trt.engine.base.errors import BudgetError, InputError
 from flare_trt.engine.scans.dicom.choice import SeriesChoice
 
@@ -21,12 +23,15 @@ JOBS = "/v1/segmentations"
 UPLOAD_TYPE = "application/octet-stream"
 LABELS_TYPE = "application/gzip"
 DICOM_TYPE = "application/dicom"
+PAGE_TYPE = "text/html"
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 #: How often a waiting request looks whether its job has ended or its client has gone.
 _POLL_S = 0.05
 #: How long the rest of a refused upload is read, so that the client gets to read the answer.
 _LINGER_S = 5.0
 _HANG_UP = {"connection": "close"}
+#: The report bears a policy of its own beside, which lets it show its pictures and style and nothing else.
+_PAGE_HEADERS = page_headers() | {"Content-Security-Policy": "frame-ancestors 'none'"}
 
 
 #: HTTP status -> what the OpenAPI description says of that answer.
@@ -72,18 +77,20 @@ class Routes:
         wait: bool = False,
         series: SeriesUid = None,
         acquisition: AcquisitionNumber = None,
+        pages: bool = False,
     ) -> Any:
         """Take a scan: a NIfTI-1 file, or a zip of DICOM, as the request's body. With wait=true the answer is its labels.
 
         `series` is the UID of the series to take where a zip holds several, `acquisition` the number of the acquisition (phase) to
-        take where a series holds several. The labels are a .nii.gz file, or with Accept: application/dicom a DICOM-SEG.
+        take where a series holds several. The labels are a .nii.gz file, or with Accept: application/dicom a DICOM-SEG. With
+        pages=true the scan is kept with its results, for /viewer, and the report is there as a page too.
         """
         limits = self._service.limits
         if request.headers.get("content-type", "").partition(";")[0] != UPLOAD_TYPE:
             raise HTTPException(415, f"expected the scan as the body, with Content-Type: {UPLOAD_TYPE}")
         try:
             with self._service.admitted() as job:
-                job.choice = SeriesChoice(series, acquisition=acquisition)
+                job.choice, job.pages = SeriesChoice(series, acquisition=acquisition), pages
                 if int(request.headers.get("content-length", 0)) > limits.upload_bytes:
                     raise UploadTooLarge
                 async with asyncio.timeout(limits.timeout_s):
@@ -105,27 +112,32 @@ class Routes:
 
     def labels(self, job_id: str, request: Request) -> Response:
         """The labels of a job that is done: a .nii.gz file on the scan's grid, or with Accept: application/dicom a DICOM-SEG."""
-        return _labels(request, self._done(job_id))
+        return _labels(request, self.done(job_id))
 
     def seg(self, job_id: str) -> Response:
         """The DICOM-SEG of a job that is done, of a zip of DICOM."""
-        return _dicom(self._done(job_id), "seg")
+        return _dicom(self.done(job_id), "seg")
 
     def sr(self, job_id: str) -> Response:
         """What was measured, as a DICOM SR (TID 1500) tied to the DICOM-SEG."""
-        return _dicom(self._done(job_id), "sr")
+        return _dicom(self.done(job_id), "sr")
 
     def rtstruct(self, job_id: str) -> Response:
         """The contours of a job that is done, of a zip of DICOM, as an RTSTRUCT."""
-        return _dicom(self._done(job_id), "rtstruct")
+        return _dicom(self.done(job_id), "rtstruct")
 
     def preview(self, job_id: str) -> Response:
         """The picture of a job that is done: three planes with the labels, a PNG file."""
-        return Response(_content(self._done(job_id).preview.read_bytes), media_type="image/png")
+        return Response(_content(self.done(job_id).preview.read_bytes), media_type="image/png")
 
-    def report(self, job_id: str) -> Response:
-        """The report of a job that is done: organs, stages, region of interest, warnings."""
-        return Response(_content(self._done(job_id).report.read_bytes), media_type="application/json")
+    def report(self, job_id: str, request: Request) -> Response:
+        """The report of a job that is done: organs, stages, region of interest, warnings; with Accept: text/html as a page."""
+        job = self.done(job_id)
+        if PAGE_TYPE not in request.headers.get("accept", ""):
+            return Response(_content(job.report.read_bytes), media_type="application/json")
+        if not job.pages:
+            raise HTTPException(406, NO_PAGES)
+        return Response(_content(job.page.read_bytes), media_type=PAGE_TYPE, headers=_PAGE_HEADERS)
 
     def delete(self, job_id: str) -> Response:
         """Stop a job and delete all that is kept of it."""
@@ -150,7 +162,8 @@ class Routes:
             raise HTTPException(404, "there is no such job, or its results are no longer kept")
         return job
 
-    def _done(self, job_id: str) -> ServedJob:
+    def done(self, job_id: str) -> ServedJob:
+        """The job of an id, if it is done. Raises HTTPException."""
         job = self._job(job_id)
         if job.state != "done":
             raise HTTPException(409, f"the job is {job.state}, expected done" + (f": {job.problem}" if job.problem else ""))
@@ -207,9 +220,10 @@ def add_routes(app: FastAPI, service: Service, guarded: list[Any]) -> None:
     for kind, give in (("seg", routes.seg), ("sr", routes.sr), ("rtstruct", routes.rtstruct)):
         app.add_api_route(f"{one}/{kind}", give, responses=kept | _body(DICOM_TYPE, nifti) | _problems(406), **plain)
     app.add_api_route(f"{one}/preview", routes.preview, responses=kept | _body("image/png", nifti), **plain)
-    app.add_api_route(
-        f"{one}/report", routes.report, responses=kept | _body("application/json", {"schema": {"type": "object"}}), **plain
-    )
+    report = {"application/json": {"schema": {"type": "object"}}, PAGE_TYPE: {"schema": {"type": "string"}}}
+    reports: Answers = {200: {"description": "What was asked for", "content": report}}
+    app.add_api_route(f"{one}/report", routes.report, responses=kept | reports | _problems(406), **plain)
+    add_view_routes(app, routes.done, one, {"responses": kept | _problems(406), **plain})
     app.add_api_route("/metrics", routes.metrics, responses=denied | _body(METRICS_TYPE, {"schema": {"type": "string"}}), **plain)
     app.add_api_route("/health", routes.health, responses=_problems(200, 503), response_class=JSONResponse)
     app.add_api_route("/ready", routes.ready, responses=_problems(200, 503), response_class=JSONResponse)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
 import time
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ Outcome = Literal["done", "failed", "cancelled", "timed_out", "stopped"]
 State = Literal["queued", "running"] | Outcome
 #: Results of a DICOM upload beside labels, report and picture.
 DICOM_KINDS = ("seg", "sr", "rtstruct")
+VIEWER = "viewer"
 #: Options that errors name -> the same in an address.
 _QUERIES = {
     "--series UID": "?series=UID",
@@ -37,8 +39,8 @@ class JobStopped(Exception):  # noqa: N818  # not an error: the job is no longer
 @dataclass(eq=False)
 class ServedJob:
     """State of a job. The service alone changes it; `progress` is (stage, tiles done, tiles in all). `choice`: the
-    series and acquisition to take of a zip of DICOM. `missing`: why a result in DICOM was not made, by its kind. `kept`: it
-    outlasts its server.
+    series and acquisition to take of a zip of DICOM. `missing`: why a result in DICOM, or the viewer, was not made, by its kind.
+    `kept`: it outlasts its server. `pages`: the viewer and the report as a page are wanted; `view_token` opens the viewer alone.
 
     Its files lie in `folder`, which is named by the random `id`: nothing of the upload's name is kept.
     """
@@ -54,6 +56,8 @@ class ServedJob:
     deadline_s: float = inf
     missing: dict[str, str] = field(default_factory=dict)
     kept: bool = False
+    pages: bool = False
+    view_token: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
     ended: threading.Event = field(default_factory=threading.Event)
 
     @property
@@ -70,6 +74,11 @@ class ServedJob:
     def report(self) -> Path:
         """The report of a job that is done."""
         return self.folder / "report.json"
+
+    @property
+    def page(self) -> Path:
+        """The report of a job that is done as a page, where it was wanted."""
+        return self.folder / "report.html"
 
     @property
     def preview(self) -> Path:

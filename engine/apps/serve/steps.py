@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from flare_trt.engine.apps.serve.served_job import DICOM_KINDS, ServedJob
+from flare_trt.engine.apps.serve.served_job import DICOM_KINDS, VIEWER, ServedJob
 from flare_trt.engine.apps.serve.uploads import take_scan
+from flare_trt.engine.base.files import write_json
 from flare_trt.engine.batch.jobs import Job
 from flare_trt.engine.batch.overlap import SCAN_ERRORS
 from flare_trt.engine.batch.scan_steps import Scan, SegmentsScans, ct_reader, scan_steps
@@ -15,6 +16,7 @@ from flare_trt.engine.results.dicom.measurement_report import Measured
 from flare_trt.engine.results.dicom.stable import Making
 from flare_trt.engine.results.label_files import write_contours, write_label_file, write_sr
 from flare_trt.engine.results.scan_report import ScanReport
+from flare_trt.engine.results.viewer.page import keep_view
 from flare_trt.engine.scans.dicom.reader import DicomReader
 from flare_trt.engine.segmenter import Segmentation
 
@@ -27,7 +29,7 @@ def upload_steps(segmenter: SegmentsScans, max_memory_mb: int | None) -> Segment
     read = ct_reader(max_memory_mb)
 
     def segment(served: ServedJob) -> None:
-        job = Job(served.upload, served.labels, served.report, served.preview)
+        job = Job(served.upload, served.labels, served.page if served.pages else served.report, served.preview)
         steps = scan_steps(segmenter, read, lambda job: served.on_tile)
         try:
             scan = take_scan(job.scan, read, served.choice)
@@ -37,6 +39,10 @@ def upload_steps(segmenter: SegmentsScans, max_memory_mb: int | None) -> Segment
             found = steps.segment(job, scan)
             report = steps.write(job, scan, found)
             served.require_wanted()
+            if served.pages:
+                write_json(served.report, report.as_json())
+                _keep_view(served, scan, found, segmenter.spec)
+                served.require_wanted()
             _write_dicom(served, scan, found, report, segmenter.spec)
             served.require_wanted()
         finally:
@@ -44,6 +50,14 @@ def upload_steps(segmenter: SegmentsScans, max_memory_mb: int | None) -> Segment
                 served.forget_upload()
 
     return segment
+
+
+def _keep_view(served: ServedJob, scan: Scan, found: Segmentation, spec: ModelSpec) -> None:
+    """Keep what the viewer's page shows; a server without niivue notes that it has none."""
+    try:
+        keep_view(scan.ct, served.labels, found.labels, spec)
+    except SCAN_ERRORS as error:
+        served.missing[VIEWER] = served.words_of(error)
 
 
 def _write_dicom(served: ServedJob, scan: Scan, found: Segmentation, report: ScanReport, spec: ModelSpec) -> None:

@@ -7,20 +7,13 @@ from pathlib import Path
 
 from fastapi import FastAPI, Response
 
+from flare_trt.engine.apps.page_headers import page_headers
+
 _STATIC = Path(__file__).with_name("static")
 _FILES = {
     "/": ("upload.html", "text/html; charset=utf-8"),
     "/upload.css": ("upload.css", "text/css; charset=utf-8"),
     "/upload.js": ("upload.js", "text/javascript; charset=utf-8"),
-}
-_HEADERS = {
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    ),
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
 }
 
 
@@ -32,6 +25,6 @@ def add_upload_page(app: FastAPI) -> None:
 
 def _giver(content: bytes, kind: str) -> Callable[[], Response]:
     def give() -> Response:
-        return Response(content, media_type=kind, headers=_HEADERS)
+        return Response(content, media_type=kind, headers=page_headers())
 
     return give

@@ -1,1 +1,1 @@
-"""A scan and its labels in the browser: a page of ours around niivue, served to this machine alone."""
+"""`flare-trt view`: a scan and its labels in the browser, served to this machine alone."""

@@ -6,73 +6,22 @@ checked against the server's own, so that no foreign page can reach it through a
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 from flare_trt.engine.apps.access import is_token
-from flare_trt.engine.apps.viewer.niivue import STATIC, require_niivue
-from flare_trt.engine.apps.viewer.scene import Scene
+from flare_trt.engine.apps.page_headers import page_headers
 from flare_trt.engine.base.units import MIB
+from flare_trt.engine.results.viewer.page import Resource
 
 _LOOPBACK = "127.0.0.1"
 #: A connection that says nothing for so long is closed.
 _TIMEOUT_S = 30
-_HEADERS = {
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self' data:; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    ),
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-}
-
-
-@dataclass(frozen=True)
-class ScanFile:
-    """A file as it was when it was checked: where it lies, its size and its time of change."""
-
-    path: Path
-    size: int
-    changed_ns: int
-
-    @staticmethod
-    def of(path: Path) -> ScanFile:
-        """The file as it is now."""
-        found = path.stat()
-        return ScanFile(path, found.st_size, found.st_mtime_ns)
-
-
-@dataclass(frozen=True)
-class Resource:
-    """What one name of the table gives: its content type, and bytes or a file."""
-
-    kind: str
-    content: bytes | ScanFile
-
-
-def page_resources(scene: Scene, ct: Path, labels: Path) -> dict[str, Resource]:
-    """The table of names. Raises InputError where niivue is missing."""
-    script = "text/javascript; charset=utf-8"
-    return {
-        "": Resource("text/html; charset=utf-8", (STATIC / "viewer.html").read_bytes()),
-        "viewer.css": Resource("text/css; charset=utf-8", (STATIC / "viewer.css").read_bytes()),
-        "viewer.js": Resource(script, (STATIC / "viewer.js").read_bytes()),
-        "niivue.js": Resource(script, require_niivue()),
-        "surface.js": Resource(script, (STATIC / "surface.js").read_bytes()),
-        "scene.json": Resource("application/json", json.dumps(scene.as_json()).encode()),
-        "surfaces": Resource("application/octet-stream", scene.surfaces),
-        "ct": Resource("application/octet-stream", ScanFile.of(ct)),
-        "labels": Resource("application/octet-stream", ScanFile.of(labels)),
-    }
+_HEADERS = page_headers()
 
 
 class ViewerServer(ThreadingHTTPServer):

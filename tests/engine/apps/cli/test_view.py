@@ -18,8 +18,8 @@ from tests.engine.tiny_bundle import write_tiny_bundle
 
 from flare_trt.engine.apps.cli import main
 from flare_trt.engine.apps.cli import view as command
-from flare_trt.engine.apps.viewer.niivue import require_niivue
 from flare_trt.engine.base.errors import InputError
+from flare_trt.engine.results.viewer.niivue import require_niivue
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def test_a_bad_file_is_told(
 def test_without_niivue_it_says_what_to_run(
     files: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from flare_trt.engine.apps.viewer import niivue
+    from flare_trt.engine.results.viewer import niivue
 
     monkeypatch.setattr(niivue, "FILE", tmp_path / "none.js")
     assert main(["view", *map(str, files)]) == 1

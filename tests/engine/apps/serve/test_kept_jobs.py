@@ -27,7 +27,7 @@ def test_jobs_go_on_with_the_next_server(tmp_path: Path) -> None:
     jobs.mkdir()
     with started(upload_steps(first, None), LIMITS, jobs, first.open_gate, kept=True) as service, live(service) as client:
         first.let(5)
-        done = client.post(JOBS, params={"wait": "true"}, content=scan_bytes(tmp_path))
+        done = client.post(JOBS, params={"wait": "true", "pages": "true"}, content=scan_bytes(tmp_path))
         assert done.status_code == 200
         bad = client.post(JOBS, content=b"no scan" * 100).headers["location"]
         until(lambda: client.get(bad).json()["state"] == "failed")
@@ -42,6 +42,7 @@ def test_jobs_go_on_with_the_next_server(tmp_path: Path) -> None:
     with started(upload_steps(second, None), LIMITS, jobs, kept=True) as service, live(service) as client:
         kept = client.get(f"{done.headers['location']}/labels")
         assert (kept.status_code, kept.content) == (200, done.content)
+        assert client.get(f"{done.headers['location']}/report", headers={"accept": "text/html"}).status_code == 200
         assert (client.get(bad).json()["state"], client.get(bad).json()["problem"]) == ("failed", problem)
         for job in going:
             until(lambda job=job: client.get(job).json()["state"] == "done")

@@ -36,15 +36,8 @@ def segmenter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Segmenter]:
 
 
 @pytest.fixture
-def gated() -> GatedSegmenter:
-    return GatedSegmenter()
-
-
-@pytest.fixture
-def service(gated: GatedSegmenter, tmp_path: Path) -> Iterator[Service]:
-    (tmp_path / "jobs").mkdir()
-    with started(upload_steps(gated, None), LIMITS, tmp_path / "jobs", gated.open_gate) as running:
-        yield running
+def limits() -> Limits:
+    return LIMITS
 
 
 @pytest.fixture

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from tests.browser import pixels, wait_for
 
-from flare_trt.engine.apps.viewer.server import Resource, ViewerServer
+from flare_trt.engine.apps.viewer.server import ViewerServer
 from flare_trt.engine.model.spec import FLARE_LABELS
+from flare_trt.engine.results.viewer.page import Resource
 
 COLOURS = {label.name: tuple(int(label.colour[at : at + 2], 16) for at in (1, 3, 5)) for label in FLARE_LABELS}
 

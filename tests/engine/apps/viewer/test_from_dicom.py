@@ -11,12 +11,12 @@ from tests.engine.results.dicom.label_maps import blobs, flare_spec
 from tests.engine.scans.dicom.series_files import OBLIQUE, Look, small_ct, write_series
 
 from flare_trt.engine.apps.viewer.from_dicom import as_nifti
-from flare_trt.engine.apps.viewer.scene import read_scene
 from flare_trt.engine.base.errors import InputError
 from flare_trt.engine.base.grid import Grid
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.model.spec import LabelSpec
 from flare_trt.engine.results.dicom.segmentation import write_segmentation
+from flare_trt.engine.results.viewer.scene import read_scene
 from flare_trt.engine.scans import image_files
 from flare_trt.engine.scans.dicom.reader import DicomReader
 from flare_trt.engine.scans.nifti import read_ct, read_labels, write_labels

@@ -14,14 +14,14 @@ from tests.browser import chromium, pixels
 from tests.engine.apps.viewer.pages import COLOURS, count, drawn, marks_in_bodies, opened, row, served, set_opacity, shaded, tinted
 from tests.engine.fake_bundle import fake_spec
 
-from flare_trt.engine.apps.viewer.niivue import require_niivue
-from flare_trt.engine.apps.viewer.scene import Scene, read_scene
-from flare_trt.engine.apps.viewer.server import Resource, page_resources
 from flare_trt.engine.base.errors import InputError
 from flare_trt.engine.base.grid import Grid, Reorientation
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.model.spec import FLARE_LABELS, LabelSpec, ModelSpec
 from flare_trt.engine.phantom.synthetic_body import make_phantom
+from flare_trt.engine.results.viewer.niivue import require_niivue
+from flare_trt.engine.results.viewer.page import Resource, page_resources
+from flare_trt.engine.results.viewer.scene import Scene, read_scene
 from flare_trt.engine.scans.nifti import read_labels, write_ct, write_labels
 
 #: selenium's Keys.ARROW_RIGHT, which need not be installed.

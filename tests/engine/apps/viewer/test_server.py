@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from flare_trt.engine.apps.viewer.server import Resource, ScanFile, ViewerServer
+from flare_trt.engine.apps.viewer.server import ViewerServer
+from flare_trt.engine.results.viewer.page import Resource, ScanFile
 
 PAGE, SCAN = b"<!DOCTYPE html>page", bytes(range(256)) * 9000  # more than one piece of the copy
 

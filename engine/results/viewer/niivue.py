@@ -1,7 +1,7 @@
 """niivue, the WebGL viewer that the page draws with: a pinned version, fetched with npm and checked against its checksums.
 
-It is never part of the source tree. `make viewer`, or `python -m flare_trt.engine.apps.viewer.niivue`, puts it into the package's
-folder static/vendor, from where it goes into wheels. Needs npm on the machine that fetches, not on one that views.
+It is never part of the source tree. `make viewer`, or `python -m flare_trt.engine.results.viewer.niivue`, puts it into the
+package's folder static/vendor, from where it goes into wheels. Needs npm on the machine that fetches, not on one that views.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ STATIC = Path(__file__).resolve().parent / "static"
 FILE = STATIC / "vendor" / "niivue.js"
 _LICENCE = STATIC / "niivue-licence.md"
 
-_HOW = "run 'make viewer' in a checkout, or 'python -m flare_trt.engine.apps.viewer.niivue' anywhere (both need npm), and try again"
+_HOW = (
+    "run 'make viewer' in a checkout, or 'python -m flare_trt.engine.results.viewer.niivue' anywhere (both need npm), and try again"
+)
 
 
 def require_niivue() -> bytes:

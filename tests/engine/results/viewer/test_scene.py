@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from tests.engine.fake_bundle import fake_spec
 
-from flare_trt.engine.apps.viewer.scene import named, read_scene
 from flare_trt.engine.base.errors import InputError
 from flare_trt.engine.base.grid import Grid, Reorientation
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.model.spec import FLARE_LABELS, LabelSpec
+from flare_trt.engine.results.viewer.scene import named, read_scene
 from flare_trt.engine.scans.nifti import read_labels, write_ct, write_labels
 
 TURNED = ((0.0, 0.0, -1.0), (-1.0, 0.0, 0.0), (0.0, 1.0, 0.0))

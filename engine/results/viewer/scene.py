@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from flare_trt.engine.apps.viewer.surfaces import organ_surface
 from flare_trt.engine.base.grid import Vector
 from flare_trt.engine.base.organs import label_colour
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.model.spec import FLARE_LABELS, LabelSpec, ModelSpec
 from flare_trt.engine.results.measures import OrganMeasure, measure_organs
+from flare_trt.engine.results.viewer.surfaces import organ_surface
 from flare_trt.engine.scans.image_files import read_ct, read_labels
 from flare_trt.engine.scans.label_source import on_grid
 from flare_trt.kernels import Box
@@ -60,7 +60,13 @@ def read_scene(ct_path: Path, labels_path: Path, model: ModelSpec | None = None,
     listed; without it those in the map, under the names that `own` has, for nobody can tell what else was looked for.
     """
     ct, stored = read_ct(ct_path), read_labels(labels_path)
-    labels = on_grid(labels_path, stored, ct.grid)
+    return make_scene(ct, on_grid(labels_path, stored, ct.grid), (ct_path.name, labels_path.name), model, own)
+
+
+def make_scene(
+    ct: Volume, labels: Volume, names: tuple[str, str], model: ModelSpec | None = None, own: Sequence[LabelSpec] = FLARE_LABELS
+) -> Scene:
+    """The scene of a scan and its labels on the scan's grid, which the page calls by these `names`; the rest as in `read_scene`."""
     values = np.unique(labels.array).tolist()
     known = [label for label in own if label.value in values] if model is None else model.labels
     specs = named(values, known)
@@ -81,7 +87,7 @@ def read_scene(ct_path: Path, labels_path: Path, model: ModelSpec | None = None,
         for spec, organ, surface in zip(specs, measured, surfaces, strict=True)
     )
     drawn = b"".join(surface.as_bytes() for surface in surfaces if surface is not None)
-    return Scene(ct_path.name, labels_path.name, tuple(organs), drawn)
+    return Scene(*names, tuple(organs), drawn)
 
 
 def named(values: Sequence[int], known: Sequence[LabelSpec]) -> tuple[LabelSpec, ...]:

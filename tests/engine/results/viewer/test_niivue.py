@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from flare_trt.engine.apps.viewer import niivue
 from flare_trt.engine.base.errors import InputError
+from flare_trt.engine.results.viewer import niivue
 
 
 @pytest.fixture

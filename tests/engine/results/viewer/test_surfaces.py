@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from flare_trt.engine.apps.viewer.surfaces import Surface, organ_surface
 from flare_trt.engine.base.grid import Grid, Reorientation
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.results.measures import measure_organs
+from flare_trt.engine.results.viewer.surfaces import Surface, organ_surface
 
 GRID = Grid((61, 85, 93), (1.5, 0.9, 0.8), (-31.0, 12.0, -400.0))
 CENTRE_MM, RADII_MM = np.array((6.0, 52.0, -355.0)), np.array((24.0, 19.0, 30.0))
