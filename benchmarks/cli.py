@@ -13,6 +13,8 @@ COMMANDS = {
     "peers": ("flare_trt.benchmarks.peers.peers_cli", "compare with nnU-Net and MONAI on one CT with the same weights"),
     "nnunet": ("flare_trt.benchmarks.peers.nnunet_cli", "compare mode=exact with nnU-Net alone, as ratios"),
     "export": ("flare_trt.benchmarks.studies.export_cli", "networks of real size: export them, compare with nnU-Net; resumable"),
+    "half": ("flare_trt.benchmarks.studies.half_cli", "what half precision changes in our labels, and in nnU-Net's own; resumable"),
+    "speed": ("flare_trt.benchmarks.studies.speed_cli", "networks of real size beside nnU-Net: time, memory, areas; resumable"),
     "scaling": (
         "flare_trt.benchmarks.studies.scaling_cli",
         "time and memory against slices, classes, cores and region size",

@@ -47,7 +47,7 @@ def run(argv: Sequence[str], description: str, predict: Predict) -> None:
         preprocessor = configuration.preprocessor_class(verbose=False)
         data, _, properties = preprocessor.run_case_npy(image, None, properties, plans, configuration, dataset)
         del image
-    with marked("network"):
+    with marked("network"), torch.autocast(device.type, torch.bfloat16, enabled=arguments.autocast):
         logits = predict(predictor, torch.from_numpy(data)).cpu()
         del data
     with marked("export"):
@@ -72,6 +72,9 @@ def _parser(description: str) -> argparse.ArgumentParser:
     parser.add_argument("--device", default="cpu", help="torch device (default: %(default)s)")
     parser.add_argument("--resampling", choices=("default", "torch"), default="default", help="as planned, or torch's")
     parser.add_argument("--mirroring", action="store_true", help="mirror each tile, as nnU-Net does by default")
+    parser.add_argument(
+        "--autocast", action="store_true", help="convolutions in bf16, by torch's autocast: on a GPU nnU-Net does alike"
+    )
     parser.add_argument("--tiles", type=int, metavar="N", help="run the first N tiles only: times count, labels do not")
     return parser
 

@@ -18,7 +18,9 @@ from flare_trt.benchmarks.report.result_plots import draw_comparison, draw_scali
 from flare_trt.benchmarks.studies.budget_cli import budget_table
 from flare_trt.benchmarks.studies.cascade_cli import cascade_table
 from flare_trt.benchmarks.studies.export_cli import real_size_table
+from flare_trt.benchmarks.studies.half_cli import half_table
 from flare_trt.benchmarks.studies.scaling_cli import exponent_line, series_table
+from flare_trt.benchmarks.studies.speed_cli import speed_table
 from flare_trt.benchmarks.studies.tricks_cli import tricks_table
 from flare_trt.engine.base.text_tables import markdown_table
 
@@ -128,6 +130,14 @@ def _export(result: Result, image: Path) -> str:
     return real_size_table(result.data["rows"])
 
 
+def _speed(result: Result, image: Path) -> str:
+    return speed_table(result.data["rows"])
+
+
+def _half(result: Result, image: Path) -> str:
+    return half_table(result.data["rows"])
+
+
 def _scan(result: Result) -> str:
     scan = result.data["scan"]
     size = " x ".join(map(str, scan["shape_zyx"][::-1]))
@@ -193,6 +203,21 @@ SECTIONS = {
         "through mode=exact on both CPU backends. The weights are random, with last layers that contest many classes: the labels "
         "are no anatomy, how many agree is what counts.",
         _export,
+    ),
+    "speed": Section(
+        "Speed at real size",
+        "nnU-Net's predictor and ours on the same weights and scan, each a process of its own. The paper's fine network and "
+        "nnU-Net's default plan for CT run on the middle of the scan at the spacing that they are planned for, eight tiles. Their "
+        "weights are random; half precision moves the labels of random weights much further than those of trained ones. The "
+        "default model's fine network runs on the whole scan. Where a share of the tiles was run, seconds and area hold what the "
+        "others would have taken at the same rate.",
+        _speed,
+    ),
+    "half": Section(
+        "Half precision",
+        "The default model in mode=half beside mode=exact: bf16 beside fp32. Then nnU-Net's own predictor on the fine weights, "
+        "with its convolutions in bf16 by torch's autocast beside fp32. On a GPU nnU-Net computes in half precision by itself.",
+        _half,
     ),
     "gpu": Section(
         "On a real GPU",
