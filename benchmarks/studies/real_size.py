@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,7 @@ from flare_trt.benchmarks.inputs.real_networks import RealNetwork
 from flare_trt.benchmarks.measure.measure import MeasureOptions, measure
 from flare_trt.benchmarks.score.dice import dice
 from flare_trt.engine.base.errors import FlareError
+from flare_trt.engine.base.files import write_json
 from flare_trt.engine.model.bundle import open_bundle
 from flare_trt.engine.model.spec import Check
 from flare_trt.engine.scans.nifti import read_ct, read_labels
@@ -40,38 +44,60 @@ class Job:
         """The row's name."""
         return f"{self.network.name}, {self.ct.parent.name}/{self.ct.name}{', mirrored' if self.mirrored else ''}"
 
+    @property
+    def slug(self) -> str:
+        """The name of the row's folder."""
+        return "-".join(re.findall(r"[\w.]+", self.key))
+
 
 def run_job(job: Job) -> dict[str, Any]:
-    """The row of one network. Raises FlareError where a step fails; its log is kept in the work folder."""
-    slug = job.network.name.replace(" ", "-")
-    folder, bundle = job.work / slug / "model", job.work / slug / "bundle"
-    parameters = write_model_folder(job.network, read_ct(job.ct), folder)
-    here = job.work / slug
-    exported = _step(["export", "nnunet", str(folder), "-o", str(bundle), "--licence", "none: random"], here / "export.log")
-    with open_bundle(bundle) as opened:
-        provenance, barred = opened.spec.provenance, [bar.backend for bar in opened.spec.barred]
-    theirs_file = here / "nnunet.nii.gz"
-    mirror = ["--mirroring"] if job.mirrored else []
-    runner = [sys.executable, "-m", "flare_trt.benchmarks.peers.peer_nnunet", str(folder), str(job.ct), str(theirs_file), *mirror]
+    """The row of one network. Raises FlareError where a step fails; its log is kept in the work folder.
+
+    What a step gave is kept there until the row is whole, so that an interrupted row goes on behind its last step.
+    """
+    here = job.work / job.slug
+    here.mkdir(parents=True, exist_ok=True)
     row: dict[str, Any] = {
         "network": job.network.name,
         "ct": f"{job.ct.parent.name}/{job.ct.name}",
         "mirrored": job.mirrored,
-        "parameters": parameters,
+        "parameters": _kept(here / "parameters.json", lambda: write_model_folder(job.network, read_ct(job.ct), here / "model")),
         "patch_zyx": list(job.network.patch_zyx),
         "classes": job.network.classes,
         "folds": job.network.folds,
-        "export": {**exported, "checks": [[check.name, check.measured] for check in provenance.checks], "barred": barred},
-        "nnU-Net": _measured(runner, here / "nnunet.log"),
+        "export": _kept(here / "export.json", lambda: _export(here)),
+        "nnU-Net": _kept(here / "nnunet.json", lambda: _nnunet(job, here)),
     }
-    theirs = read_labels(theirs_file).array
     for backend in BACKENDS:
-        ours_file = here / f"{backend}.nii.gz"
-        words = ["segment", str(job.ct), "-o", str(ours_file), "--model", str(bundle), "--device", "cpu", "--backend", backend]
-        spent = _step([*words, "--mode", "exact", *(["--mirror"] if job.mirrored else [])], here / f"{backend}.log")
-        row[backend] = {**spent, **agreement(read_labels(ours_file).array, theirs)}
+        row[backend] = _kept(here / f"{backend}.json", partial(_ours, job, here, backend))
     shutil.rmtree(here)
     return row
+
+
+def _kept(file: Path, step: Callable[[], Any]) -> Any:
+    if not file.exists():
+        write_json(file, step())
+    return json.loads(file.read_text(encoding="utf-8"))
+
+
+def _export(here: Path) -> dict[str, Any]:
+    words = ["export", "nnunet", str(here / "model"), "-o", str(here / "bundle"), "--licence", "none: random"]
+    exported = _step(words, here / "export.log")
+    with open_bundle(here / "bundle") as opened:
+        provenance, barred = opened.spec.provenance, [bar.backend for bar in opened.spec.barred]
+    return {**exported, "checks": [[check.name, check.measured] for check in provenance.checks], "barred": barred}
+
+
+def _nnunet(job: Job, here: Path) -> dict[str, Any]:
+    what = [str(here / "model"), str(job.ct), str(here / "nnunet.nii.gz"), *(["--mirroring"] if job.mirrored else [])]
+    return _measured([sys.executable, "-m", "flare_trt.benchmarks.peers.peer_nnunet", *what], here / "nnunet.log")
+
+
+def _ours(job: Job, here: Path, backend: str) -> dict[str, Any]:
+    labels = here / f"{backend}.nii.gz"
+    words = ["segment", str(job.ct), "-o", str(labels), "--model", str(here / "bundle"), "--device", "cpu", "--backend", backend]
+    spent = _step([*words, "--mode", "exact", *(["--mirror"] if job.mirrored else [])], here / f"{backend}.log")
+    return {**spent, **agreement(read_labels(labels).array, read_labels(here / "nnunet.nii.gz").array)}
 
 
 def agreement(ours: NDArray[np.uint8], theirs: NDArray[np.uint8]) -> dict[str, Any]:

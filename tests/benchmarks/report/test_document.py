@@ -96,7 +96,27 @@ EXPORT_ROW = {"network": "small 96", "ct": "case.nii.gz", "mirrored": False, "pa
     "openvino": {"cpu_s": 3.8, "differing": 3.6e-6, "least_dice": 0.99999},
     "onnxruntime": {"cpu_s": 4.1, "differing": 2.9e-6, "least_dice": None},
 }
+SPEED_ROW = {
+    "model": "paper fine",
+    "wall_s": 60.0,
+    "cpu_s": 100.0,
+    "peak_mb": 4000.0,
+    "area_mb_s": 9e4,
+    "tiles": None,
+    "others": 0.1,
+}
+SPEED_ROWS = [SPEED_ROW | {"engine": "exact", "cpu_s": 40.0, "differing": 2e-6}, SPEED_ROW | {"engine": "nnU-Net"}]
+HALF_ROW = {
+    "what": "nnU-Net, autocast beside fp32",
+    "case": "ts",
+    "voxels": 2000,
+    "differing": 3,
+    "mean_dice": 0.99,
+    "least_dice": 0.98,
+}
 DATA: dict[str, dict[str, Any]] = {
+    "speed": {"ct": "ts", "rows": SPEED_ROWS},
+    "half": {"rows": [HALF_ROW | {"full_cpu_s": 9.0, "half_cpu_s": 4.0}]},
     "against": {"before": "a" * 40, "after": "b" * 40, "extras": "dicom", "packages": [], "rows": [AGAINST_ROW]},
     "export": {"rows": [EXPORT_ROW]},
     "peers": {"scan": SCAN, "rows": [*ROWS, ABSENT]},

@@ -15,7 +15,7 @@ from flare_trt.benchmarks.base.result_file import load_result
 from flare_trt.benchmarks.inputs.model_folder import write_model_folder
 from flare_trt.benchmarks.inputs.real_networks import NETWORKS
 from flare_trt.benchmarks.studies import export_cli
-from flare_trt.benchmarks.studies.real_size import agreement
+from flare_trt.benchmarks.studies.real_size import Job, _kept, agreement
 from flare_trt.engine.apps.cli import main
 from flare_trt.engine.scans.nifti import read_ct
 
@@ -64,6 +64,25 @@ def test_weights_are_contested(tmp_path: Path) -> None:
         shares = np.bincount(network(image)[0].argmax(0).numpy().ravel(), minlength=5) / np.prod(TINY.patch_zyx)
     assert shares.min() > 0.01
     assert shares.max() < 0.7
+
+
+def test_what_a_step_gave_is_kept(tmp_path: Path) -> None:
+    runs: list[int] = []
+
+    def step() -> dict[str, float]:
+        runs.append(1)
+        return {"cpu_s": 1.5}
+
+    assert [_kept(tmp_path / "export.json", step) for _ in range(2)] == [{"cpu_s": 1.5}] * 2
+    assert len(runs) == 1
+
+
+def test_rows_of_one_network_have_folders_of_their_own(tmp_path: Path) -> None:
+    slugs = {
+        Job(NETWORKS[0], tmp_path / case / "ct.nii.gz", mirrored, tmp_path).slug for case in "ab" for mirrored in (True, False)
+    }
+    assert len(slugs) == 4
+    assert not any("/" in slug or " " in slug for slug in slugs)
 
 
 @pytest.mark.slow
