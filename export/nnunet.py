@@ -144,7 +144,7 @@ def export_stage(model: TrainedModel, stage_name: str, folder: Path, plan: Check
         checkpoint = load_checkpoint(file)
         require_alike(checkpoint, first, file)
         path = folder / network_file.file
-        plan.tell(f"{stage_name}: {file.parent.name}: exporting and comparing with torch")
+        plan.tell(f"{stage_name}: {file.parent.name}: exporting to ONNX, then comparing with torch")
         network = load_weights(maker.build(), checkpoint.weights, maker.described_by)
         network = lifted(network) if stage.slices else network
         write_onnx(network, stage.patch_zyx, path, len(stage.inputs))

@@ -112,7 +112,10 @@ def verify_logits(path: Path, stage: StageSpec, reference: Reference, plan: Chec
     images = {"CT-like patch" if stage.intensity else "scan-like patch": scan_patch(stage), "noise": noise_patch(stage)}
     if plan.depth == "quick":
         del images["noise"]
-    wanted = {name: reference.run(image) for name, image in images.items()}
+    wanted = {}
+    for name, image in images.items():
+        plan.tell(f"{path.name}, {name}: {reference.name} runs, to compare with")
+        wanted[name] = reference.run(image)
     backends = [backend for backend in DIFFERENCE_LIMITS if backend != reference.name]
     found: dict[str, list[Check]] = {}
     for backend in backends[:1] if plan.depth == "quick" else backends:
@@ -120,15 +123,23 @@ def verify_logits(path: Path, stage: StageSpec, reference: Reference, plan: Chec
         for name, image in images.items():
             difference, labels = _compare(wanted[name], np.asarray(session.run(image)), stage)
             about = f"{path.name}, {name}, {backend} against {reference.name}"
-            found.setdefault(backend, []).extend(
-                [
-                    Check(f"{about}: largest difference / standard deviation", difference, DIFFERENCE_LIMITS[backend]),
-                    Check(f"{about}: share of voxels with another label", labels, LABEL_LIMIT),
-                ]
-            )
-            plan.tell(f"{about}: largest difference {difference:.2g} standard deviations, other labels {labels:.2g}")
+            checks = [
+                Check(f"{about}: largest difference / standard deviation", difference, DIFFERENCE_LIMITS[backend]),
+                Check(f"{about}: share of voxels with another label", labels, LABEL_LIMIT),
+            ]
+            found.setdefault(backend, []).extend(checks)
+            plan.tell(_told(about, *checks))
         session.close()
     return _verdict(found)
+
+
+def _told(about: str, difference: Check, labels: Check) -> str:
+    """One line while the export runs; a miss bars the backend, which should not come as a surprise at the end."""
+    misses = "" if all(check.measured <= check.limit for check in (difference, labels)) else "; missed, so the backend is barred"
+    return (
+        f"{about}: logits differ by {difference.measured:.2g} of their standard deviation (limit {difference.limit:g}), labels in "
+        f"{100 * labels.measured:.2g} % of voxels (limit {100 * labels.limit:g} %){misses}"
+    )
 
 
 def _verdict(found: Mapping[str, Sequence[Check]]) -> Verified:

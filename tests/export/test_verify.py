@@ -42,7 +42,9 @@ def test_a_sound_network_passes(network: Path) -> None:
     verify_graph(network, STAGE)
     told: list[str] = []
     checks = verify_logits(network, STAGE, session_reference(network, "onnxruntime"), CheckPlan(tell=told.append)).checks
-    assert [line.partition(":")[0] for line in told] == [f"fine.onnx, {name}, openvino against onnxruntime" for name in IMAGES]
+    assert [line.partition(":")[0] for line in told[:2]] == [f"fine.onnx, {name}" for name in IMAGES], "the reference takes longest"
+    assert [line.partition(":")[0] for line in told[2:]] == [f"fine.onnx, {name}, openvino against onnxruntime" for name in IMAGES]
+    assert all("(limit 0.001)" in line and "(limit 0.01 %)" in line and "barred" not in line for line in told[2:])
     assert [check.limit for check in checks] == [1e-3, 1e-4] * 2
     assert max(check.measured for check in checks) < 1e-5
 
@@ -63,7 +65,9 @@ def test_a_backend_that_misses_its_limit_is_barred_and_the_others_are_not(networ
     """Logits 0.2 % off: past OpenVINO's limit, within ONNX Runtime's."""
     truth = session_reference(network, "onnxruntime")
     off = Reference("torch", lambda image: truth.run(image) * np.float32(1.002))
-    found = verify_logits(network, STAGE, off)
+    told: list[str] = []
+    found = verify_logits(network, STAGE, off, CheckPlan(tell=told.append))
+    assert [line.endswith("missed, so the backend is barred") for line in told] == [False] * 2 + [True] * 2 + [False] * 2
     (barred,) = found.barred
     assert barred.backend == "openvino"
     assert barred.reason.startswith("fine.onnx, CT-like patch, openvino against torch: largest difference")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from flare_trt.engine.base.text_tables import aligned_table
 from flare_trt.engine.model.bundle import open_bundle
-from flare_trt.engine.model.spec import ModelSpec, StageSpec
+from flare_trt.engine.model.spec import ModelSpec, Provenance, StageSpec
 from flare_trt.engine.networks.inventory import Inventory, Part, take_inventory
 
 
@@ -58,7 +58,7 @@ def _spec_text(spec: ModelSpec) -> str:
         f"bundle {spec.name}",
         f"  source   {source.source}",
         f"  licence  {source.licence} (of the weights)",
-        f"  export   {source.exported_by or '-'}",
+        f"  export   {', '.join(_export_told(source)) or '-'}",
         *(f"  check    {check.name}: {check.measured:g} (limit {check.limit:g})" for check in source.checks),
         *(f"  barred   {bar.backend}: {bar.reason}" for bar in spec.barred),
         f"  labels   {', '.join(f'{label.value} {label.name}' for label in spec.labels)}",
@@ -67,6 +67,18 @@ def _spec_text(spec: ModelSpec) -> str:
         aligned_table([["", *_STAGE_ROWS], *([name, *_stage_cells(stage)] for name, stage in _stages(spec))]),
     ]
     return "\n".join(lines)
+
+
+def _export_told(source: Provenance) -> list[str]:
+    """By which version, what described the network, and how much was compared."""
+    depths = {"full": "compared on every CPU backend", "quick": "one image compared on the default backend alone"}
+    makers = {
+        "trainer": "network by the trainer's class",
+        "known trainer": "network by plans.json, as the trainer builds it",
+        "plans": "network by plans.json, by the user's word",
+    }
+    found = source.exported_by, makers.get(source.network_from, ""), depths.get(source.checked, "")
+    return [text for text in found if text]
 
 
 def _afterwards(spec: ModelSpec) -> list[str]:

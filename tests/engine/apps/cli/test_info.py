@@ -50,9 +50,12 @@ def test_what_is_barred_and_what_comes_after_the_networks(tmp_path: Path, capsys
     folder = write_tiny_bundle(tmp_path / "tiny", postprocessing=rules, lesion_gates=LesionGates(3, least_ml=0.4))
     written = json.loads((folder / "bundle.json").read_text("utf-8"))
     written["barred"] = [{"backend": "onnxruntime", "reason": "logits differ by 0.02, the limit is 0.001"}]
+    written["provenance"] |= {"exported_by": "flare-trt 0.1.0", "checked": "quick", "network_from": "plans"}
     (folder / "bundle.json").write_text(json.dumps(written), "utf-8")
     assert main(["info", str(folder)]) == 0
     text = capsys.readouterr().out
+    told = "flare-trt 0.1.0, network by plans.json, by the user's word, one image compared on the default backend alone"
+    assert f"  export   {told}\n" in text
     assert "  barred   onnxruntime: logits differ by 0.02, the limit is 0.001\n" in text
     assert "  then     largest piece of 1, small or far pieces of 2 and 3, gates on pieces of 3\n" in text
 
