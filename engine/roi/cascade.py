@@ -19,7 +19,7 @@ from flare_trt.engine.passes.pass_plan import PassPlan
 from flare_trt.engine.passes.predict import LabelSink, predict
 from flare_trt.engine.passes.scan_view import ScanView
 from flare_trt.engine.passes.stage_run import StageRun
-from flare_trt.engine.roi.coarse_pieces import Piece, find_pieces, keep_abdomen
+from flare_trt.engine.roi.coarse_pieces import Piece, find_pieces, keep_known
 from flare_trt.engine.roi.cut_organs import cut_organs
 from flare_trt.engine.roi.roi_box import Located, extended, locate, retold
 from flare_trt.kernels import Box
@@ -64,8 +64,9 @@ def locate_abdomen(run: StageRun, coarse: CoarseLabels, spec: ModelSpec) -> Loca
     run.runner.kernels.trim()  # the rings are gone, and what follows has other sizes
     with run.runner.watch.phase("roi"):
         scan = run.view.ct.grid
-        found = keep_abdomen(_source_pieces(coarse, spec.label_names), scan.spacing_mm)
-        return locate(found, [spec.label_names[value] for value in run.stage.channel_values if value], scan, spec.roi)
+        names = [spec.label_names[value] for value in run.stage.channel_values if value]
+        found = keep_known(_source_pieces(coarse, spec.label_names), names, scan.spacing_mm)
+        return locate(found, names, scan, spec.roi)
 
 
 def segment_whole(run: StageRun, box: Box) -> Segmented:

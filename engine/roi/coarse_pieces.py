@@ -6,7 +6,7 @@ case 0063). Here each organ's pieces are judged: specks and far strays go, and t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -83,6 +83,16 @@ class Sorted:
     kept: tuple[Piece, ...]
     strays: tuple[DroppedComponent, ...]
     specks: int
+
+
+def keep_known(pieces: list[Piece], names: Collection[str], spacing_mm: Vector) -> Sorted:
+    """Those of the abdomen, where the network's labels have a solid organ among them; else all, as in the paper.
+
+    Of other anatomy nothing here says what is too small or too far away: a lesion may be both.
+    """
+    if any(canonical(name) in ANCHOR_ORGANS for name in names):
+        return keep_abdomen(pieces, spacing_mm)
+    return Sorted(tuple(pieces), (), 0)
 
 
 def keep_abdomen(pieces: list[Piece], spacing_mm: Vector) -> Sorted:

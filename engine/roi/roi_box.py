@@ -39,7 +39,8 @@ def locate(found: Sorted, expected: Collection[str], scan: Grid, roi: RoiSpec) -
     """Decide the ROI. Pieces' boxes are in source voxels; `expected` are the coarse stage's label names."""
     pieces, names = found.kept, {canonical(name) for name in expected}
     if not _shows_abdomen(pieces, names, scan):
-        return Located(None, _story("empty", None, scan, (_seen_instead(pieces),), (), found))
+        seen = _seen_instead(pieces) if pieces or names & CORE_ORGANS.keys() else f"nothing found of {', '.join(expected)}"
+        return Located(None, _story("empty", None, scan, (seen,), (), found))
     tight = _hull(pieces)
     box = scan.grown(tight, roi.margin_low_mm, roi.margin_high_mm)
     missing = tuple(name for name in map(canonical, expected) if name not in {canonical(p.name) for p in pieces})

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import io
+import shutil
 import tempfile
 from collections.abc import Sequence
+from multiprocessing.pool import ThreadPool
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -56,14 +59,44 @@ def predict_with_nnunet(
         return np.asarray(SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(written))).astype(np.uint8))
 
 
-def probabilities_with_nnunet(model_folder: Path, image_file: Path, folds: Sequence[int | str] = (0,)) -> NDArray[np.float32]:
+def probabilities_with_nnunet(
+    model_folder: Path, image_file: Path, folds: Sequence[int | str] = (0,), mirroring: bool = False
+) -> NDArray[np.float32]:
     """Probabilities (class, z, y, x) of a scan, in the axes of the folder's own reader, as --save_probabilities keeps them."""
-    predictor = nnunet_predictor(model_folder, folds)
+    predictor = nnunet_predictor(model_folder, folds, mirroring)
     reader = predictor.plans_manager.image_reader_writer_class()
     with contextlib.redirect_stdout(io.StringIO()):
         image, properties = reader.read_images((str(image_file),))
         _, found = predictor.predict_single_npy_array(image, properties, None, None, True)
     return np.asarray(found)
+
+
+def save_with_nnunet(model_folder: Path, image_files: Sequence[Path], folder: Path, mirroring: bool = False) -> Path:
+    """What `nnUNetv2_predict --save_probabilities` leaves of one case: labels, .npz, .pkl, plans.json, dataset.json."""
+    predictor = nnunet_predictor(model_folder, (0,), mirroring)
+    reader = predictor.plans_manager.image_reader_writer_class()
+    folder.mkdir()
+    for name in ("plans.json", "dataset.json"):
+        shutil.copy(model_folder / name, folder)
+    with contextlib.redirect_stdout(io.StringIO()):
+        image, properties = reader.read_images([str(file) for file in image_files])
+        predictor.predict_single_npy_array(image, properties, None, str(folder / "case"), True)
+    return folder
+
+
+def ensemble_with_nnunet(folders: Sequence[Path], out: Path) -> NDArray[np.uint8]:
+    """Labels (z, y, x) that `nnUNetv2_ensemble` writes of folders with one case each."""
+    import SimpleITK
+    from nnunetv2.ensembling import ensemble
+
+    threads = SimpleNamespace(get_context=lambda method: SimpleNamespace(Pool=ThreadPool))  # a process would import torch anew
+    before, ensemble.multiprocessing = ensemble.multiprocessing, threads
+    try:
+        ensemble.ensemble_folders([str(folder) for folder in folders], str(out), num_processes=1)
+    finally:
+        ensemble.multiprocessing = before
+    (labels,) = out.glob("case.*")
+    return np.asarray(SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(labels))).astype(np.uint8))
 
 
 def network_logits(predictor: Any, fold: int, image: NDArray[np.float32]) -> NDArray[np.float32]:

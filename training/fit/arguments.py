@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def add_dataset_arguments(parser: argparse.ArgumentParser) -> None:
     """The dataset and nnU-Net's folders."""
-    parser.add_argument("--dataset-id", type=int, required=True, help="id of the prepared fine dataset")
+    parser.add_argument("--dataset-id", type=int, required=True, help="id of a prepared fine dataset, or of any of nnU-Net's")
     add_nnunet_folder(parser, "--raw", "raw")
     add_nnunet_folder(parser, "--preprocessed", "preprocessed")
     add_nnunet_folder(parser, "--results", "results")
@@ -24,7 +24,7 @@ def add_run_arguments(parser: argparse.ArgumentParser, default_fold: str) -> Non
     """What is trained, and on what."""
     add_dataset_arguments(parser)
     parser.add_argument("--network", choices=NETWORKS, required=True)
-    parser.add_argument("--fold", default=default_fold, help="0 (80/20 by case) or all")
+    parser.add_argument("--fold", default=default_fold, help="0 (80/20 by case), another one of the dataset's splits, or all")
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
     parser.add_argument("--gpus", type=int, default=1, help="GPUs of this machine (nnU-Net's own DDP)")
     parser.add_argument("--epochs", type=int, help="instead of the recipe's number")
@@ -40,11 +40,11 @@ def folders_of(arguments: argparse.Namespace) -> NnUNetFolders:
 
 def run_of(arguments: argparse.Namespace) -> FitRun:
     """The run that was asked for."""
+    from flare_trt.training.fit.datasets import find_datasets
     from flare_trt.training.fit.runs import FitRun
-    from flare_trt.training.prepare.raw_dataset import DatasetNames
 
     return FitRun(
-        DatasetNames(arguments.dataset_id),
+        find_datasets(arguments.dataset_id, arguments.raw, arguments.preprocessed),
         arguments.network,
         arguments.fold,
         arguments.device,

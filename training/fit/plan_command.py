@@ -1,9 +1,10 @@
-"""`flare-trt train plan`: fingerprint, plans at the paper's spacings, and nnU-Net's preprocessing."""
+"""`flare-trt train plan`: fingerprint, plans of both networks, and nnU-Net's preprocessing."""
 
 from __future__ import annotations
 
 import argparse
 
+from flare_trt.engine.base.errors import InputError
 from flare_trt.training.fit.arguments import add_dataset_arguments, folders_of
 
 
@@ -16,12 +17,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Plan and preprocess both datasets."""
+    """Plan and preprocess what both networks learn from."""
+    from flare_trt.training.fit.any_dataset import plan_any_dataset
+    from flare_trt.training.fit.datasets import OneDataset, find_datasets
     from flare_trt.training.fit.runs import plan_dataset
-    from flare_trt.training.prepare.raw_dataset import DatasetNames
 
-    names, folders = DatasetNames(arguments.dataset_id), folders_of(arguments)
-    suffix = arguments.suffix or ""
-    plan_dataset(folders, names, "coarse", [f"coarse{suffix}"])
-    plan_dataset(folders, names, "fine", [f"fine{suffix}"])
+    folders, suffix = folders_of(arguments), arguments.suffix or ""
+    names = find_datasets(arguments.dataset_id, folders.raw, folders.preprocessed)
+    if isinstance(names, OneDataset):
+        if suffix == "_mini":
+            raise InputError(f"{names.name}: --mini is for the reproduction on phantoms; leave it out, or take --cpu")
+        plan_any_dataset(folders, names, "_cpu" if suffix else "")
+    else:
+        plan_dataset(folders, names, "coarse", [f"coarse{suffix}"])
+        plan_dataset(folders, names, "fine", [f"fine{suffix}"])
     return 0

@@ -11,6 +11,7 @@ from typing import Literal
 from flare_trt.engine.base.errors import InputError
 from flare_trt.engine.base.files import write_json
 from flare_trt.engine.base.torchvision_import import mend_torchvision
+from flare_trt.training.fit.datasets import OneDataset
 from flare_trt.training.fit.plans import NETWORKS, PLANS_NAME, make_plans
 from flare_trt.training.prepare.raw_dataset import SPLITS_FILE, VOUCHED_FILE, DatasetNames
 
@@ -43,9 +44,9 @@ def announce_trainers() -> None:
 
 @dataclass(frozen=True)
 class FitRun:
-    """One training: `network` is a key of plans.NETWORKS, `fold` 0 (the 80/20 split) or "all"."""
+    """One training: `network` is a key of plans.NETWORKS, `fold` a number (0: the 80/20 split) or "all"."""
 
-    names: DatasetNames
+    names: DatasetNames | OneDataset
     network: str
     fold: str
     device: str
@@ -80,11 +81,11 @@ def plan_dataset(folders: NnUNetFolders, names: DatasetNames, kind: Literal["coa
     source, target = folders.raw / dataset, folders.preprocessed / dataset
     if not (source / VOUCHED_FILE).exists():
         raise InputError(f"{source}: no prepared dataset; run 'flare-trt train prepare' or 'pseudo-label' first")
-    fingerprint = extract_fingerprint_dataset(dataset_id, num_processes=_processes())
+    fingerprint = extract_fingerprint_dataset(dataset_id, num_processes=processes())
     write_json(target / f"{PLANS_NAME}.json", make_plans(fingerprint, dataset, kind))
     for name in ("dataset.json", VOUCHED_FILE, SPLITS_FILE):
         shutil.copyfile(source / name, target / name)
-    preprocess_dataset(dataset_id, PLANS_NAME, networks, num_processes=[_processes()])
+    preprocess_dataset(dataset_id, PLANS_NAME, networks, num_processes=[processes()])
 
 
 def train(folders: NnUNetFolders, run: FitRun) -> Path:
@@ -131,5 +132,6 @@ def _require_fresh_or_resumed(run: FitRun, folder: Path) -> None:
         raise InputError(f"{folder}: a run stands here; add --resume to continue it, or remove it")
 
 
-def _processes() -> int:
+def processes() -> int:
+    """How many processes prepare a dataset."""
     return max(1, min(8, (os.cpu_count() or 1) - 1))

@@ -9,7 +9,7 @@ import pytest
 
 from flare_trt.engine.base.organs import ANCHOR_ORGANS, DEFAULT_REACH_MM, reach_mm
 from flare_trt.engine.model.spec import FLARE_LABELS
-from flare_trt.engine.roi.coarse_pieces import Piece, find_pieces, keep_abdomen
+from flare_trt.engine.roi.coarse_pieces import Piece, find_pieces, keep_abdomen, keep_known
 from flare_trt.kernels import load
 
 NAMES = {label.value: label.name for label in FLARE_LABELS}
@@ -72,3 +72,14 @@ def test_a_piece_is_told_by_its_own_voxels() -> None:
 def test_no_pieces_are_nothing() -> None:
     found = keep_abdomen([], MM)
     assert (found.kept, found.strays, found.specks) == ((), (), 0)
+
+
+def test_where_no_solid_organ_is_known_every_piece_counts() -> None:
+    """Metastases are small and far apart: as specks and strays the fine network would never see them."""
+    labels = np.zeros((120, 9, 11), np.uint8)
+    labels[1, 2, 3], labels[100:108, 2:6, 3:7] = 1, 2
+    fine_mm = (3.0, 2.0, 2.0)
+    pieces = find_pieces(labels, load("reference").components(labels), {1: "metastasis", 2: "spleen"}, fine_mm)
+    assert len(keep_known(pieces, ["metastasis", "spleen"], fine_mm).kept) == 1
+    found = keep_known(pieces, ["metastasis", "bone"], fine_mm)
+    assert (found.kept, found.strays, found.specks) == (tuple(pieces), (), 0)

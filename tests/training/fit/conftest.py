@@ -14,6 +14,7 @@ from flare_trt.engine.base.torchvision_import import mend_torchvision
 #: Modules of nnU-Net that start processes for a folder's cases.
 POOLED = (
     "experiment_planning.dataset_fingerprint.fingerprint_extractor",
+    "experiment_planning.verify_dataset_integrity",
     "preprocessing.preprocessors.default_preprocessor",
     "training.nnUNetTrainer.nnUNetTrainer",
     "evaluation.evaluate_predictions",
@@ -32,4 +33,5 @@ def pools_are_threads(importable_torchvision: None) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for name in POOLED:
             patch.setattr(import_module(f"nnunetv2.{name}"), "multiprocessing", threads)
+        patch.setattr(import_module("nnunetv2.utilities.utils"), "Pool", ThreadPool)  # it forks, where threads run
         yield

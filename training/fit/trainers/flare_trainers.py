@@ -20,6 +20,7 @@ LOWEST_LOSS = "checkpoint_lowest_loss.pth"
 class FlareTrainer(nnUNetTrainer):
     """Dice and cross entropy that know what each case vouches for; no mirroring, since the kidneys and adrenals have sides.
 
+    Cases of a dataset without vouched.json vouch for all classes: then the loss is nnU-Net's own, of regions too.
     FLARE_TRT_EPOCHS and FLARE_TRT_ITERATIONS shorten a run (tests, trials).
     """
 
@@ -76,7 +77,9 @@ class FlareTrainer(nnUNetTrainer):
     def _tell_loss(self, batch: dict[str, Any]) -> None:
         if self._vouched is None:
             file = Path(self.preprocessed_dataset_folder_base) / VOUCHED_FILE
-            self._vouched = json.loads(file.read_text("utf-8"))
+            self._vouched = json.loads(file.read_text("utf-8")) if file.exists() else {}
+        if not self._vouched:
+            return
         vouched = [self._vouched[str(key)] for key in batch["keys"]]
         self.loss.known = known_classes(vouched, self.label_manager.num_segmentation_heads)
 
