@@ -53,6 +53,15 @@ def atomic_path(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+def sync_folder(folder: Path) -> None:
+    """Let the names in a folder outlast a power cut, as `atomic_file` does with what is under them. Raises OSError."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def require_place(path: Path) -> None:
     """Find out whether `path` could be written now, by a block beside it that is removed again. Raises OutputError."""
     with _output_errors(path), _temporary(path) as file:

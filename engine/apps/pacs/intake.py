@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import shutil
 import time
 from pathlib import Path
@@ -11,7 +10,7 @@ from pathlib import Path
 from flare_trt.engine.apps.pacs.anonymous import hashed_uid
 from flare_trt.engine.apps.pacs.study_queue import Study, StudyQueue
 from flare_trt.engine.base.errors import OutputError
-from flare_trt.engine.base.files import atomic_file
+from flare_trt.engine.base.files import atomic_file, sync_folder
 from flare_trt.engine.base.units import MB
 
 _LOG = logging.getLogger(__name__)
@@ -35,7 +34,7 @@ class Delivery:
             study = self._studies.get(study_hash) or self._begin(study_hash)
             with atomic_file(study.images / f"{hashed_uid(sop_uid)}.dcm") as file:
                 file.write(image)
-            _sync(study.images)
+            sync_folder(study.images)
         except (OutputError, OSError) as error:
             if study_hash not in self._lost:
                 _LOG.warning("an image from %s was not kept: %s", self._source, _without_folder(error, self._queue.folder))
@@ -56,7 +55,7 @@ class Delivery:
         self._studies[study_hash], self._images[study_hash] = study, 0
         study.images.mkdir(parents=True, exist_ok=True)
         for folder in (study.folder.parent, study.folder):
-            _sync(folder)
+            sync_folder(folder)
         return study
 
     def _require_room(self) -> None:
@@ -68,15 +67,6 @@ class Delivery:
 def image_count(study: Study) -> int:
     """How many images of a study lie on the disk."""
     return sum(1 for _ in study.images.glob("[!.]*.dcm"))
-
-
-def _sync(folder: Path) -> None:
-    """Let new names in a folder outlast a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _without_folder(error: BaseException, folder: Path) -> str:

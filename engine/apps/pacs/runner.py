@@ -11,6 +11,7 @@ from pathlib import Path
 from flare_trt.engine.apps.pacs.anonymous import told_problem
 from flare_trt.engine.apps.pacs.study_queue import MOST_ATTEMPTS, Study, StudyQueue
 from flare_trt.engine.base.errors import InputError, without_frames
+from flare_trt.engine.base.files import sync_folder
 from flare_trt.engine.batch.jobs import Job
 from flare_trt.engine.batch.overlap import SCAN_ERRORS
 from flare_trt.engine.batch.scan_steps import SegmentsScans, ct_reader, scan_steps
@@ -81,6 +82,8 @@ class Runner:
         scan = steps.read(job)
         found = steps.segment(job, scan)
         steps.write(job, scan, found)
+        for folder in (study.results, study.folder):  # before the queue says that they are to be sent
+            sync_folder(folder)
 
     def _job(self, study: Study) -> Job:
         sr, rtstruct = (study.results / f"{name}.dcm" if name in self._making.results else None for name in ("sr", "rtstruct"))

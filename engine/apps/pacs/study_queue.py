@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from flare_trt.engine.base.errors import InputError, OutputError
+from flare_trt.engine.base.files import sync_folder
 
 State = Literal["received", "waiting", "running", "sending", "done", "refused", "failed"]
 #: A study that ended or failed so many runs is not tried again by itself.
@@ -81,6 +82,8 @@ class StudyQueue:
             self._database.execute("PRAGMA journal_mode=WAL")
             self._database.execute("PRAGMA synchronous=FULL")
             self._database.executescript(_SCHEMA)
+            for place in (folder, folder.parent):
+                sync_folder(place)
         except (sqlite3.Error, OSError) as error:
             raise OutputError(f"{folder}: the queue cannot be opened: {error}; name a folder on a local disk") from error
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from flare_trt.engine.apps.serve.served_job import ServedJob
 from flare_trt.engine.base.errors import FlareError, OutputError, ServiceError
-from flare_trt.engine.base.files import write_json
+from flare_trt.engine.base.files import sync_folder, write_json
 from flare_trt.engine.scans.dicom.choice import SeriesChoice
 
 _FILE, _LOCK = "job.json", ".lock"
@@ -39,6 +39,11 @@ def note(job: ServedJob) -> None:
         wishes = {**choice, "pages": job.pages}
         told = {"state": job.state, **wishes, "missing": job.missing, "problem": job.problem, "noted_s": time.time()}
         write_json(job.folder / _FILE, told)
+        try:
+            for folder in (job.folder, job.folder.parent):
+                sync_folder(folder)
+        except OSError as error:
+            raise OutputError(f"job {job.id}: cannot be noted: {error.strerror or error}; free space") from error
 
 
 def noted_jobs(folder: Path) -> list[tuple[ServedJob, float]]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,9 +23,11 @@ from tests.engine.fake_bundle import fake_bundle, fake_spec
 from tests.engine.scans.nifti_files import AXIAL, write_raw
 
 from flare_trt.engine.apps.cli import main
+from flare_trt.engine.scans.nifti import read_labels
 
 ROOT = Path(__file__).resolve().parents[4]
 SLOW_SERVER = Path(__file__).with_name("slow_server.py")
+_FAKE = ("--backend", "fake", "--device", "cpu", "--threads", "1")
 TOKEN = "0123456789abcdef"  # noqa: S105  # made up
 
 
@@ -56,11 +60,17 @@ class Running:
 @pytest.fixture
 def running(bundle: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     (tmp_path / "token").write_text(TOKEN)
-    gate = tmp_path_factory.mktemp("gate") / "open"
-    words = ["serve", "--model", str(bundle), "--backend", "fake", "--device", "cpu", "--threads", "1", "--port", "0"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "build" / "typing"), "TMPDIR": str(tmp_path)}
+    with started(bundle, tmp_path, tmp_path_factory.mktemp("gate") / "open") as server:
+        yield server
+
+
+@contextmanager
+def started(bundle: Path, folder: Path, gate: Path, *more: str) -> Iterator[Running]:
+    """A server whose tiles take their time while `gate` is missing; killed at the end. `folder` holds its token."""
+    words = ["serve", "--model", str(bundle), *_FAKE, "--port", "0", *more]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "build" / "typing"), "TMPDIR": str(folder)}
     process = subprocess.Popen(
-        [sys.executable, str(SLOW_SERVER), str(gate), *words, "--host", "0.0.0.0", "--token-file", str(tmp_path / "token")],  # noqa: S104  # with a token
+        [sys.executable, str(SLOW_SERVER), str(gate), *words, "--host", "0.0.0.0", "--token-file", str(folder / "token")],  # noqa: S104  # with a token
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -120,6 +130,50 @@ def test_a_second_signal_stops_the_running_job_too(running: Running, scan: bytes
         running.process.send_signal(signal.SIGTERM)
         assert [answer.result().status_code for answer in asked] == [503, 503]
     assert running.ended()[0] == 0
+
+
+def test_after_kill_9_a_server_with_the_same_jobs_goes_on(
+    bundle: Path, scan: bytes, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """One job is done, one runs, one waits and one is being sent when the server is killed: of three the results come, of the
+    fourth, which nobody was promised, nothing is left."""
+    (tmp_path / "token").write_text(TOKEN)
+    jobs, gate = tmp_path / "jobs", tmp_path_factory.mktemp("gate") / "open"
+    small = scan[: 352 + 12 * 201 * 203 * 2]
+    small = small[:46] + (12).to_bytes(2, "little") + small[48:]  # the header's number of slices
+    with started(bundle, tmp_path, gate, "--jobs", str(jobs)) as server:
+        done = server.client.post(JOBS, params={"wait": "true"}, content=small)
+        assert done.status_code == 200, done.text
+        names = [done.headers["location"], *(server.client.post(JOBS, content=one).headers["location"] for one in (scan, small))]
+        until(lambda: server.client.get(names[1]).json()["tiles_done"] > 0)
+        with half_sent(server.client, small):
+            until(lambda: len(list(jobs.iterdir())) == 5)  # with the lock
+            server.process.kill()
+            server.process.wait()
+    gate.touch()
+    with started(bundle, tmp_path, gate, "--jobs", str(jobs)) as server:
+        assert len(list(jobs.iterdir())) == 4
+        for name in names:
+            until(lambda name=name: server.client.get(name).json()["state"] == "done")
+        answers = [server.client.get(f"{name}/labels").content for name in names]
+        assert list(jobs.glob("*/upload*")) == []
+    assert answers[0] == done.content
+    for number, content in enumerate((small, scan, small)):
+        (tmp_path / f"{number}.nii").write_bytes(content)
+        (tmp_path / f"{number}_served.nii.gz").write_bytes(answers[number])
+        target = tmp_path / f"{number}_alone.nii.gz"
+        assert main(["segment", str(tmp_path / f"{number}.nii"), "-o", str(target), "--model", str(bundle), *_FAKE]) == 0
+        np.testing.assert_array_equal(read_labels(tmp_path / f"{number}_served.nii.gz").array, read_labels(target).array)
+
+
+@contextmanager
+def half_sent(client: httpx.Client, scan: bytes) -> Iterator[None]:
+    """An upload of which half has been sent."""
+    with socket.create_connection((client.base_url.host, client.base_url.port)) as connection:
+        fields = {"Host": "127.0.0.1", **UPLOAD, "Authorization": f"Bearer {TOKEN}", "Content-Length": str(len(scan))}
+        lines = [f"POST {JOBS} HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items()), "", ""]
+        connection.sendall("\r\n".join(lines).encode() + scan[: len(scan) // 2])
+        yield
 
 
 def test_nothing_that_a_client_names_is_logged(running: Running, scan: bytes, tmp_path: Path) -> None:
