@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -16,9 +17,10 @@ from flare_trt.engine.apps.serve.served_job import ServedJob, State
 from flare_trt.engine.apps.serve.service import Closing, QueueFull, Service
 from flare_trt.engine.apps.serve.uploads import UploadTooLarge, receive
 from flare_trt.engine.apps.serve.view_routes import NO_PAGES, add_view_routes
-from flare_trt.engine.base.errors import BudgetError, InputError
+from flare_trt.engine.base.errors import BudgetError, InputError, OutputError
 from flare_trt.engine.scans.dicom.choice import SeriesChoice
 
+_LOG = logging.getLogger(__name__)
 JOBS = "/v1/segmentations"
 UPLOAD_TYPE = "application/octet-stream"
 LABELS_TYPE = "application/gzip"
@@ -103,6 +105,9 @@ class Routes:
             raise await _refused(request, 413, f"expected at most {limits.upload_bytes} bytes; crop the scan") from large
         except TimeoutError as late:
             raise HTTPException(408, f"the upload took more than {limits.timeout_s:g} s", _HANG_UP) from late
+        except (OSError, OutputError) as error:
+            _LOG.error("an upload could not be kept: %s", getattr(error, "strerror", None) or error)
+            raise await _refused(request, 507, "the server has no room for the scan; try again later") from error
         response.headers["location"] = _address(request, job)
         return await self._labels_when_done(request, job) if wait else self._status(job)
 
@@ -209,7 +214,7 @@ def add_routes(app: FastAPI, service: Service, guarded: list[Any]) -> None:
         response_model=JobStatus,
         dependencies=guarded,
         openapi_extra={"requestBody": {"required": True, "content": {UPLOAD_TYPE: nifti}}},
-        responses=denied | labels | _problems(406, 408, 409, 413, 415, 422, 429, 500, 503, 504),
+        responses=denied | labels | _problems(406, 408, 409, 413, 415, 422, 429, 500, 503, 504, 507),
     )
     one = JOBS + "/{job_id}"
     app.add_api_route(one, routes.status, dependencies=guarded, responses=denied | _problems(404))
