@@ -15,6 +15,7 @@ from flare_trt.engine.apps.cli.values import add_run_options, memory_mb, port, r
 from flare_trt.engine.apps.pacs.anonymous import silenced
 from flare_trt.engine.apps.pacs.dicomweb import Watcher, Web, web_send
 from flare_trt.engine.apps.pacs.intake import Delivery, image_count
+from flare_trt.engine.apps.pacs.metrics import Metrics
 from flare_trt.engine.apps.pacs.peers import Archive, Door, Sender
 from flare_trt.engine.apps.pacs.receiver import Receiver
 from flare_trt.engine.apps.pacs.runner import RESULTS, Making, Runner
@@ -92,6 +93,12 @@ def _configure_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--min-free", type=memory_mb, default=2000, metavar="SIZE", help="take no image where less of the disk is free (2GB)"
     )
+    parser.add_argument(
+        "--metrics",
+        type=_place,
+        metavar="[HOST:]PORT",
+        help="numbers for Prometheus at this address; without HOST for this machine alone",
+    )
     _configure_watch(parser)
     add_run_options(parser)
 
@@ -121,12 +128,13 @@ def _run(arguments: argparse.Namespace) -> int:
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
     logging.getLogger("flare_trt").setLevel(logging.INFO)
     with silenced(), own_queue(arguments.queue) as queue:
-        receiver = Receiver(queue, door, tls.inward(), arguments.min_free)
-        with open_segmenter(arguments.model, options, console) as segmenter:
-            runner = Runner(queue, segmenter, options.max_memory_mb, making)
+        metrics = Metrics(queue)
+        receiver = Receiver(queue, door, tls.inward(), arguments.min_free, metrics)
+        with metrics.served(arguments.metrics), open_segmenter(arguments.model, options, console) as segmenter:
+            runner = Runner(queue, segmenter, options.max_memory_mb, making, metrics)
             times = Times(arguments.quiet, arguments.keep * 3600)
             source = None if web is None else _watcher(arguments, web, queue)
-            worker = Worker(queue, runner, send, times, 2 if options.max_memory_mb is None else 1)
+            worker = Worker(queue, runner, send, times, metrics)
             worker.work(receiver, source, lambda: console.line(f"listening as {door.title} on {door.host}, port {receiver.port}"))
     return 0
 
@@ -157,7 +165,9 @@ def _watcher(arguments: argparse.Namespace, web: Web, queue: StudyQueue) -> Watc
 def _require_extra() -> None:
     from importlib.util import find_spec
 
-    missing = [name for name in ("pynetdicom", "dicomweb_client", "pydicom", "highdicom") if find_spec(name) is None]
+    missing = [
+        name for name in ("pynetdicom", "dicomweb_client", "pydicom", "highdicom", "prometheus_client") if find_spec(name) is None
+    ]
     if missing:
         raise ServiceError(f"pacs: not installed: {', '.join(missing)}; pip install 'flare-trt[pacs]'")
 
@@ -220,6 +230,11 @@ def _attribute(text: str) -> tuple[str, str]:
     if not key.isalnum() or not equals or not value:
         raise argparse.ArgumentTypeError(f"got {text!r}, expected KEY=VALUE such as StudyDate=20260101-")
     return key, value
+
+
+def _place(text: str) -> tuple[str, int]:
+    host, _, number = text.rpartition(":")
+    return host.strip("[]") or "127.0.0.1", port(number)
 
 
 def _results(text: str) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ import threading
 from typing import Any
 
 from flare_trt.engine.apps.pacs.intake import Delivery
+from flare_trt.engine.apps.pacs.metrics import ImageOutcome, Metrics
 from flare_trt.engine.apps.pacs.peers import Door
 from flare_trt.engine.apps.pacs.study_queue import StudyQueue
 from flare_trt.engine.base.errors import OutputError, ServiceError
@@ -28,8 +29,8 @@ _UNKNOWN_CALLER = (0x01, 0x01, 0x03)
 class Receiver:
     """A listening SCP; its threads run from `start` to `stop`. Raises ServiceError where the port is taken."""
 
-    def __init__(self, queue: StudyQueue, door: Door, tls: ssl.SSLContext | None, least_free_mb: int) -> None:
-        self._queue, self._door, self._least_free_mb = queue, door, least_free_mb
+    def __init__(self, queue: StudyQueue, door: Door, tls: ssl.SSLContext | None, least_free_mb: int, metrics: Metrics) -> None:
+        self._queue, self._door, self._least_free_mb, self._metrics = queue, door, least_free_mb, metrics
         self._lock = threading.Lock()
         self._deliveries: dict[Any, Delivery] = {}
         self._entity = _entity(door.title)
@@ -79,23 +80,29 @@ class Receiver:
         title, address = event.assoc.requestor.primitive.calling_ae_title, event.assoc.requestor.address
         if not self._door.lets_in(title, address):
             _LOG.warning("rejected a sender from %s: its AE title and address are not among those of --allow", address)
+            self._metrics.rejected()
             event.assoc.acse.send_reject(*_UNKNOWN_CALLER)
             event.assoc.kill()
 
     def _store(self, event: Any) -> int:
+        status, outcome = self._kept(event)
+        self._metrics.image(outcome)
+        return status
+
+    def _kept(self, event: Any) -> tuple[int, ImageOutcome]:
         if str(event.request.AffectedSOPClassUID) not in CT_CLASSES:
-            return DISCARDED
+            return DISCARDED, "discarded"
         try:
             image = event.encoded_dataset()
             study_uid, sop_uid = _identity(image)
         except LIBRARY_ERRORS:
             _LOG.warning("an image from %s was refused: no DICOM data set with a study and an instance UID", _title(event.assoc))
-            return NOT_UNDERSTOOD
+            return NOT_UNDERSTOOD, "not_understood"
         try:
             self._delivery(event.assoc).store(study_uid, sop_uid, image)
         except OutputError:
-            return NO_ROOM
-        return STORED
+            return NO_ROOM, "not_kept"
+        return STORED, "kept"
 
     def _delivery(self, association: Any) -> Delivery:
         with self._lock:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flare_trt.engine.apps.pacs.anonymous import told_problem
+from flare_trt.engine.apps.pacs.metrics import Metrics, RunOutcome
 from flare_trt.engine.apps.pacs.study_queue import MOST_ATTEMPTS, Study, StudyQueue
 from flare_trt.engine.base.errors import InputError, without_frames
 from flare_trt.engine.base.files import sync_folder
@@ -44,27 +45,38 @@ class Making:
 
 
 class Runner:
-    """Runs studies of a queue, one at a time a call; several threads may share one. `on_tile` is called at each tile."""
+    """Runs studies of a queue, one at a time a call; `at_once` threads may share one within its memory budget."""
 
-    def __init__(self, queue: StudyQueue, segmenter: SegmentsScans, max_memory_mb: int | None, making: Making) -> None:
-        self._queue, self._segmenter, self._making = queue, segmenter, making
+    def __init__(
+        self, queue: StudyQueue, segmenter: SegmentsScans, max_memory_mb: int | None, making: Making, metrics: Metrics
+    ) -> None:
+        self._queue, self._segmenter, self._making, self._metrics = queue, segmenter, making, metrics
         self._read = ct_reader(max_memory_mb)
+        self.at_once = 2 if max_memory_mb is None else 1
 
     def run(self, study: Study, progress: StageProgress) -> None:
         """Run a study that was taken, and note what became of it. `progress` may raise StoppedError; then it waits again."""
         start_s = time.monotonic()
+        outcome = self._outcome(study, progress)
+        seconds = time.monotonic() - start_s
+        self._metrics.run(outcome, seconds)
+        if outcome == "segmented":
+            _LOG.info("job %d: segmented in %.1f s", study.job, seconds)
+
+    def _outcome(self, study: Study, progress: StageProgress) -> RunOutcome:
         try:
             self._make(study, progress)
         except StoppedError:
             self._queue.give_back(study.job)
+            return "stopped"
         except DroppedError:
             shutil.rmtree(study.folder, ignore_errors=True)
             _LOG.info("job %d: dropped", study.job)
+            return "dropped"
         except SCAN_ERRORS as error:
-            self._failed(study, without_frames(error))
-        else:
-            self._queue.finish_run(study.job)
-            _LOG.info("job %d: segmented in %.1f s", study.job, time.monotonic() - start_s)
+            return self._failed(study, without_frames(error))
+        self._queue.finish_run(study.job)
+        return "segmented"
 
     def files(self, study: Study) -> list[Path]:
         """The results of a study that are to be sent."""
@@ -98,19 +110,22 @@ class Runner:
             hash_uids=True,
         )
 
-    def _failed(self, study: Study, error: BaseException) -> None:
+    def _failed(self, study: Study, error: BaseException) -> RunOutcome:
         problem = told_problem(error, study.folder)
         if not self._queue.has(study.job):
             shutil.rmtree(study.folder, ignore_errors=True)
-        elif isinstance(error, InputError):
+            return "dropped"
+        if isinstance(error, InputError):
             _LOG.warning("job %d: refused: %s", study.job, problem)
             self._queue.move(study, "refused", problem)
-        elif study.attempts < MOST_ATTEMPTS:
+            return "refused"
+        if study.attempts < MOST_ATTEMPTS:
             _LOG.warning("job %d: attempt %d of %d failed: %s", study.job, study.attempts, MOST_ATTEMPTS, problem)
             self._queue.move(study, "waiting", problem, time.time() + _PAUSE_S)
         else:
             _LOG.error("job %d: failed: %s", study.job, problem)
             self._queue.move(study, "failed", problem)
+        return "failed"
 
     def _require_wanted(self, study: Study) -> None:
         if not self._queue.has(study.job):

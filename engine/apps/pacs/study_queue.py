@@ -12,12 +12,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from flare_trt.engine.base.errors import InputError, OutputError
 from flare_trt.engine.base.files import sync_folder
 
 State = Literal["received", "waiting", "running", "sending", "done", "refused", "failed"]
+STATES: tuple[State, ...] = get_args(State)
 #: A study that ended or failed so many runs is not tried again by itself.
 MOST_ATTEMPTS = 3
 BROKEN_OFF = "the sender broke off, or an image could not be kept: send the study again, or retry to take what is there"
@@ -212,6 +213,11 @@ class StudyQueue:
     def studies(self) -> list[Study]:
         """All, by job number."""
         return [self._study(row) for row in self._read(f"{_SELECT} ORDER BY job")]
+
+    def counts(self) -> dict[tuple[State, bool], int]:
+        """How many studies are in a state, without and with a problem."""
+        rows = self._read("SELECT state, problem IS NOT NULL, count(*) FROM studies GROUP BY 1, 2")
+        return {(state, bool(problem)): count for state, problem, count in rows}
 
     def folders_of_nobody(self) -> list[Path]:
         """Folders of studies that were dropped while their deletion was interrupted."""

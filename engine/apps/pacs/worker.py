@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 from flare_trt.engine.apps.pacs.anonymous import told_fault
+from flare_trt.engine.apps.pacs.metrics import Metrics
 from flare_trt.engine.apps.pacs.receiver import Receiver
 from flare_trt.engine.apps.pacs.runner import Runner, StoppedError
 from flare_trt.engine.apps.pacs.sender import ArchiveAwayError, ArchiveRefusalError, Send
@@ -50,12 +51,12 @@ class Times:
 
 
 class Worker:
-    """Runs and sends what is in a queue. `run_threads` overlap the reading and writing of studies; the networks take turns."""
+    """Runs and sends what is in a queue. Its threads overlap the reading and writing of studies; the networks take turns."""
 
-    def __init__(self, queue: StudyQueue, runner: Runner, send: Send, times: Times, run_threads: int) -> None:
-        self._queue, self._runner, self._send, self._times = queue, runner, send, times
+    def __init__(self, queue: StudyQueue, runner: Runner, send: Send, times: Times, metrics: Metrics) -> None:
+        self._queue, self._runner, self._send, self._times, self._metrics = queue, runner, send, times, metrics
         self._stop = threading.Event()
-        self._threads = [self._thread(f"run {number}", self._run_one) for number in range(1, run_threads + 1)]
+        self._threads = [self._thread(f"run {number}", self._run_one) for number in range(1, runner.at_once + 1)]
         self._threads.append(self._thread("send", self._send_one))
 
     def work(self, receiver: Receiver, source: Source | None, tell: Callable[[], None]) -> None:
@@ -150,6 +151,7 @@ class Worker:
             self._refused(study, f"the results cannot be read ({type(error).__name__}); retry it")
         else:
             self._queue.move(study, "done")
+            self._metrics.send("kept")
             _LOG.info("job %d: done", study.job)
         return True
 
@@ -157,10 +159,12 @@ class Worker:
         pause_s = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2.0 ** min(study.attempts, 10))
         _LOG.warning("job %d: %s; again in %.0f s", study.job, problem, pause_s)
         self._queue.move(study, "sending", problem, time.time() + pause_s)
+        self._metrics.send("later")
 
     def _refused(self, study: Study, problem: str) -> None:
         _LOG.error("job %d: failed: %s", study.job, problem)
         self._queue.move(study, "failed", problem)
+        self._metrics.send("refused")
 
     def _look(self, source: Source) -> bool:
         source.look()

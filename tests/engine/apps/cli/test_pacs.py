@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pydicom
 import pytest
@@ -54,7 +55,9 @@ def done(running: WorkerProcess, times: int = 1) -> bool:
 def test_one_study_each_way_and_again_after_kill_9(pacs: Orthanc, bundle: Path, tmp_path: Path) -> None:
     study, queue = write_study(tmp_path / "ct"), tmp_path / "queue"
     before = pacs.instances("SEG")
-    with worker(queue, bundle, "--send-to", pacs.address, "--quiet", "0", port=pacs.worker_port) as running:
+    metrics = free_port()
+    words = ("--send-to", pacs.address, "--quiet", "0", "--metrics", str(metrics))
+    with worker(queue, bundle, *words, port=pacs.worker_port) as running:
         running.gate.unlink()  # a tile takes its time: the worker is killed in the middle of the run
         assert send(running.port, study).returncode == 0
         until(lambda: running.states() == ["running"], "the run")
@@ -70,6 +73,7 @@ def test_one_study_each_way_and_again_after_kill_9(pacs: Orthanc, bundle: Path, 
         pacs.ask("/modalities/flare/store", {"Resources": [name], "Synchronous": True})  # images and results: a repeat
         until(lambda: done(running, 2), "the repeat")
         assert {kind: pacs.instances(kind) for kind in first} == first
+        counted = httpx.get(f"http://127.0.0.1:{metrics}/metrics").text
         assert running.stop() == 0
     (new,) = set(first["SEG"]) - set(before)
     seg = pydicom.dcmread(io.BytesIO(pacs.file(new)))
@@ -77,7 +81,10 @@ def test_one_study_each_way_and_again_after_kill_9(pacs: Orthanc, bundle: Path, 
     alone = pydicom.dcmread(tmp_path / "seg.dcm")
     assert alone.SOPInstanceUID == seg.SOPInstanceUID
     np.testing.assert_array_equal(seg.pixel_array, alone.pixel_array)
-    _require_nothing_of_a_patient(running, study)
+    assert 'flare_trt_runs_total{outcome="segmented"} 2.0' in counted  # since its start after kill -9
+    assert 'flare_trt_sends_total{outcome="kept"} 2.0' in counted
+    assert 'flare_trt_studies{state="done"} 1.0' in counted
+    _require_nothing_of_a_patient(running, study, counted)
 
 
 _FAKE = ("--backend", "fake", "--device", "cpu", "--threads", "1")
@@ -87,12 +94,19 @@ def _study_uid(study: Path) -> str:
     return str(pydicom.dcmread(next(study.iterdir())).StudyInstanceUID)
 
 
-def _require_nothing_of_a_patient(running: WorkerProcess, study: Path) -> None:
+def _require_nothing_of_a_patient(running: WorkerProcess, study: Path, counted: str) -> None:
     header = pydicom.dcmread(next(study.iterdir()))
     uids = [header.StudyInstanceUID, header.SeriesInstanceUID, header.FrameOfReferenceUID]
     names = " ".join(str(path) for path in running.queue.rglob("*"))
     states = b"".join(file.read_bytes() for file in running.queue.glob("queue.sqlite*")).decode("latin-1")
-    said = running.log.read_text() + running.command("list").stdout + running.command("list", "--json").stdout + names + states
+    said = (
+        counted
+        + running.log.read_text()
+        + running.command("list").stdout
+        + running.command("list", "--json").stdout
+        + names
+        + states
+    )
     assert [word for word in [*PLANTED, *map(str, uids)] if word in said] == []
 
 
@@ -207,7 +221,15 @@ def test_refused_before_a_network_is_loaded(
 
 
 @pytest.mark.parametrize(
-    "words", [["--results", "png"], ["--quiet", "soon"], ["--port", "70000"], ["--match", "StudyDate"], ["--pick", "best"]]
+    "words",
+    [
+        ["--results", "png"],
+        ["--quiet", "soon"],
+        ["--port", "70000"],
+        ["--metrics", "here"],
+        ["--match", "StudyDate"],
+        ["--pick", "best"],
+    ],
 )
 def test_wrong_words_are_usage_errors(tmp_path: Path, words: list[str]) -> None:
     with pytest.raises(SystemExit) as ended:

@@ -18,6 +18,7 @@ pynetdicom = pytest.importorskip("pynetdicom")
 
 from flare_trt.engine.apps.pacs.anonymous import silenced  # noqa: E402
 from flare_trt.engine.apps.pacs.intake import image_count  # noqa: E402
+from flare_trt.engine.apps.pacs.metrics import Metrics  # noqa: E402
 from flare_trt.engine.apps.pacs.peers import Door, Sender  # noqa: E402
 from flare_trt.engine.apps.pacs.receiver import DISCARDED, NO_ROOM, NOT_UNDERSTOOD, STORED, Receiver  # noqa: E402
 from flare_trt.engine.apps.pacs.study_queue import BROKEN_OFF, StudyQueue  # noqa: E402
@@ -30,7 +31,7 @@ CT, SECONDARY = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.7"
 @contextmanager
 def listening(queue: StudyQueue, door: Door | None = None, least_free_mb: int = 1) -> Iterator[Receiver]:
     with silenced():
-        receiver = Receiver(queue, door or Door(port=0), None, least_free_mb)
+        receiver = Receiver(queue, door or Door(port=0), None, least_free_mb, Metrics(queue))
         receiver.start()
         try:
             yield receiver
@@ -165,4 +166,4 @@ def test_an_image_without_a_study_is_refused(queue: StudyQueue, images: list[Any
 
 def test_a_port_that_is_taken(queue: StudyQueue) -> None:
     with listening(queue) as receiver, pytest.raises(ServiceError, match="Address already in use; choose another"):
-        Receiver(queue, Door(port=receiver.port), None, 1)
+        Receiver(queue, Door(port=receiver.port), None, 1, Metrics(queue))

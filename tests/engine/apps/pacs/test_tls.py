@@ -15,6 +15,7 @@ from tests.engine.apps.pacs.clinic import program, until, write_study
 pynetdicom = pytest.importorskip("pynetdicom")
 
 from flare_trt.engine.apps.pacs.anonymous import silenced  # noqa: E402
+from flare_trt.engine.apps.pacs.metrics import Metrics  # noqa: E402
 from flare_trt.engine.apps.pacs.peers import Archive, Door  # noqa: E402
 from flare_trt.engine.apps.pacs.receiver import Receiver  # noqa: E402
 from flare_trt.engine.apps.pacs.sender import ArchiveAwayError, dicom_send  # noqa: E402
@@ -62,7 +63,7 @@ def study(tmp_path: Path) -> list[Path]:
 
 
 def listening(queue: StudyQueue, tls: TlsFiles) -> Receiver:
-    receiver = Receiver(queue, Door(port=0), tls.inward(), 1)
+    receiver = Receiver(queue, Door(port=0), tls.inward(), 1, Metrics(queue))
     receiver.start()
     return receiver
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from flare_trt.engine.apps.pacs.metrics import Metrics
 from flare_trt.engine.apps.pacs.study_queue import StudyQueue
 from flare_trt.engine.apps.pacs.worker import Times, Worker
 from flare_trt.engine.base.errors import ServiceError
@@ -34,8 +36,8 @@ def test_a_thread_s_fault_ends_the_worker_and_says_nothing_of_a_patient(
 
     monkeypatch.setattr(StudyQueue, "take", take)
     queue, receiver = StudyQueue(tmp_path), Receiver()
-    runner: Any = object()  # no study reaches it
-    worker = Worker(queue, runner, lambda files: None, Times(), run_threads=1)
+    runner: Any = SimpleNamespace(at_once=1)  # no study reaches it
+    worker = Worker(queue, runner, lambda files: None, Times(), Metrics(queue))
     with caplog.at_level(logging.INFO), pytest.raises(ServiceError, match="a thread of the worker has ended by a fault, see above"):
         worker.work(receiver, None, lambda: None)  # type: ignore[arg-type]
     queue.close()
