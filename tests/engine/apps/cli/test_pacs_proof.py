@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import io
+import os
 import time
 from collections.abc import Iterator
 from functools import partial
@@ -12,7 +12,8 @@ import httpx
 import numpy as np
 import pydicom
 import pytest
-from tests.engine.apps.pacs.clinic import DICOMWEB, Orthanc, WorkerProcess, free_port, orthanc, send, until, worker, write_study
+from tests.engine.apps.pacs import load_run
+from tests.engine.apps.pacs.clinic import DICOMWEB, Orthanc, WorkerProcess, deliver, free_port, orthanc, until, worker, write_study
 from tests.engine.fake_bundle import fake_bundle, fake_spec
 
 from flare_trt.engine.apps.cli import main
@@ -30,12 +31,6 @@ def pacs(tmp_path: Path) -> Iterator[Orthanc]:
         yield running
 
 
-def deliver(study: Path, port: int) -> None:
-    """Send as a scanner does: again, until all is taken."""
-    while send(port, study).returncode != 0:
-        time.sleep(0.5)
-
-
 def upload(pacs: Orthanc, study: Path) -> None:
     """Store in the archive as another modality does: again, until all is taken."""
     while True:
@@ -44,14 +39,6 @@ def upload(pacs: Orthanc, study: Path) -> None:
             return
         except httpx.HTTPError:
             time.sleep(0.5)
-
-
-def segmentations(pacs: Orthanc) -> dict[str, pydicom.Dataset]:
-    """All in the archive, by the series that each refers to; an instance stands there once, whatever was sent."""
-    found = [pydicom.dcmread(io.BytesIO(pacs.file(uid))) for uid in pacs.instances("SEG")]
-    by_series = {str(seg.ReferencedSeriesSequence[0].SeriesInstanceUID): seg for seg in found}
-    assert len(by_series) == len(found)
-    return by_series
 
 
 def enough_done(running: WorkerProcess, count: int) -> bool:
@@ -83,7 +70,7 @@ def test_fifty_studies_one_kill_9_and_one_restart(pacs: Orthanc, tmp_path: Path)
         for count in range(1, STUDIES + 1):  # each gets the whole time: a machine may be slow, and not stand still
             until(partial(enough_done, running, count), f"result {count}")
         assert running.stop() == 0
-    found = segmentations(pacs)
+    found = pacs.segmentations()
     assert len(found) == STUDIES
     assert [len(pacs.instances(kind)) for kind in ("SR", "RTSTRUCT")] == [STUDIES, STUDIES]
     assert main(["segment", *map(str, studies), "-o", str(tmp_path / "alone" / "{case}.dcm"), "--model", str(bundle), *_FAKE]) == 0
@@ -92,3 +79,9 @@ def test_fifty_studies_one_kill_9_and_one_restart(pacs: Orthanc, tmp_path: Path)
         seg = found[str(alone.ReferencedSeriesSequence[0].SeriesInstanceUID)]
         assert seg.SOPInstanceUID == alone.SOPInstanceUID
         np.testing.assert_array_equal(seg.pixel_array, alone.pixel_array)
+
+
+@pytest.mark.nightly
+def test_a_minute_of_load(tmp_path: Path) -> None:
+    """FLARE_TRT_LOAD_S makes it longer; `python -m tests.engine.apps.pacs.load_run` shows what goes on."""
+    load_run.run(float(os.environ.get("FLARE_TRT_LOAD_S", "60")), tmp_path)

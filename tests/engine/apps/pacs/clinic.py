@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pydicom
 import pytest
 from tests.engine.scans.dicom.series_files import Look, small_ct, write_series
 
@@ -109,6 +111,13 @@ class Orthanc:
         """An object as it is stored."""
         (name,) = self.ask("/tools/find", {"Level": "Instance", "Query": {"SOPInstanceUID": sop_uid}})
         return httpx.get(f"http://127.0.0.1:{self.http_port}/instances/{name}/file", timeout=60).content
+
+    def segmentations(self) -> dict[str, Any]:
+        """All DICOM-SEGs, by the series that each refers to; a series has one: an object stands there once, whatever was sent."""
+        found = [pydicom.dcmread(io.BytesIO(self.file(uid))) for uid in self.instances("SEG")]
+        by_series = {str(seg.ReferencedSeriesSequence[0].SeriesInstanceUID): seg for seg in found}
+        assert len(by_series) == len(found)
+        return by_series
 
     def take(self, folder: Path) -> None:
         """Store the files of a folder."""
@@ -256,3 +265,9 @@ def send(port: int, folder: Path, caller: str = "SCANNER", called: str = "FLARE"
     return subprocess.run(
         [*words, *map(str, sorted(folder.iterdir()))], capture_output=True, text=True, errors="replace", check=False
     )
+
+
+def deliver(study: Path, port: int) -> None:
+    """Send as a scanner does: again, until all is taken."""
+    while send(port, study).returncode != 0:
+        time.sleep(0.5)
