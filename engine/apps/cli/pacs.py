@@ -11,7 +11,7 @@ from pathlib import Path
 
 from flare_trt.engine.apps.cli.console import Console
 from flare_trt.engine.apps.cli.segment import PICK_HELP, open_segmenter
-from flare_trt.engine.apps.cli.values import add_run_options, memory_mb, port, run_options, seconds, series_rules
+from flare_trt.engine.apps.cli.values import TILT_HELP, add_run_options, memory_mb, port, run_options, seconds, series_rules
 from flare_trt.engine.apps.pacs.anonymous import silenced
 from flare_trt.engine.apps.pacs.dicomweb import Watcher, Web, web_send
 from flare_trt.engine.apps.pacs.intake import Delivery, image_count
@@ -56,7 +56,6 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _configure_run(parser: argparse.ArgumentParser) -> None:
-    door = Door()
     parser.add_argument("queue", type=Path, metavar="QUEUE", help="the folder of the queue, images and results; made if missing")
     parser.add_argument(
         "--send-to", metavar="AET@HOST:PORT|URL", help="who gets the results, by DICOM or DICOMweb; default: the URL of --watch"
@@ -64,21 +63,9 @@ def _configure_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model", type=Path, metavar="BUNDLE", help="a model bundle: a folder or a .zip; default: the model in the package"
     )
-    parser.add_argument("--aet", default=door.title, metavar="TITLE", help="the worker's AE title (%(default)s)")
-    parser.add_argument("--host", default=door.host, help="where to listen (%(default)s); any but this machine's needs --allow")
-    parser.add_argument("--port", type=port, default=door.port, help="port, 0 for any free one (%(default)s)")
-    parser.add_argument(
-        "--allow",
-        action="append",
-        default=[],
-        metavar="AET[@ADDRESS]",
-        help="who may send, and from where; may be repeated",
-    )
-    parser.add_argument("--tls-cert", type=Path, metavar="PEM", help="speak TLS with this certificate")
-    parser.add_argument("--tls-key", type=Path, metavar="PEM", help="the certificate's key")
-    parser.add_argument("--tls-ca", type=Path, metavar="PEM", help="let in only senders with a certificate of this authority")
-    parser.add_argument("--send-ca", type=Path, metavar="PEM", help="send by TLS, to a certificate of this authority")
+    _configure_door(parser)
     parser.add_argument("--pick", type=series_rules, default=(), metavar="RULES", help=PICK_HELP)
+    parser.add_argument("--correct-tilt", action="store_true", help=TILT_HELP)
     parser.add_argument(
         "--results", type=_results, default=RESULTS, metavar="KINDS", help=f"what is sent; default: {','.join(RESULTS)}"
     )
@@ -103,6 +90,24 @@ def _configure_run(parser: argparse.ArgumentParser) -> None:
     add_run_options(parser)
 
 
+def _configure_door(parser: argparse.ArgumentParser) -> None:
+    door = Door()
+    parser.add_argument("--aet", default=door.title, metavar="TITLE", help="the worker's AE title (%(default)s)")
+    parser.add_argument("--host", default=door.host, help="where to listen (%(default)s); any but this machine's needs --allow")
+    parser.add_argument("--port", type=port, default=door.port, help="port, 0 for any free one (%(default)s)")
+    parser.add_argument(
+        "--allow",
+        action="append",
+        default=[],
+        metavar="AET[@ADDRESS]",
+        help="who may send, and from where; may be repeated",
+    )
+    parser.add_argument("--tls-cert", type=Path, metavar="PEM", help="speak TLS with this certificate")
+    parser.add_argument("--tls-key", type=Path, metavar="PEM", help="the certificate's key")
+    parser.add_argument("--tls-ca", type=Path, metavar="PEM", help="let in only senders with a certificate of this authority")
+    parser.add_argument("--send-ca", type=Path, metavar="PEM", help="send by TLS, to a certificate of this authority")
+
+
 def _configure_watch(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--watch", metavar="URL", help="fetch new studies with CT from this DICOMweb service")
     parser.add_argument(
@@ -123,7 +128,7 @@ def _run(arguments: argparse.Namespace) -> int:
     tls = TlsFiles(arguments.tls_cert, arguments.tls_key, arguments.tls_ca, arguments.send_ca)
     _require_extra()
     send, web = _send(arguments, door, tls), _web(arguments, arguments.watch)
-    making = Making(arguments.results, arguments.seg_type, SeriesChoice(rules=arguments.pick))
+    making = Making(arguments.results, arguments.seg_type, SeriesChoice(rules=arguments.pick, correct_tilt=arguments.correct_tilt))
     options, console = run_options(arguments), Console()
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
     logging.getLogger("flare_trt").setLevel(logging.INFO)

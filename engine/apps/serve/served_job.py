@@ -24,6 +24,7 @@ _QUERIES = {
     "--series UID": "?series=UID",
     "--acquisition N": "?acquisition=N",
     "--acquisition:": "?acquisition=N:",
+    "--correct-tilt": "a server that runs with --correct-tilt",
     "leave out --series, --pick, --acquisition": "leave ?series= and ?acquisition= out",
 }
 

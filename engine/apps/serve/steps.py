@@ -24,15 +24,18 @@ from flare_trt.engine.segmenter import Segmentation
 SegmentUpload = Callable[[ServedJob], None]
 
 
-def upload_steps(segmenter: SegmentsScans, max_memory_mb: int | None) -> SegmentUpload:
-    """The steps with an open segmenter; `max_memory_mb` is its budget, which large scans are kept on the disk for."""
+def upload_steps(segmenter: SegmentsScans, max_memory_mb: int | None, correct_tilt: bool = False) -> SegmentUpload:
+    """The steps with an open segmenter; `max_memory_mb` is its budget, which large scans are kept on the disk for.
+
+    `correct_tilt`: a DICOM series of a tilted gantry is resampled onto an upright grid, which is refused without.
+    """
     read = ct_reader(max_memory_mb)
 
     def segment(served: ServedJob) -> None:
         job = Job(served.upload, served.labels, served.page if served.pages else served.report, served.preview)
         steps = scan_steps(segmenter, read, lambda job: served.on_tile)
         try:
-            scan = take_scan(job.scan, read, served.choice)
+            scan = take_scan(job.scan, read, served.choice, correct_tilt)
             if not (served.kept or isinstance(scan.source, DicomReader)):
                 served.forget_upload()  # DICOM results take from the headers who and which study it is
             served.require_wanted()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -39,10 +40,12 @@ async def receive(chunks: AsyncIterator[bytes], target: Path, most_bytes: int) -
         await to_thread.run_sync(os.fsync, file.fileno())
 
 
-def take_scan(path: Path, read: Callable[[SlabReader], Volume], choice: SeriesChoice = ONLY_SERIES) -> Scan:
+def take_scan(
+    path: Path, read: Callable[[SlabReader], Volume], choice: SeriesChoice = ONLY_SERIES, correct_tilt: bool = False
+) -> Scan:
     """The scan in an uploaded file: a DICOM zip by its first bytes (the file's name then ends so), else NIfTI. Raises InputError.
 
-    `choice` says which series and acquisition to take of a zip with several.
+    `choice` says which series and acquisition to take of a zip with several; a zip with a tilted gantry needs `correct_tilt`.
     """
     if path.with_suffix(".zip").exists():  # a job that was begun before its server was started again
         path.with_suffix(".zip").replace(path)
@@ -51,4 +54,4 @@ def take_scan(path: Path, read: Callable[[SlabReader], Volume], choice: SeriesCh
     named = path.rename(path.with_suffix(".zip")) if zipped else path
     if choice != ONLY_SERIES and not zipped:
         raise InputError(f"{path}: a series can be chosen in a zip of DICOM only; leave out --series, --pick, --acquisition")
-    return read_scan(partial(open_scan, named, choice), read)
+    return read_scan(partial(open_scan, named, replace(choice, correct_tilt=zipped and correct_tilt)), read)

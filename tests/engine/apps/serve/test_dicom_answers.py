@@ -11,13 +11,15 @@ import httpx
 import numpy as np
 import pydicom
 import pytest
-from tests.engine.apps.serve.live import JOBS, live, scan_bytes, started
+from tests.engine.apps.serve.live import JOBS, GatedSegmenter, live, scan_bytes, started
 from tests.engine.fake_bundle import fake_bundle, fake_spec
 from tests.engine.scans.dicom.series_files import Look, small_ct, write_series
+from tests.engine.scans.dicom.test_tilt import tilted_series
 
 from flare_trt.engine.apps.serve.limits import Limits
 from flare_trt.engine.apps.serve.steps import upload_steps
 from flare_trt.engine.model.options import RunOptions
+from flare_trt.engine.scans.dicom.reader import DicomReader
 from flare_trt.engine.scans.nifti import read_labels
 from flare_trt.engine.segmenter import Segmenter
 
@@ -85,3 +87,22 @@ def test_a_series_that_nothing_can_refer_to_still_gets_labels(client: httpx.Clie
     refused = client.get(f"{answer.headers['location']}/seg")
     assert refused.status_code == 406
     assert refused.json()["detail"].startswith("the upload: the series has no FrameOfReferenceUID, expected UIDs for DICOM outputs")
+
+
+def test_a_tilted_gantry_is_refused_unless_the_server_corrects_it(tmp_path: Path) -> None:
+    content = Path(shutil.make_archive(str(tmp_path / "study"), "zip", tilted_series(tmp_path / "ct", 19.0)[0])).read_bytes()
+    gated = GatedSegmenter()
+    gated.open_gate()
+    for correct, code in ((False, 422), (True, 200)):
+        (tmp_path / str(correct)).mkdir()
+        steps = upload_steps(gated, None, correct)
+        with started(steps, Limits(timeout_s=600), tmp_path / str(correct)) as service, live(service) as client:
+            answer = client.post(JOBS, params={"wait": "true"}, content=content)
+            assert answer.status_code == code, answer.text
+            if correct:
+                (tmp_path / "labels.nii.gz").write_bytes(answer.content)
+                grid = DicomReader(tmp_path / "ct", correct_tilt=True).grid
+                assert read_labels(tmp_path / "labels.nii.gz").grid.same_place(grid)
+                assert client.post(JOBS, params={"wait": "true"}, content=scan_bytes(tmp_path)).status_code == 200
+            else:
+                assert "with a server that runs with --correct-tilt" in answer.json()["detail"]
