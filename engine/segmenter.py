@@ -101,6 +101,11 @@ class Segmenter:
             scan = self._plan(ct, watch, progress or _silent)
             if scan.coarse is None:
                 fine = segment_whole(scan.fine, scan.search_box)
+            elif self.spec.fine.previous is not None:
+                first = segment_whole(scan.coarse, scan.search_box)
+                tiles["coarse"] = first.tiles
+                fine = segment_whole(scan.fine.behind(first.labels), scan.search_box)
+                del first
             else:
                 coarse = coarse_labels(scan.coarse, scan.search_box)
                 located = locate_abdomen(scan.coarse, coarse, self.spec)
@@ -218,11 +223,11 @@ def _open_stage(bundle: Bundle, stage: StageSpec, backend: str, options: Session
     for file in bundle.network_files(stage):
         session = open_session(backend, file, options)
         got = (session.channels, session.input_shape[1:])
-        expected = (len(stage.channel_values), (len(stage.inputs), *stage.patch_zyx))
+        expected = (len(stage.channel_values), (stage.input_channels, *stage.patch_zyx))
         if got != expected:
             raise BundleError(
                 f"{file.name}: got a network of {got[0]} channels and input {got[1]}, bundle.json says {expected[0]} "
-                f"(channel_values) and {expected[1]} (channels, patch_zyx); export it again"
+                f"(channel_values) and {expected[1]} (channels, previous, patch_zyx); export it again"
             )
         sessions.append(session)
     return sessions

@@ -51,6 +51,13 @@ def outputs_of(dataset: JsonObject) -> Outputs:
     return _labels({name: group[0] for name, group in values.items()})
 
 
+def foreground_labels(dataset: JsonObject) -> tuple[int, ...]:
+    """All label values but the background and ignore, in their order: what a cascade's second network sees of the first's."""
+    labels = dataset.get("labels", dict)
+    values = {value for name, group in labels.items() if name != "ignore" for value in _values(name, group)}
+    return tuple(sorted(values - {0}))
+
+
 def require_known_names(coarse: dict[int, str], fine: dict[int, str]) -> None:
     """Check that the fine model has every label of the coarse one. Raises ExportError."""
     unknown = sorted(set(coarse.values()) - set(fine.values()))
@@ -58,6 +65,15 @@ def require_known_names(coarse: dict[int, str], fine: dict[int, str]) -> None:
         raise ExportError(
             f"coarse: got the labels {', '.join(unknown)}, expected labels of the fine model: {', '.join(fine.values())}; "
             "name the same organ alike in both dataset.json"
+        )
+
+
+def require_same_labels(first: dict[int, str], second: dict[int, str]) -> None:
+    """Check that the stages of nnU-Net's cascade have the same labels. Raises ExportError."""
+    if first != second:
+        raise ExportError(
+            f"cascade: got the labels {first} of the first stage, expected the second's, which takes them as input: {second}; name "
+            "the folder of the stage that it was trained with"
         )
 
 

@@ -28,6 +28,15 @@ def is_in_zip(given: Path) -> bool:
     return _zip_of(given) is not None
 
 
+def has_plans(given: Path) -> bool:
+    """Whether a folder, on the disk or in a zip, holds a plans.json. Raises ExportError for a damaged zip."""
+    file = _zip_of(given)
+    if file is None:
+        return (given / "plans.json").is_file()
+    with _opened(file, given) as archive:
+        return f"{given.relative_to(file).as_posix()}/plans.json" in archive.namelist()
+
+
 def unpack_model(given: Path, checkpoint: str, into: Path) -> Path:
     """Unpack the zip's one configuration, or the one that the path goes on to name, into a new folder in `into`.
 

@@ -14,12 +14,13 @@ from flare_trt.engine.model.spec import SCHEMA, BarredBackend, ModelSpec, Networ
 from flare_trt.export.checkpoint import Checkpoint, load_checkpoint
 from flare_trt.export.colours import label_specs
 from flare_trt.export.configuration import configuration_of
-from flare_trt.export.dataset_json import outputs_of, require_known_names
+from flare_trt.export.dataset_json import outputs_of, require_known_names, require_same_labels
 from flare_trt.export.lifted import lifted
 from flare_trt.export.model_folder import CheckpointKind, ModelFolder, checkpoint_file, open_model_folder
 from flare_trt.export.model_zip import is_in_zip, unpack_model
 from flare_trt.export.network import load_weights
 from flare_trt.export.postprocessing import read_postprocessing
+from flare_trt.export.previous_stage import previous_folder
 from flare_trt.export.stage import stage_of
 from flare_trt.export.to_onnx import write_onnx
 from flare_trt.export.trainers import Ends, NetworkSource, network_maker
@@ -74,6 +75,7 @@ class ExportedStage:
     source: str
     network_from: NetworkSource
     verified: Verified
+    previous: Path | None = None  # the folder of nnU-Net's stage before it
 
 
 def export_nnunet(
@@ -86,8 +88,9 @@ def export_nnunet(
     require_replaceable(destination)
     with tempfile.TemporaryDirectory(prefix="flare-trt-") as temporary:
         plan = CheckPlan(depth, tell)
-        found = export_stage(fine, "fine", Path(temporary), plan)
-        first = None if coarse is None else export_stage(coarse, "coarse", Path(temporary), plan)
+        found = export_stage(fine, "fine", Path(temporary), plan, fine.folder if coarse is None else None)
+        before = replace(fine, folder=found.previous) if coarse is None and found.previous is not None else coarse
+        first = None if before is None else export_stage(before, "coarse", Path(temporary), plan)
         stages = [found] if first is None else [first, found]
         rules = () if about.postprocessing is None else read_postprocessing(about.postprocessing, found.names)
         spec = ModelSpec(
@@ -95,7 +98,7 @@ def export_nnunet(
             name=about.name or found.dataset,
             labels=label_specs(found.names),
             fine=found.stage,
-            coarse=None if first is None else _with_values_of(first, found.names),
+            coarse=None if first is None else _first_stage(first, found),
             postprocessing=rules,
             provenance=Provenance(
                 source="nnU-Net v2: " + "; ".join(stage.source for stage in stages),
@@ -118,23 +121,32 @@ def _barred(stages: Sequence[ExportedStage]) -> tuple[BarredBackend, ...]:
     return tuple(barred.values())
 
 
-def export_stage(model: TrainedModel, stage_name: str, folder: Path, plan: CheckPlan) -> ExportedStage:
-    """Write the ONNX files of one model folder's folds into `folder` and verify each. Raises ExportError."""
+def export_stage(model: TrainedModel, stage_name: str, folder: Path, plan: CheckPlan, beside: Path | None = None) -> ExportedStage:
+    """Write the ONNX files of one model folder's folds into `folder` and verify each. Raises ExportError.
+
+    The folder of the stage before a cascaded one is looked for `beside` a path; None where it is not needed.
+    """
     if is_in_zip(model.folder):
         with tempfile.TemporaryDirectory(prefix="flare-trt-") as temporary:
             unpacked = unpack_model(model.folder, checkpoint_file(model.checkpoint), Path(temporary))
             try:
-                return export_stage(replace(model, folder=unpacked), stage_name, folder, plan)
+                return export_stage(replace(model, folder=unpacked), stage_name, folder, plan, beside)
             except ExportError as error:  # the user knows the zip, and not where it was unpacked to
                 raise ExportError(str(error).replace(str(unpacked), str(model.folder))) from error
+    return _export_folder(model, stage_name, folder, plan, beside)
+
+
+def _export_folder(model: TrainedModel, stage_name: str, folder: Path, plan: CheckPlan, beside: Path | None) -> ExportedStage:
     trained = open_model_folder(model.folder, model.folds, model.checkpoint)
     first = load_checkpoint(trained.checkpoints[0])
     outputs = outputs_of(trained.dataset)
     configuration = configuration_of(trained.plans, first.configuration)
+    before = None if beside is None else previous_folder(beside, configuration)
     single = len(trained.folds) == 1
     networks = tuple(NetworkFile(f"{stage_name}.onnx" if single else f"{stage_name}_fold_{fold}.onnx") for fold in trained.folds)
     stage = stage_of(trained.plans, configuration, trained.dataset, networks, model.orientation)
-    maker = network_maker(trained.plans, first, Ends(len(stage.inputs), len(stage.channel_values)), model.folder, model.plans_only)
+    ends = Ends(stage.input_channels, len(stage.channel_values))
+    maker = network_maker(trained.plans, first, ends, model.folder, model.plans_only)
     if maker.difference is not None:
         plan.tell(
             f"{stage_name}: {maker.described_by} builds another network than plans.json, which is exported: {maker.difference}"
@@ -147,7 +159,7 @@ def export_stage(model: TrainedModel, stage_name: str, folder: Path, plan: Check
         plan.tell(f"{stage_name}: {file.parent.name}: exporting to ONNX, then comparing with torch")
         network = load_weights(maker.build(), checkpoint.weights, maker.described_by)
         network = lifted(network) if stage.slices else network
-        write_onnx(network, stage.patch_zyx, path, len(stage.inputs))
+        write_onnx(network, stage.patch_zyx, path, stage.input_channels)
         verify_graph(path, stage)
         verified += verify_logits(path, stage, torch_reference(network), plan)
     return ExportedStage(
@@ -158,6 +170,7 @@ def export_stage(model: TrainedModel, stage_name: str, folder: Path, plan: Check
         source=_source(trained, first, model),
         network_from=maker.source,
         verified=verified,
+        previous=before,
     )
 
 
@@ -177,9 +190,14 @@ def _source(trained: ModelFolder, checkpoint: Checkpoint, model: TrainedModel) -
     return f"{dataset}, {checkpoint.trainer}, {plans}, {checkpoint.configuration}, fold {folds}, checkpoint {model.checkpoint}"
 
 
-def _with_values_of(coarse: ExportedStage, names: dict[int, str]) -> StageSpec:
-    """The coarse stage with the fine stage's label values: both nets have to mean the same by a name, not by a number."""
-    values = {name: value for value, name in names.items()}
-    require_known_names(coarse.names, names)
+def _first_stage(coarse: ExportedStage, fine: ExportedStage) -> StageSpec:
+    """The coarse stage with the fine stage's label values: both nets have to mean the same by a name, not by a number.
+
+    Of nnU-Net's cascade the second network has learned the first one's numbers.
+    """
+    values = {name: value for value, name in fine.names.items()}
+    if fine.stage.previous is not None:
+        require_same_labels(coarse.names, fine.names)
+    require_known_names(coarse.names, fine.names)
     channel_values = tuple(values[coarse.names[value]] if value else 0 for value in coarse.stage.channel_values)
     return replace(coarse.stage, channel_values=channel_values)

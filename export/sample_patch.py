@@ -14,14 +14,25 @@ _SEED = 20230805
 
 def noise_patch(stage: StageSpec) -> NDArray[np.float32]:
     """Unit normal noise, (1, c, z, y, x): every voxel its own, which no scan is."""
-    return np.random.default_rng(_SEED).standard_normal((1, len(stage.inputs), *stage.patch_zyx), np.float32)
+    noise = np.random.default_rng(_SEED).standard_normal((1, stage.input_channels, *stage.patch_zyx), np.float32)
+    noise[0, len(stage.inputs) :] = noise[0, len(stage.inputs) :] > 1  # what stands for labels is 0 or 1
+    return noise
 
 
 def scan_patch(stage: StageSpec) -> NDArray[np.float32]:
     """A body of smooth organs in air as the network sees it: normalised, (1, c, z, y, x) float32."""
     rng = np.random.default_rng(_SEED)
     channels = [_channel(channel, stage.patch_zyx, rng) for channel in stage.inputs]
+    if stage.previous is not None:
+        channels += _labels(len(stage.previous.values), channels[0])
     return np.ascontiguousarray(np.stack(channels)[None], np.float32)
+
+
+def _labels(count: int, image: NDArray[np.float64]) -> list[NDArray[np.float64]]:
+    """One-hot labels: the background and each label is a range of an image's values."""
+    limits = np.quantile(image, np.linspace(0.5, 1, count + 1))
+    bands = np.digitize(image, limits[:-1])
+    return [(bands == label).astype(np.float64) for label in range(1, count + 1)]
 
 
 def _channel(channel: ChannelSpec, patch_zyx: Shape, rng: np.random.Generator) -> NDArray[np.float64]:

@@ -14,13 +14,13 @@ from flare_trt.export.configuration import as_volumes, is_of_slices
 from flare_trt.export.dataset_json import input_names, outputs_of
 from flare_trt.export.inputs import inputs_of
 from flare_trt.export.json_file import JsonObject
+from flare_trt.export.previous_stage import label_resampling, previous_labels
 from flare_trt.export.readers import reader_of
-from flare_trt.export.resampling import orders_of
+from flare_trt.export.resampling import orders_of, require_together
 
 #: Key of the configuration -> the only value that flare-trt follows, and what another one means.
 _FOLLOWED = {
     "preprocessor_name": ("DefaultPreprocessor", "another preprocessor changes the image in its own way"),
-    "previous_stage": (None, "a cascaded configuration needs labels as input; use --coarse and --fine with two plain ones"),
 }
 
 
@@ -33,11 +33,7 @@ def stage_of(
         check()
     outputs, inputs = outputs_of(dataset), inputs_of(plans, configuration, names)
     image, logits = orders_of(configuration, "data"), orders_of(configuration, "probabilities")
-    if image.separate_z != logits.separate_z:
-        raise ExportError(
-            f"{configuration.where}: got force_separate_z {image.separate_z} for data and {logits.separate_z} for probabilities, "
-            "expected the same"
-        )
+    require_together(configuration, {"probabilities": logits})
     reader, turned_to = reader_of(plans, orientation)
     volumes = as_volumes(configuration)
     try:
@@ -48,6 +44,7 @@ def stage_of(
             slices=is_of_slices(configuration),
             intensity=inputs[0].intensity if len(inputs) == 1 else None,
             channels=() if len(inputs) == 1 and inputs[0].intensity is not None else inputs,
+            previous=previous_labels(configuration, dataset),
             channel_values=outputs.channel_values,
             activation=outputs.activation,
             orientation=turned_to,
@@ -58,6 +55,8 @@ def stage_of(
             logits_order=logits.order,
             logits_order_z=logits.order_z,
             separate_z=image.separate_z,
+            resampled=image.kind != "none",
+            half_logits=logits.kind != "torch",
         )
     except BundleError as error:
         raise ExportError(f"{configuration.where}: cannot be followed: {error}") from error
@@ -71,7 +70,9 @@ def stage_checks(
     return [
         *(partial(_require_followed, configuration, key) for key in _FOLLOWED),
         partial(_require_label_manager, plans),
-        *(partial(orders_of, configuration, what) for what in ("data", "probabilities")),
+        partial(orders_of, configuration, "data"),
+        partial(orders_of, configuration, "probabilities"),
+        partial(label_resampling, configuration),
         partial(reader_of, plans, orientation),
         lambda: as_volumes(configuration).triple("spacing"),
         lambda: as_volumes(configuration).sizes("patch_size"),

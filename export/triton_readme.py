@@ -49,6 +49,7 @@ def _stage(name: str, stage: StageSpec) -> str:
         *(["Crop the scan to the box of its voxels that are not 0."] if stage.crop_nonzero else []),
         *(f"{channel.name}: {channel.told}." for channel in stage.inputs),
         f"Resample to {spacing} mm with splines of order {stage.image_order}, shape to shape, as nnU-Net does.",
+        *_labels_before(stage),
         f"Pad with 0 to at least {patch}; cut into tiles of {patch} voxels, with a step of {stage.tile_step:g} tile.",
         f"Ask {_models(stage)} for each tile; weight the logits with a Gaussian, its standard deviation an eighth of the tile, "
         "add up, divide by the summed weights.",
@@ -56,6 +57,13 @@ def _stage(name: str, stage: StageSpec) -> str:
     ]
     lines = "\n".join(f"{number}. {step}" for number, step in enumerate(steps, 1))
     return f"## Stage {name}\n\n{lines}\n"
+
+
+def _labels_before(stage: StageSpec) -> list[str]:
+    if stage.previous is None:
+        return []
+    values = ", ".join(map(str, stage.previous.values))
+    return [f"Add one channel for each of the labels {values} of stage coarse, resampled to the same grid: 1 where it is, else 0."]
 
 
 def _orientation(stage: StageSpec) -> str:
@@ -77,7 +85,7 @@ def _decision(stage: StageSpec) -> str:
 
 
 def _cascade(spec: ModelSpec) -> str:
-    if spec.coarse is None:
+    if spec.coarse is None or spec.fine.previous is not None:
         return ""
     low, high = (" x ".join(f"{mm:g}" for mm in margin) for margin in (spec.roi.margin_low_mm, spec.roi.margin_high_mm))
     return (

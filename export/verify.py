@@ -74,7 +74,7 @@ def verify_graph(path: Path, stage: StageSpec) -> None:
     weights = {tensor.name for tensor in model.graph.initializer}
     inputs = [_shape(value) for value in model.graph.input if value.name not in weights]
     outputs = [_shape(value) for value in model.graph.output]
-    expected = [(1, len(stage.inputs), *stage.patch_zyx)], [(1, len(stage.channel_values), *stage.patch_zyx)]
+    expected = [(1, stage.input_channels, *stage.patch_zyx)], [(1, len(stage.channel_values), *stage.patch_zyx)]
     if (inputs, outputs) != expected:
         raise ExportError(f"{path.name}: got inputs {inputs} and outputs {outputs}, expected {expected[0]} and {expected[1]}")
 

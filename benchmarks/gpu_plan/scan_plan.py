@@ -18,6 +18,7 @@ from flare_trt.benchmarks.gpu_plan.cost import Cost
 from flare_trt.benchmarks.gpu_plan.ledger import Ledger
 from flare_trt.benchmarks.gpu_plan.network_facts import NetworkFacts
 from flare_trt.benchmarks.gpu_plan.rehearsal import Rehearsal
+from flare_trt.engine.base.errors import InputError
 from flare_trt.engine.base.grid import Grid, Vector
 from flare_trt.engine.base.organs import MAX_EXTENT_MM
 from flare_trt.engine.base.stopwatch import Stopwatch
@@ -85,7 +86,12 @@ class ScanPlan:
 
 
 def plan_scan(model: PlannedModel, scan: PlannedScan, options: RunOptions) -> ScanPlan:
-    """Plan a run on a GPU with TensorRT. Raises BudgetError where `options.max_memory_mb` is too little."""
+    """Plan a run on a GPU with TensorRT. Raises BudgetError where `options.max_memory_mb` is too little.
+
+    Raises InputError for a cascade of nnU-Net, whose second stage reads labels.
+    """
+    if model.spec.fine.previous is not None:
+        raise InputError(f"plan: {model.spec.name} is a cascade of nnU-Net, expected a model whose stages do not read labels")
     precision = options.settings.precision_of("tensorrt")
     ledger, ct = Ledger(), scan.volume()
     kernels = Rehearsal(ledger)

@@ -46,6 +46,25 @@ class ChannelSpec:
         }[self.scheme]
 
 
+@dataclass(frozen=True)
+class LabelInput:
+    """Labels of the stage before as input of the next, one channel a value behind the scan's: 1 where the label is, else 0.
+
+    They are resampled as nnU-Net resamples segmentations: the label wins whose mask, interpolated with `order`, is largest there,
+    and of equal ones the nearest voxel's (batchgenerators 0.25.5). With `in_half` masks are compared in float16, as
+    resample_torch does, and of equal ones the lowest wins.
+    """
+
+    values: tuple[int, ...]
+    order: int = 1
+    in_half: bool = False
+
+    def __post_init__(self) -> None:
+        fits = 1 <= len(self.values) <= 255 and min(self.values) > 0
+        require_field(fits, "previous.values", self.values, "1 to 255 labels, without 0")
+        require_field(self.order in (0, 1), "previous.order", self.order, "0 or 1")
+
+
 def require_field(holds: bool, field: str, got: object, expected: str) -> None:
     """Raise BundleError that names a field of bundle.json unless `holds`."""
     if not holds:

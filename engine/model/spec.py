@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 
 from flare_trt.engine.base.errors import BundleError
 from flare_trt.engine.base.organs import STRUCTURES
-from flare_trt.engine.model.channel_spec import ChannelSpec, require_field
+from flare_trt.engine.model.channel_spec import ChannelSpec, LabelInput, require_field
 from flare_trt.kernels import Intensity
 
 #: Version of the bundle format. A reader refuses a newer one and still opens each older one.
@@ -66,6 +66,8 @@ class StageSpec:
     activation "regions" channels are painted in that order where their logit is > 0
     (nnunetv2/utilities/label_handling/label_handling.py). `separate_z` None lets nnU-Net's anisotropy rule decide. `slices` is
     nnU-Net's 2d: the patch is one slice, and a scan keeps its own spacing along the first axis, so that spacing_mm[0] says nothing.
+    Where not `resampled`, a scan keeps its spacing (no_resampling_hack); `half_logits`: interpolated logits are rounded to float16.
+    `previous` is what a network of nnU-Net's cascade sees of the labels of the stage before it.
     """
 
     networks: tuple[NetworkFile, ...]
@@ -74,6 +76,7 @@ class StageSpec:
     intensity: Intensity | None
     channel_values: tuple[int, ...]
     channels: tuple[ChannelSpec, ...] = ()
+    previous: LabelInput | None = None
     activation: Literal["argmax", "regions"] = "argmax"
     orientation: str = "as-stored"
     reader: ImageReader = ""
@@ -83,6 +86,8 @@ class StageSpec:
     logits_order: int = 1
     logits_order_z: int = 0
     separate_z: bool | None = None
+    resampled: bool = True
+    half_logits: bool = True
     slices: bool = False
     crop_nonzero: bool = True
     tile_step: float = 0.5
@@ -96,11 +101,10 @@ class StageSpec:
             require_field(fits, "spacing_mm", spacing_mm, f"three numbers from {SPACING_MM[0]:g} to {SPACING_MM[1]:g} mm")
         require_field(not self.slices or self.patch_zyx[0] == 1, "patch_zyx", self.patch_zyx, "one slice")
         require_field(min(self.patch_zyx) > 0, "patch_zyx", self.patch_zyx, "three positive sizes")
-        require_field(
-            sorted(self.transpose_forward) == [0, 1, 2], "transpose_forward", self.transpose_forward, "a permutation of 0, 1, 2"
-        )
+        fits = sorted(self.transpose_forward) == [0, 1, 2]
+        require_field(fits, "transpose_forward", self.transpose_forward, "a permutation of 0, 1, 2")
         require_field(self.image_order in (0, 1, 3), "image_order", self.image_order, "0, 1 or 3")
-        require_field(self.image_order_z == 0, "image_order_z", self.image_order_z, "0")
+        require_field(self.image_order_z in (0, 1), "image_order_z", self.image_order_z, "0 or 1")
         require_field(self.logits_order in (0, 1), "logits_order", self.logits_order, "0 or 1")
         require_field(self.logits_order_z in (0, 1), "logits_order_z", self.logits_order_z, "0 or 1")
         require_field(0 < self.tile_step <= 1, "tile_step", self.tile_step, "a share of the patch in (0, 1]")
@@ -115,6 +119,11 @@ class StageSpec:
     def inputs(self) -> tuple[ChannelSpec, ...]:
         """The input channels in the network's order."""
         return self.channels or (ChannelSpec("CT", "ct", self.intensity),)
+
+    @property
+    def input_channels(self) -> int:
+        """Channels of the network's input: the scan's, and those of the stage before."""
+        return len(self.inputs) + (len(self.previous.values) if self.previous else 0)
 
     def step_along(self, axis: int) -> float:
         """`tile_step` of an axis; slices follow each other without an overlap."""
@@ -161,12 +170,8 @@ class ComponentRule:
         require_field(fits, "postprocessing.labels", self.labels, "one label or more, 1..255")
         require_field(self.least_ml >= 0, "postprocessing.least_ml", self.least_ml, "a volume in ml, 0 for none")
         require_field((self.farthest_mm or 0) >= 0, "postprocessing.farthest_mm", self.farthest_mm, "a distance in mm, or null")
-        require_field(
-            self.keep_largest or self.least_ml > 0 or self.farthest_mm is not None,
-            "postprocessing",
-            "a rule that removes nothing",
-            "keep_largest, least_ml or farthest_mm",
-        )
+        removes = self.keep_largest or self.least_ml > 0 or self.farthest_mm is not None
+        require_field(removes, "postprocessing", "a rule that removes nothing", "keep_largest, least_ml or farthest_mm")
 
 
 @dataclass(frozen=True)
@@ -227,7 +232,7 @@ class Provenance:
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """A whole bundle: one stage (fine) or two (coarse finds the ROI in which fine segments).
+    """A whole bundle: one stage (fine) or two (coarse finds the ROI in which fine segments, or gives its `previous` labels).
 
     The rules of `postprocessing` are applied to the labels in this order; with none the labels are the network's.
     """
@@ -254,14 +259,16 @@ class ModelSpec:
             require_field(label in values, "lesion_gates.label", label, f"a value out of {sorted(values)}")
         for rule in self.postprocessing:
             require_field(set(rule.labels) <= known, "postprocessing.labels", rule.labels, f"values out of {sorted(values)}")
+        if self.fine.previous is not None:
+            found = self.coarse.channel_values if self.coarse is not None and self.coarse.previous is None else ()
+            fits = bool(found) and {*found} <= {0, *self.fine.previous.values}
+            require_field(fits, "fine.previous.values", self.fine.previous.values, f"the labels of a coarse stage: {found}")
         if self.coarse is not None:
             names = tuple(channel.name for channel in self.coarse.inputs)
             require_field(names == self.input_names, "coarse.channels", names, f"those of fine: {self.input_names}")
-        for stage in (self.fine, self.coarse):
-            if stage is not None:
-                require_field(
-                    set(stage.channel_values) <= known, "channel_values", stage.channel_values, f"values out of {sorted(known)}"
-                )
+        for stage in self.stages.values():
+            fits = set(stage.channel_values) <= known
+            require_field(fits, "channel_values", stage.channel_values, f"values out of {sorted(known)}")
 
     @property
     def stages(self) -> dict[str, StageSpec]:

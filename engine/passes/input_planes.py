@@ -7,17 +7,19 @@ scan of any length needs no more. Padding is 0 in normalised units (nnunetv2/inf
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from flare_trt.engine.model.channel_spec import ChannelSpec
+from flare_trt.engine.model.channel_spec import ChannelSpec, LabelInput
+from flare_trt.engine.passes.label_source import CornerTaps, LabelSource
+from flare_trt.engine.passes.nonzero_mask import NonzeroMask
 from flare_trt.engine.passes.normalised import NormalChannel, normal_channels
 from flare_trt.engine.passes.pass_memory import Layout
 from flare_trt.engine.passes.pass_plan import PassPlan
 from flare_trt.engine.passes.scan_view import ScanView
-from flare_trt.kernels import Box, Kernels
+from flare_trt.kernels import Box, Kernels, Span
 from flare_trt.kernels.contract import Array
 
 
@@ -27,11 +29,24 @@ class ImageSource:
 
     view: ScanView
     channels: tuple[NormalChannel, ...]
+    labels: LabelSource | None = None
 
     @staticmethod
-    def of(view: ScanView, inputs: Sequence[ChannelSpec], kernels: Kernels) -> ImageSource:
+    def of(view: ScanView, inputs: Sequence[ChannelSpec], kernels: Kernels, previous: LabelInput | None = None) -> ImageSource:
         """Measure the scan once. Raises InputError."""
-        return ImageSource(view, normal_channels(view, inputs, kernels))
+        mask = None if previous is None else NonzeroMask(view)
+        labels = None if previous is None or mask is None else LabelSource(previous, mask)
+        return ImageSource(view, normal_channels(view, inputs, kernels, mask), labels)
+
+    def behind(self, found: Array, inputs: Sequence[ChannelSpec], kernels: Kernels) -> ImageSource:
+        """With the labels of the stage before, on the scan; they count as inside the nonzero mask where channels are masked."""
+        if self.labels is None:
+            raise ValueError("image: got labels of a stage before, expected none for this network")
+        found = kernels.download(found)
+        mask = self.labels.mask.with_labels(self.view, found)
+        remade = any(channel.masked for channel in inputs)
+        channels = normal_channels(self.view, inputs, kernels, mask) if remade else self.channels
+        return ImageSource(self.view, channels, replace(self.labels, labels=found, mask=mask))
 
 
 class InputPlanes:
@@ -39,7 +54,9 @@ class InputPlanes:
 
     def __init__(self, source: ImageSource, plan: PassPlan, kernels: Kernels, layout: Layout, first: int = 0) -> None:
         self._source, self._plan, self._kernels, self._layout = source, plan, kernels, layout
-        self._ring = kernels.zeros((len(source.channels), layout.planes, *plan.padded_shape[1:]), np.float32)
+        shape = (layout.planes, *plan.padded_shape[1:])
+        self._ring = kernels.zeros((len(source.channels), *shape), np.float32)
+        self._labels: Array = None if source.labels is None else kernels.zeros(shape, np.uint8)
         self._made = first
 
     def ensure(self, stop: int) -> None:
@@ -57,44 +74,73 @@ class InputPlanes:
         inside = range(max(start, pad), min(stop, pad + self._plan.window.shape_zyx[0]))
         if inside:
             for channel in range(len(self._source.channels)):
-                self._store(channel, self._resample(channel, low + inside[0] - pad, low + inside[-1] + 1 - pad), inside[0])
+                image = self._resample(channel, low + inside[0] - pad, low + inside[-1] + 1 - pad)
+                self._store(self._ring[channel], image, inside[0])
+            if self._labels is not None:
+                self._store(self._labels, self._resample_labels(low + inside[0] - pad, low + inside[-1] + 1 - pad), inside[0])
         for z in range(start, stop):
             if z not in inside:
                 self._ring[:, z % self._layout.planes] = 0
+                if self._labels is not None:
+                    self._labels[z % self._layout.planes] = 0
 
     def tile(self, corner_zyx: tuple[int, int, int]) -> Array:
         """A patch at this corner of the padded window, as a fresh (1, c, z, y, x) array."""
         z0, y0, x0 = corner_zyx
         depth, height, width = self._plan.patch_zyx
-        tile = self._kernels.empty((1, len(self._source.channels), depth, height, width), np.float32)
+        images, labels = len(self._source.channels), 0 if self._source.labels is None else len(self._source.labels.spec.values)
+        tile = self._kernels.empty((1, images + labels, depth, height, width), np.float32)
         for first, count in runs(z0, depth, self._layout.planes):
             place = first % self._layout.planes
-            tile[0, :, first - z0 : first - z0 + count] = self._ring[:, place : place + count, y0 : y0 + height, x0 : x0 + width]
+            rows, cut = slice(first - z0, first - z0 + count), (slice(y0, y0 + height), slice(x0, x0 + width))
+            tile[0, :images, rows] = self._ring[:, place : place + count, *cut]
+            if labels:
+                part = self._labels[place : place + count, *cut].copy()
+                for label, chosen in enumerate(np.eye(256, dtype=bool)[1 : labels + 1]):
+                    tile[0, images + label, rows] = self._kernels.select_labels(part, chosen)
         return tile
 
-    def _store(self, channel: int, image: Array, start: int) -> None:
+    def _store(self, ring: Array, image: Array, start: int) -> None:
         (_, y0, x0), (_, height, width) = self._plan.pad_below, self._plan.window.shape_zyx
         for first, count in runs(start, image.shape[0], self._layout.planes):
             place = first % self._layout.planes
-            self._ring[channel, place : place + count, y0 : y0 + height, x0 : x0 + width] = image[
-                first - start : first - start + count
-            ]
+            ring[place : place + count, y0 : y0 + height, x0 : x0 + width] = image[first - start : first - start + count]
 
     def _resample(self, channel: int, first: int, last: int) -> Array:
         """Network-grid planes [first, last) of the window's y and x."""
-        plan, kernels = self._plan, self._kernels
-        ranges = [(first, last), *zip(plan.window.start_zyx[1:], plan.window.stop_zyx[1:], strict=True)]
-        spans = [plan.span(axis, *limits) for axis, limits in enumerate(ranges)]
-        start = tuple(span.source_start for span in spans)
-        stop = tuple(plan.source_stop(axis, span.target_stop) for axis, span in enumerate(spans))
-        box, normal = Box(_by((0, 1, 2), start), _by((0, 1, 2), stop)), self._source.channels[channel]
-        axis = plan.image_axis or 0
-        order = (axis, *(a for a in range(3) if a != axis))  # the axis that is resampled on its own goes first
-        image = kernels.normalise(kernels.upload(self._source.view.read(box, channel).transpose(order)), normal.intensity)
+        kernels, orders, normal = self._kernels, self._plan.image_orders, self._source.channels[channel]
+        box, spans = self._slab(first, last, orders)
+        image = kernels.normalise(kernels.upload(self._source.view.read(box, channel).transpose(self._turn)), normal.intensity)
         if normal.mask is not None:
-            kernels.zero_outside(image, kernels.upload(normal.mask.inside(box).transpose(order)))
-        image = kernels.resample_spline(image, _by(order, spans), _by(order, plan.image_orders), normal.clamp)
-        return image if axis == 0 else image.transpose([order.index(a) for a in range(3)])
+            kernels.zero_outside(image, kernels.upload(normal.mask.inside(box).transpose(self._turn)))
+        image = kernels.resample_spline(image, _by(self._turn, spans), _by(self._turn, orders), normal.clamp)
+        return image.transpose([self._turn.index(axis) for axis in range(3)])
+
+    def _resample_labels(self, first: int, last: int) -> Array:
+        """As `_resample`, of the labels of the stage before."""
+        source, turn = self._source.labels, self._turn
+        if source is None or source.labels is None:
+            raise ValueError("input planes: got no labels of the stage before, expected them for this network")
+        orders = [0 if axis == self._plan.image_axis else source.spec.order for axis in range(3)]
+        box, spans = self._slab(first, last, orders)
+        slab = self._source.view.turned_part(source.labels, box).transpose(turn)
+        taps = [CornerTaps.of(spans[axis], orders[axis]) for axis in turn]
+        found = source.resampled(slab, source.mask.inside(box).transpose(turn), taps)
+        return self._kernels.upload(found.transpose([turn.index(axis) for axis in range(3)]))
+
+    @property
+    def _turn(self) -> tuple[int, int, int]:
+        """Axes with the one first that is resampled on its own."""
+        first = self._plan.image_axis or 0
+        return _by((first, *(axis for axis in range(3) if axis != first)), (0, 1, 2))
+
+    def _slab(self, first: int, last: int, orders: Sequence[int]) -> tuple[Box, list[Span]]:
+        """The box of the view that network-grid planes [first, last) of the window come out of, and how."""
+        plan = self._plan
+        ranges = [(first, last), *plan.window.ranges[1:]]
+        spans = [plan.span(axis, *limits, orders[axis]) for axis, limits in enumerate(ranges)]
+        stops = [plan.source_stop(axis, span.target_stop, orders[axis]) for axis, span in enumerate(spans)]
+        return Box.spanning((span.source_start, stop) for span, stop in zip(spans, stops, strict=True)), spans
 
 
 def runs(start: int, count: int, capacity: int) -> list[tuple[int, int]]:

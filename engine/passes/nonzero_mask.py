@@ -6,7 +6,9 @@ over faces, through such voxels alone, leads out of the array. So the mask of th
 
 from __future__ import annotations
 
+import copy
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,6 +58,15 @@ class NonzeroMask:
     def _plane(self, bits: Bits) -> NDArray[np.bool_]:
         rows, columns = self._shape_yx
         return np.unpackbits(bits, count=rows * columns).reshape(rows, columns).view(bool)
+
+    def with_labels(self, view: ScanView, labels: NDArray[Any]) -> NonzeroMask:
+        """The mask, and what labels (z, y, x) on the scan other than 0 fill: nnU-Net normalises both."""
+        joined = copy.copy(self)
+        joined._outside = self._outside.copy()
+        for z in range(view.shape_zyx[0]):
+            plane = view.turned_part(labels, view.whole.along(0, z, z + 1))[0]
+            joined._outside[z] &= ~_packed(plane > 0)
+        return joined
 
     def inside(self, box: Box) -> NDArray[np.uint8]:
         """1 inside and 0 outside, in a box of the view."""

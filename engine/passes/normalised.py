@@ -34,9 +34,12 @@ class NormalChannel:
     mask: NonzeroMask | None = None
 
 
-def normal_channels(view: ScanView, inputs: Sequence[ChannelSpec], kernels: Kernels) -> tuple[NormalChannel, ...]:
-    """The channels of a scan. Reads it, slab by slab, where a channel is not a CT. Raises InputError."""
-    mask = NonzeroMask(view) if any(channel.masked for channel in inputs) else None
+def normal_channels(
+    view: ScanView, inputs: Sequence[ChannelSpec], kernels: Kernels, mask: NonzeroMask | None = None
+) -> tuple[NormalChannel, ...]:
+    """The channels of a scan. Reads it, slab by slab, where a channel is no CT; makes a `mask` where needed. Raises InputError."""
+    if mask is None and any(channel.masked for channel in inputs):
+        mask = NonzeroMask(view)
     return tuple(
         NormalChannel(channel.intensity, _clamp(channel.intensity, view.ct.channels[number].value_range))
         if channel.intensity is not None

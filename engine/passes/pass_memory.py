@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from flare_trt.engine.base.errors import BudgetError
 from flare_trt.engine.base.units import MB
@@ -15,6 +15,8 @@ from flare_trt.engine.passes.pass_plan import PassPlan, ring_planes
 #: Source voxels that one resampling call should not exceed where memory is not short: 128 MB as float32.
 _CHUNK_VOXELS = 32_000_000
 _LEAST_CHUNK = 8
+#: Parts of a pass that take turns.
+TURNS = ("resample", "labels", "tile", "rim")
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class Layout:
 
 @dataclass(frozen=True)
 class Buffer:
-    """One array of a pass. `lives` is "pass" (all the time), "resample", "tile" or "rim" (only then; never two of them)."""
+    """One array of a pass. `lives` is "pass" (all the time) or one of TURNS (only then; never two of them)."""
 
     name: str
     bytes: int
@@ -45,7 +47,7 @@ class PassMemory:
     @property
     def peak_bytes(self) -> int:
         """What lives all the time, and the largest of the kinds that take turns."""
-        pass_, *others = (sum(b.bytes for b in self.buffers if b.lives == life) for life in ("pass", "resample", "tile", "rim"))
+        pass_, *others = (sum(b.bytes for b in self.buffers if b.lives == life) for life in ("pass", *TURNS))
         return pass_ + max(others)
 
 
@@ -53,7 +55,8 @@ class PassMemory:
 class Footprint:
     """What a stage brings to its pass: networks (folds), input and output channels, the scan's voxels and the bytes of each, flips.
 
-    `masked`: a channel is normalised inside the scan's nonzero mask. `keeps_probabilities`: those of the labels' voxels go to disk.
+    `masked`: the scan's nonzero mask is needed. `label_inputs`: channels made of the labels of the stage before.
+    `keeps_probabilities`: those of the labels' voxels go to disk.
     """
 
     folds: int
@@ -63,6 +66,7 @@ class Footprint:
     source_itemsize: int
     mirrored: bool
     masked: bool = False
+    label_inputs: int = 0
     keeps_probabilities: bool = False
 
 
@@ -86,20 +90,18 @@ def pass_memory(plan: PassPlan, footprint: Footprint, layout: Layout, keep_from:
         Buffer("normalised slab", chunk_source * 4, "resample"),
         Buffer("slab resampled in plane", source_z * window_y * window_x * 4, "resample"),
         Buffer("resampled planes", min(layout.chunk, window_z) * window_y * window_x * 4, "resample"),
-        Buffer("tile", footprint.inputs * patch * 4, "tile"),
     )
+    if footprint.label_inputs:
+        buffers += _labels_before(plan, footprint, layout)
     if footprint.masked:  # nonzero_mask.py
         buffers += (Buffer("mask of the scan", math.prod(plan.source_shape) // 8, "pass"),)
         buffers += (Buffer("mask of the slab", chunk_source, "resample"),)
-    rim = 0 if keep_from is None else max(0, int(plan.taps(0).upper[-1]) + 1 - keep_from)
-    if rim:  # predict.py, release_keeping
-        sums = footprint.folds * (footprint.channels + 1) * rim * height * width * 2
-        buffers += (Buffer("sums of the rim", sums, "rim"),)
+    if keep_from is not None:  # predict.py, release_keeping
+        rim = max(0, int(plan.taps(0).upper[-1]) + 1 - keep_from)
+        buffers += (Buffer("sums of the rim", footprint.folds * (footprint.channels + 1) * rim * height * width * 2, "rim"),)
+    buffers += (Buffer("tile", (footprint.inputs + footprint.label_inputs) * patch * 4, "tile"),)
     if footprint.mirrored:  # the sum over the flips, and a flipped tile
-        buffers += (
-            Buffer("mirrored logits", footprint.channels * patch * 4, "tile"),
-            Buffer("flipped tile", footprint.inputs * patch * 4, "tile"),
-        )
+        buffers += (Buffer("mirrored logits", footprint.channels * patch * 4, "tile"), replace(buffers[-1], name="flipped tile"))
     if footprint.keeps_probabilities:  # class_rows.py
         widest = max((block.shape_yx for block in blocks), key=math.prod)
         rows = rows_bytes(footprint.channels, widest, plan.target.shape_zyx[2])
@@ -107,6 +109,20 @@ def pass_memory(plan: PassPlan, footprint: Footprint, layout: Layout, keep_from:
     if len(blocks) > 1:  # what of a tile lies in a block is copied
         buffers += (Buffer("clipped logits", footprint.channels * patch * 4, "tile"), Buffer("clipped Gaussian", patch * 2, "tile"))
     return PassMemory(layout, buffers)
+
+
+def _labels_before(plan: PassPlan, footprint: Footprint, layout: Layout) -> tuple[Buffer, ...]:
+    """What the labels of the stage before take (label_source.py); the mask that they are joined to is a second one."""
+    (_, height, width), (depth, rows, columns) = plan.padded_shape, plan.window.shape_zyx
+    return (
+        Buffer("labels of the stage before", footprint.scan_voxels, "pass"),
+        Buffer("mask with these labels", math.prod(plan.source_shape) // 8, "pass"),
+        Buffer("label planes", layout.planes * height * width, "pass"),
+        Buffer("slab of labels", _slab_voxels(plan, layout.chunk) * 6, "labels"),
+        Buffer("resampled labels", min(layout.chunk, depth) * rows * columns, "labels"),
+        Buffer("corners of a plane and their shares", rows * columns * 240, "labels"),
+        Buffer("one label's mask in a tile", math.prod(plan.patch_zyx), "tile"),
+    )
 
 
 def choose_layout(plan: PassPlan, footprint: Footprint, budget_bytes: int | None) -> PassMemory:

@@ -52,16 +52,19 @@ class PassPlan:
         """Forward passes of one fold without mirroring."""
         return math.prod(len(starts) for starts in self.starts_zyx)
 
-    def span(self, axis: int, start: int, stop: int) -> Span:
-        """How network-grid samples [start, stop) of an axis come out of the source; the slab is `source_start` and on."""
+    def span(self, axis: int, start: int, stop: int, order: int | None = None) -> Span:
+        """How network-grid samples [start, stop) of an axis come out of the source; the slab is `source_start` and on.
+
+        Without an `order` the image's.
+        """
         source, target = self.source_shape[axis], self.network_shape[axis]
-        low, _ = Span(source, target, start, stop).source_needed(self.image_orders[axis])
+        low, _ = Span(source, target, start, stop).source_needed(self.image_orders[axis] if order is None else order)
         return Span(source, target, start, stop, low)
 
-    def source_stop(self, axis: int, stop: int) -> int:
+    def source_stop(self, axis: int, stop: int, order: int | None = None) -> int:
         """Last source sample + 1 that network-grid samples up to `stop` need."""
         span = Span(self.source_shape[axis], self.network_shape[axis], stop - 1, stop)
-        return span.source_needed(self.image_orders[axis])[1]
+        return span.source_needed(self.image_orders[axis] if order is None else order)[1]
 
     def taps(self, axis: int, padded: bool = True) -> Taps:
         """Where each target voxel of an axis reads the padded window's logits."""

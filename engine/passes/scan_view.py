@@ -58,7 +58,11 @@ class ScanView:
 
     def read(self, box: Box, channel: int = 0) -> Array:
         """Voxels of a box of the view, as a strided view or a fresh array, where the scan lies."""
-        return self.turn.apply(self.ct.channels[channel].array[self.to_source(box).slices])
+        return self.turned_part(self.ct.channels[channel].array, box)
+
+    def turned_part(self, array: Array, box: Box) -> Array:
+        """A box of the view out of any array that lies as the scan does."""
+        return self.turn.apply(array[self.to_source(box).slices])
 
     def on_host(self, box: Box, channel: int = 0) -> NDArray[Any]:
         """As `read`, as a NumPy array."""

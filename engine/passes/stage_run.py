@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from flare_trt.engine.base.probabilities import Probabilities
@@ -15,6 +15,7 @@ from flare_trt.engine.passes.pass_plan import PassPlan, plan_pass
 from flare_trt.engine.passes.predict import LabelSink, Pass, Runner
 from flare_trt.engine.passes.scan_view import ScanView
 from flare_trt.kernels import Box
+from flare_trt.kernels.contract import Array
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,14 @@ class StageRun:
     def image(self) -> ImageSource:
         """What every pass reads."""
         with self.runner.watch.phase("preprocess"):
-            return ImageSource.of(self.view, self.stage.inputs, self.runner.kernels)
+            return ImageSource.of(self.view, self.stage.inputs, self.runner.kernels, self.stage.previous)
+
+    def behind(self, labels: Array) -> StageRun:
+        """This run with the labels of the stage before, on the scan; what was measured of the scan is kept where it stays."""
+        run = replace(self)
+        with self.runner.watch.phase("preprocess"):  # a cached value, set before it is asked for
+            vars(run)["image"] = self.image.behind(labels, self.stage.inputs, self.runner.kernels)
+        return run
 
     @cached_property
     def footprint(self) -> Footprint:
@@ -62,7 +70,8 @@ class StageRun:
             scan_voxels=self.view.ct.grid.voxels,
             source_itemsize=max(channel.array.dtype.itemsize for channel in self.view.ct.channels),
             mirrored=bool(self.stage.mirror_axes),
-            masked=any(channel.masked for channel in inputs),
+            masked=any(channel.masked for channel in inputs) or self.stage.previous is not None,
+            label_inputs=0 if self.stage.previous is None else len(self.stage.previous.values),
             keeps_probabilities=self.probabilities is not None,
         )
 

@@ -48,7 +48,7 @@ def test_everything_at_once(golden: Golden, tmp_path: Path, capsys: pytest.Captu
     def spoil(plans: Any) -> None:
         fullres = plans["configurations"]["3d_fullres"]
         fullres |= {"normalization_schemes": ["OtherNormalization"], "previous_stage": "3d_lowres"}
-        fullres |= {"spacing": [1.0, 1.0], "patch_size": [64, 64, 64], "resampling_fn_data": "resample_torch_fornnunet"}
+        fullres |= {"spacing": [1.0, 1.0], "patch_size": [64, 64, 64], "resampling_fn_data": "resample_my_way"}
         plans["image_reader_writer"] = "NaturalImage2DIO"
 
     changed(folder, "plans.json", spoil)
@@ -61,8 +61,8 @@ def test_everything_at_once(golden: Golden, tmp_path: Path, capsys: pytest.Captu
     for expected in (
         "got 1 normalization_schemes and 1 values of use_mask_for_norm, expected 2, one for each channel of dataset.json (PET, CT)",
         "fold_7/checkpoint_final.pth: is not there",
-        "previous_stage: got '3d_lowres', expected None: a cascaded configuration",
-        "resampling_fn_data: got 'resample_torch_fornnunet'",
+        "takes the labels of 3d_lowres as input: got no trained folder",
+        "resampling_fn_data: got 'resample_my_way'",
         "image_reader_writer: got 'NaturalImage2DIO'",
         "spacing: got 2 values, expected 3; only 3-D configurations",
         "trained by 'nnUNetTrainerOfMine'",

@@ -112,18 +112,31 @@ def test_a_2d_configuration(plans: JsonObject, fullres: dict[str, Any]) -> None:
     assert [found.step_along(axis) for axis in range(3)] == [1.0, 0.5, 0.5]
 
 
+SEG = {"is_seg": True, "force_separate_z": None}
 REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"preprocessor_name": "MyPreprocessor"}, "preprocessor_name: got 'MyPreprocessor', expected 'DefaultPreprocessor'"),
     ({"normalization_schemes": ["MyNorm"]}, r"normalization_schemes: got 'MyNorm' for channel 0 \(CT\), expected one of CTNorm"),
     ({"normalization_schemes": ["CTNormalization"] * 2}, r": got 2 normalization_schemes and 1 values of .*, expected 1.* \(CT\)"),
     ({"use_mask_for_norm": [1]}, "use_mask_for_norm: got 1 for channel 0, expected true or false"),
-    ({"previous_stage": "3d_lowres"}, "previous_stage: got '3d_lowres', expected None.*use --coarse and --fine"),
+    ({"previous_stage": "../other"}, "previous_stage: got '../other', expected the name of a configuration"),
+    ({"previous_stage": "3d_lowres", "resampling_fn_seg_kwargs": SEG | {"order": 3}}, "order: got 3, expected 0 or 1"),
+    ({"previous_stage": "3d_lowres", "resampling_fn_seg_kwargs": SEG | {"is_seg": False}}, "is_seg: got False, expected True"),
+    ({"previous_stage": "3d_lowres", "resampling_fn_seg_kwargs": SEG | {"order_z": 1}}, "order_z: got 1, expected 0"),
+    (
+        {"previous_stage": "3d_lowres", "resampling_fn_seg_kwargs": {"is_seg": True}},
+        "force_separate_z None for data and False for seg",
+    ),
     ({"spacing": [3.0, 3.0]}, "spacing: got 2 values, expected 3; only 3-D configurations"),
     ({"patch_size": [32, "48", 40]}, "patch_size: got .*, expected a list of finite numbers"),
-    ({"resampling_fn_data": "resample_torch_fornnunet"}, "resampling_fn_data: got 'resample_torch_fornnunet'.*resample_torch"),
-    ({"resampling_fn_probabilities": "no_resampling_hack"}, "resampling_fn_probabilities: got 'no_resampling_hack'"),
+    ({"resampling_fn_data": "resample_my_way"}, "resampling_fn_data: got 'resample_my_way', expected one of resample_data_or_seg"),
+    ({"resampling_fn_data": "resample_torch_fornnunet"}, "resampling_fn_data_kwargs: got order, order_z, expected only aniso_axis"),
+    (
+        {"resampling_fn_probabilities": "no_resampling_hack", "resampling_fn_probabilities_kwargs": {}},
+        "resampling_fn_probabilities: resamples none and the images spline",
+    ),
+    ({"resampling_fn_data_kwargs": {"order": 3, "order_z": 3, "force_separate_z": None}}, "image_order_z: got 3, expected 0 or 1"),
     ({"resampling_fn_data_kwargs": {"mode": "torch"}}, "resampling_fn_data_kwargs: got mode, expected only"),
-    ({"resampling_fn_data_kwargs": {"is_seg": True}}, "is_seg: got true"),
+    ({"resampling_fn_data_kwargs": {"is_seg": True}}, "is_seg: got True"),
     ({"resampling_fn_data_kwargs": {"separate_z_anisotropy_threshold": 5}}, "separate_z_anisotropy_threshold: got 5, expected 3"),
     ({"resampling_fn_data_kwargs": {"force_separate_z": True}}, "force_separate_z True for data and None for probabilities"),
     ({"resampling_fn_data_kwargs": {"order": 2, "force_separate_z": None}}, "cannot be followed: .*image_order: got 2"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,20 @@ class Made:
     residual: bool = False
     layers: tuple[tuple[str, Any], ...] = ()
     seed: int = 0
+    configuration: str = CONFIGURATION
+    previous: str | None = None
+    changes: tuple[tuple[str, Any], ...] = ()
+
+    def write_cascade(self, results: Path, changes: tuple[tuple[str, Any], ...] = ()) -> Path:
+        """Both stages as nnU-Net lays out its results; this one's labels are the input of the other, whose folder is returned.
+
+        `changes` are those of the second stage.
+        """
+        second = replace(self, spacing_mm=(2.0, 1.6, 1.5), patch=(24, 40, 32), seed=self.seed + 1, changes=changes)
+        first = replace(self, configuration="3d_lowres")
+        first.write(results / "nnUNetTrainer__nnUNetPlans__3d_lowres")
+        second = replace(second, configuration="3d_cascade_fullres", previous="3d_lowres")
+        return second.write(results / "nnUNetTrainer__nnUNetPlans__3d_cascade_fullres")
 
     def write(self, folder: Path) -> Path:
         """Write the folder, one fold in it."""
@@ -42,7 +56,7 @@ class Made:
         (folder / "dataset.json").write_text(json.dumps(dataset, indent=4))
         checkpoint = _load(MODELS / "plain" / "fold_0" / "checkpoint_final.pth")
         checkpoint["network_weights"] = self._weights(plans)
-        checkpoint["init_args"] |= {"plans": plans, "configuration": CONFIGURATION, "dataset_json": dataset}
+        checkpoint["init_args"] |= {"plans": plans, "configuration": self.configuration, "dataset_json": dataset}
         checkpoint["inference_allowed_mirroring_axes"] = tuple(range(len(self.patch)))
         _save(checkpoint, folder / "fold_0" / "checkpoint_final.pth")
         return folder
@@ -60,12 +74,21 @@ class Made:
         plans["transpose_backward"] = [self.transpose.index(axis) for axis in range(3)]
         key = "foreground_intensity_properties_per_channel"
         plans[key] = {str(number): plans[key]["0"] for number in range(len(self.channels))}
-        fullres = plans["configurations"][CONFIGURATION]
+        fullres = plans["configurations"].pop(CONFIGURATION)
+        plans["configurations"][self.configuration] = fullres
         fullres |= {"spacing": list(self.spacing_mm), "patch_size": list(self.patch)}
         fullres["normalization_schemes"] = [scheme for _, scheme, _ in self.channels]
         fullres["use_mask_for_norm"] = [masked for _, _, masked in self.channels]
         self._shrink(fullres["architecture"])
+        fullres |= dict(self.changes)
+        if self.previous is not None:  # as nnU-Net's planner writes it
+            plans["configurations"] = {"3d_fullres": fullres}
+            plans["configurations"][self.configuration] = {"inherits_from": "3d_fullres", "previous_stage": self.previous}
         return plans
+
+    @property
+    def _inputs(self) -> int:
+        return len(self.channels) + (self.classes - 1 if self.previous else 0)
 
     def _shrink(self, architecture: dict[str, Any]) -> None:
         """Three stages, of as many axes as the patch, with the layers of `layers`."""
@@ -90,18 +113,21 @@ class Made:
         from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
 
         torch.manual_seed(self.seed)
-        architecture = copy.deepcopy(plans["configurations"][CONFIGURATION]["architecture"])
+        architecture = copy.deepcopy(
+            (plans["configurations"].get(CONFIGURATION) or plans["configurations"][self.configuration])["architecture"]
+        )
         network = get_network_from_plans(
             architecture["network_class_name"],
             architecture["arch_kwargs"],
             architecture["_kw_requires_import"],
-            len(self.channels),
+            self._inputs,
             self.classes,
             allow_init=True,
             deep_supervision=False,
         )
         with torch.inference_mode():  # as often one class as another
-            noise = torch.randn(1, len(self.channels), *self.patch)
+            noise = torch.randn(1, self._inputs, *self.patch)
+            noise[:, len(self.channels) :] = noise[:, len(self.channels) :] > 1
             logits = network.eval()(noise).flatten(2)[0]
             network.decoder.seg_layers[-1].weight /= logits.std(1).reshape(-1, 1, *[1] * len(self.patch))
             network.decoder.seg_layers[-1].bias -= network(noise).flatten(2)[0].mean(1)

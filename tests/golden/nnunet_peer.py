@@ -44,8 +44,12 @@ def predict_with_nnunet(
     folds: Sequence[int | str] = (0,),
     mirroring: bool = False,
     step: float = 0.5,
+    previous: Path | None = None,
 ) -> NDArray[np.uint8]:
-    """Labels of a NIfTI scan, one file or one a channel, (z, y, x) as it is stored, read and written by the folder's own reader."""
+    """Labels of a NIfTI scan, one file or one a channel, (z, y, x) as it is stored, read and written by the folder's own reader.
+
+    `previous` is the folder of a cascade's first stage: its labels are written, and read by the second.
+    """
     import SimpleITK
 
     files = [image_files] if isinstance(image_files, Path) else image_files
@@ -53,8 +57,12 @@ def predict_with_nnunet(
     reader = predictor.plans_manager.image_reader_writer_class()
     with contextlib.redirect_stdout(io.StringIO()), tempfile.TemporaryDirectory() as folder:
         image, properties = reader.read_images([str(file) for file in files])
-        labels = predictor.predict_single_npy_array(image, properties)
-        written = Path(folder) / "labels.nii.gz"
+        before, written = None, Path(folder) / "labels.nii.gz"
+        if previous is not None:
+            first = nnunet_predictor(previous, folds, mirroring, step)
+            reader.write_seg(first.predict_single_npy_array(image, dict(properties)), str(written), properties)
+            before, _ = reader.read_seg(str(written))
+        labels = predictor.predict_single_npy_array(image, properties, before)
         reader.write_seg(labels, str(written), properties)
         return np.asarray(SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(written))).astype(np.uint8))
 

@@ -89,7 +89,13 @@ def _afterwards(spec: ModelSpec) -> list[str]:
     return [f"  then     {', '.join(texts)}"] if texts else []
 
 
-_STAGE_ROWS = ("spacing mm (z, y, x)", "patch (z, y, x)", "intensity", "orientation", "networks")
+_STAGE_ROWS = (
+    "spacing mm (z, y, x)",
+    "patch (z, y, x)",
+    "intensity",
+    "orientation",
+    "networks",
+)
 
 
 def _stages(spec: ModelSpec) -> list[tuple[str, StageSpec]]:
@@ -101,7 +107,11 @@ def _stage_cells(stage: StageSpec) -> list[str]:
     return [
         stage.spacing_told,
         " x ".join(map(str, stage.patch_zyx)),
-        "; ".join(f"{channel.name}: {channel.told}" for channel in stage.inputs),
+        "; ".join([*(f"{channel.name}: {channel.told}" for channel in stage.inputs), *_labels_before(stage)]),
         stage.orientation,
         ", ".join(network.file for network in stage.networks),
     ]
+
+
+def _labels_before(stage: StageSpec) -> list[str]:
+    return [] if stage.previous is None else [f"labels {', '.join(map(str, stage.previous.values))} of the stage before"]

@@ -16,9 +16,10 @@ from flare_trt.engine.base.errors import BudgetError
 from flare_trt.engine.base.grid import Grid
 from flare_trt.engine.base.stopwatch import Stopwatch
 from flare_trt.engine.base.volume import Volume
+from flare_trt.engine.model.channel_spec import LabelInput
 from flare_trt.engine.model.spec import StageSpec
 from flare_trt.engine.passes.growing_box import segment_box
-from flare_trt.engine.passes.pass_memory import Layout, choose_layout, pass_memory
+from flare_trt.engine.passes.pass_memory import Layout, _layouts, choose_layout, pass_memory
 from flare_trt.engine.passes.predict import Runner
 from flare_trt.engine.passes.scan_view import ScanView
 from flare_trt.engine.passes.stage_run import StageRun
@@ -34,7 +35,7 @@ class FixedOutput:
     backend, device, precision = "tensorrt", "cuda:0", "fp32"
 
     def __init__(self, stage: StageSpec, kernels: Kernels) -> None:
-        self.input_shape, self.channels = (1, 1, *stage.patch_zyx), len(stage.channel_values)
+        self.input_shape, self.channels = (1, stage.input_channels, *stage.patch_zyx), len(stage.channel_values)
         self._output = kernels.upload(np.random.default_rng(1).normal(size=(self.channels, *stage.patch_zyx)).astype(np.float32))
 
     def run(self, tile: Any) -> Any:
@@ -119,6 +120,18 @@ def test_an_open_ring_is_counted(gpu: None, make_stage: MakeStage) -> None:
     kept = pass_memory(plan, run.footprint, closed.layout, plan.starts_zyx[0][-1] + 8)
     assert closed.peak_bytes <= kept.peak_bytes
     assert taken <= kept.peak_bytes + _TABLES
+
+
+def test_the_labels_of_the_stage_before_are_counted(gpu: None, make_stage: MakeStage) -> None:
+    ct = scan(*SCANS["many slices"])
+    stage = make_stage(patch_zyx=(16, 24, 20), previous=LabelInput((1, 2, 5)))
+    run = run_of(stage, ct)
+    labels = run.runner.kernels.upload(np.random.default_rng(4).integers(0, 6, ct.grid.shape_zyx).astype(np.uint8))
+    behind = run.behind(labels)
+    promised = pass_memory(behind.whole.plan, behind.footprint, behind.whole.layout).peak_bytes
+    assert 0.4 * promised < peak_bytes(behind, ct.grid.whole) <= promised + _TABLES  # labels and their slabs lie on the host
+    least = list(_layouts(behind.whole.plan))[-1]
+    assert pass_memory(behind.whole.plan, behind.footprint, least).peak_bytes < promised / 2
 
 
 def test_the_quickest_layout_that_fits_is_taken(make_stage: MakeStage, ct: Volume) -> None:
