@@ -88,8 +88,9 @@ class Volume:
     @cached_property
     def nonzero_box(self) -> Box:
         """Box of the voxels that are not 0 in every channel; the whole array where all are."""
-        box = self.measured.nonzero_box if self.measured else nonzero_box(self.array)
-        return box.hull(*(other.nonzero_box for other in self.others))
+        first, *others = [channel for channel in self.channels if channel.value_range != (0, 0)] if self.others else [self]
+        box = first.measured.nonzero_box if first.measured else nonzero_box(first.array)
+        return box.hull(*(other.nonzero_box for other in others))
 
     def on_host(self, cut: Slices) -> NDArray[Any]:
         """The voxels of a cut of the first channel as a NumPy array."""
@@ -100,6 +101,18 @@ class Volume:
 
 def ct_volume(array: NDArray[Any], grid: Grid) -> Volume:
     """A CT from any real array of HU: int16 where nothing is lost, else float32. Refuses NaN, infinity and a constant scan."""
+    return require_varied(channel_volume(array, grid))
+
+
+def require_varied(scan: Volume) -> Volume:
+    """The scan, where any of its channels has two values: one of several may be filled with 0. Raises InputError."""
+    if all(low == high for low, high in (channel.value_range for channel in scan.channels)):
+        raise InputError(f"CT: every voxel is {scan.value_range[0]:g}, so there is nothing to segment; check the conversion")
+    return scan
+
+
+def channel_volume(array: NDArray[Any], grid: Grid) -> Volume:
+    """As `ct_volume`, for a channel among others, which may be constant."""
     if array.dtype.kind not in "iufb":
         raise InputError(f"CT: got values of dtype {array.dtype}, expected numbers (HU)")
     if array.size == 0:
@@ -107,8 +120,6 @@ def ct_volume(array: NDArray[Any], grid: Grid) -> Volume:
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise InputError("CT: got NaN or infinite voxels, expected HU; replace them (air is -1000) and try again")
     lowest, highest = float(array.min()), float(array.max())
-    if lowest == highest:
-        raise InputError(f"CT: every voxel is {lowest:g}, so there is nothing to segment; check the conversion")
     fits = array.dtype.kind in "iub" and lowest >= -32768 and highest <= 32767
     return Volume(np.ascontiguousarray(array, np.int16 if fits else np.float32), grid)
 

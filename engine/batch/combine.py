@@ -40,6 +40,10 @@ def combined_names(bundles: Sequence[Path], wanted: Mapping[int, str] | None = N
     found: list[str] = []
     for path in bundles:
         with open_bundle(path) as bundle:
+            if len(bundle.spec.input_names) > 1:
+                raise InputError(
+                    f"{path}: takes the channels {', '.join(bundle.spec.input_names)}, expected one of a single channel"
+                )
             found += [name for _, name in sorted(bundle.spec.label_names.items()) if name not in found]
     if wanted is not None:
         missing = sorted(set(found) - set(wanted.values()))

@@ -32,7 +32,7 @@ from flare_trt.engine.results.probability_files import write_probabilities
 from flare_trt.engine.results.report_files import write_report
 from flare_trt.engine.results.scan_report import ScanReport, is_page, linked_slices
 from flare_trt.engine.scans.ct_checks import ct_warnings
-from flare_trt.engine.scans.scan_reader import SlabReader, require_same_grid, spooled_ct, whole_ct
+from flare_trt.engine.scans.scan_reader import SlabReader, require_same_grid, spooled_channel, varied, whole_channel
 from flare_trt.engine.segmenter import Segmentation, StageProgress
 
 #: A scan that takes more than this share of the memory budget stays on disk.
@@ -71,11 +71,11 @@ class SegmentsScans(Protocol):
 def ct_reader(max_memory_mb: int | None, channels: int = 1) -> Callable[[SlabReader], Volume]:
     """How scans are read, one channel at a time: into memory, or onto the disk where all would take much of the budget."""
     if max_memory_mb is None:
-        return whole_ct
+        return whole_channel
 
     def read(source: SlabReader) -> Volume:
         held = channels * prod(source.grid.shape_zyx) * source.dtype.itemsize
-        return (spooled_ct if held > max_memory_mb * MB * _SPOOLED_SHARE else whole_ct)(source)
+        return (spooled_channel if held > max_memory_mb * MB * _SPOOLED_SHARE else whole_channel)(source)
 
     return read
 
@@ -111,7 +111,7 @@ def read_scan(
         source, further = opened(), others()
         for other in further:
             require_same_grid(source, other)
-        ct = replace(read(source), others=tuple(read(other) for other in further))
+        ct = varied(replace(read(source), others=tuple(read(other) for other in further)), source)
         doubts = ct_warnings(ct)
     return Scan(ct, source, source.warnings, watch.seconds["read"], memory, doubts)
 

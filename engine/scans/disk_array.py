@@ -45,8 +45,6 @@ class DiskArray:
             seen[1] |= filled.any((0, 2))
             seen[2] |= filled.any((0, 1))
         self._file.flush()
-        if low == high:
-            raise InputError(f"CT: every voxel is {low:g}, so there is nothing to segment; check the conversion")
         self.measured = Measured((low, high), _box(seen))
 
     def __getitem__(self, cut: Slices) -> NDArray[Any]:

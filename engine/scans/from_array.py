@@ -1,7 +1,7 @@
 """A CT from any array in memory: NumPy, CuPy, torch, and whatever speaks DLPack or __cuda_array_interface__.
 
 Nothing is copied where the array is int16 or float32, C-contiguous, and on the device that runs. On the host other numbers are
-converted as volume.ct_volume does; on a GPU they are refused, since a hidden copy there costs what the caller wants to save.
+converted as volume.channel_volume does; on a GPU they are refused, since a hidden copy there costs what the caller wants to save.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from flare_trt.engine.base.errors import InputError
 from flare_trt.engine.base.grid import Grid
-from flare_trt.engine.base.volume import Measured, Volume, ct_volume
+from flare_trt.engine.base.volume import Measured, Volume, channel_volume, require_varied
 from flare_trt.kernels import Box, Kernels
 
 #: DLPack's device types of memory that the GPU reads (dlpack.h: kDLCUDA, kDLCUDAManaged).
@@ -28,7 +28,7 @@ def ct_from_array(array: Any, grid: Grid, kernels: Kernels) -> Volume:
     Raises InputError that says what was wrong with the array.
     """
     if not _is_on_gpu(array):
-        return _joined([ct_volume(channel, grid) for channel in _channels(_host_array(array))])
+        return _joined([channel_volume(channel, grid) for channel in _channels(_host_array(array))])
     if kernels.name != "cuda":
         raise InputError("CT: got an array on a GPU, but this model runs on the CPU; open it with device cuda:N, or copy the array")
     with kernels.active():
@@ -40,7 +40,7 @@ def _channels(array: Any) -> list[Any]:
 
 
 def _joined(channels: Sequence[Volume]) -> Volume:
-    return replace(channels[0], others=tuple(channels[1:]))
+    return require_varied(replace(channels[0], others=tuple(channels[1:])))
 
 
 def _is_on_gpu(array: Any) -> bool:
@@ -84,8 +84,6 @@ def _device_ct(array: Any, grid: Grid, kernels: Kernels) -> Volume:
     lowest, highest = kernels.value_range(array)
     if not np.isfinite([lowest, highest]).all():
         raise InputError("CT: got NaN or infinite voxels, expected HU; replace them (air is -1000) and try again")
-    if lowest == highest:
-        raise InputError(f"CT: every voxel is {lowest:g}, so there is nothing to segment; check the conversion")
     z, y, x = array.shape
     nonzero_box = kernels.box_nonzero(array) or Box.whole((z, y, x))
     return Volume(array, grid, Measured((lowest, highest), nonzero_box), "cuda")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from flare_trt.engine.base.errors import InputError
 from flare_trt.engine.base.grid import Grid
-from flare_trt.engine.base.volume import Volume, ct_volume
+from flare_trt.engine.base.volume import Volume, channel_volume, require_varied
 from flare_trt.engine.scans.disk_array import DiskArray
 
 
@@ -52,6 +52,24 @@ def require_same_grid(first: SlabReader, other: SlabReader) -> None:
 
 def whole_ct(reader: SlabReader) -> Volume:
     """The scan in memory: int16 where nothing is lost, else float32. Raises InputError."""
+    return varied(whole_channel(reader), reader)
+
+
+def spooled_ct(reader: SlabReader) -> Volume:
+    """The scan in a temporary file instead of memory. Raises InputError."""
+    return varied(spooled_channel(reader), reader)
+
+
+def varied(scan: Volume, reader: SlabReader) -> Volume:
+    """As volume.require_varied, with the scan's path before the error."""
+    try:
+        return require_varied(scan)
+    except InputError as error:
+        raise InputError(f"{reader.path}: {error}") from error
+
+
+def whole_channel(reader: SlabReader) -> Volume:
+    """As `whole_ct`, for a channel among others, which may be constant."""
     slabs = reader.slabs()
     first = next(slabs)  # before room is made for all: a damaged header may claim any size
     array = np.empty(reader.grid.shape_zyx, reader.dtype)
@@ -60,13 +78,13 @@ def whole_ct(reader: SlabReader) -> Volume:
             array = array.astype(np.float32)
         array[z : z + len(slab)] = slab
     try:
-        return ct_volume(array, reader.grid)
+        return channel_volume(array, reader.grid)
     except InputError as error:
         raise InputError(f"{reader.path}: {error}") from error
 
 
-def spooled_ct(reader: SlabReader) -> Volume:
-    """The scan in a temporary file instead of memory. Raises InputError."""
+def spooled_channel(reader: SlabReader) -> Volume:
+    """As `spooled_ct`, for a channel among others, which may be constant."""
     array = DiskArray(reader.grid.shape_zyx, reader.widest, reader.slabs())
     return Volume(array, reader.grid, array.measured)
 

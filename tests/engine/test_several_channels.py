@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -75,8 +76,6 @@ def volume_of(files: tuple[Path, ...]) -> Volume:
 def test_labels_equal_nnunets(
     model: Made, make: Callable[[Path, str], tuple[Path, ...]], orientation: str, mirror: bool, tmp_path: Path
 ) -> None:
-    from dataclasses import replace
-
     from tests.golden.nnunet_peer import predict_with_nnunet
 
     files = make(tmp_path / "images", orientation)
@@ -89,6 +88,20 @@ def test_labels_equal_nnunets(
         if not mirror:
             array = np.stack([channel.array.astype(np.float32) for channel in volume.channels])
             hold_to_promise(segmenter.segment_array(array, volume.grid).labels.array, theirs)
+
+
+@pytest.mark.parametrize("value", [0, 117])
+def test_a_channel_of_one_value_is_taken_as_nnunet_does(value: int, tmp_path: Path) -> None:
+    """A sequence that was not acquired and is filled with 0, or with another whole number, is 0 once normalised."""
+    from tests.golden.nnunet_peer import predict_with_nnunet
+
+    files, model = brain(tmp_path / "images"), tmp_path / "model"
+    for empty in files[1:]:
+        write_scan(empty, np.full(SHAPE, value, np.int16), SPACING_MM)
+    bundle = exported(replace(BRAIN, seed=5).write(model))
+    words, out = ["--model", str(bundle), "--max-memory", "900MB"], tmp_path / "out.nii.gz"
+    assert main(["segment", str(files[0]), "-o", str(out), *words]) == 0
+    hold_to_promise(read_labels(out).array, predict_with_nnunet(model, files))
 
 
 def test_files_by_number_and_by_name(pet_ct_bundle: Path, tmp_path: Path) -> None:
@@ -145,6 +158,16 @@ def test_a_model_is_given_the_channels_that_it_takes(pet_ct_bundle: Path, tmp_pa
         pytest.raises(InputError, match="got a scan of 1 channels, expected 2: CT, PET"),
     ):
         segmenter.segment(read_ct(ct))
+
+
+def test_what_takes_scans_of_one_channel_refuses_a_model_of_two(
+    pet_ct_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, words = str(pet_ct_bundle), "takes the channels CT, PET, expected one of a single channel"
+    assert main(["serve", "--model", model, "--port", "0"]) == 1
+    assert words in capsys.readouterr().err
+    assert main(["combine", str(tmp_path), "-o", str(tmp_path / "out.nii.gz"), "--models", model]) == 1
+    assert words in capsys.readouterr().err
 
 
 def test_channels_of_two_grids_are_no_volume(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from flare_trt.engine.scans.ct_checks import ct_warnings
 from flare_trt.engine.scans.image_files import ENDINGS, ending_of, write_labels
 from flare_trt.engine.scans.label_source import read_names
 from flare_trt.engine.scans.open_scan import open_scan
+from flare_trt.engine.scans.scan_reader import varied
 from flare_trt.engine.segmenter import StageProgress
 
 
@@ -42,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
     wanted = None if arguments.labels is None else read_names(arguments.labels)
     names, options, console = combined_names(arguments.models, wanted), run_options(arguments), Console()
     source = open_scan(arguments.scan)
-    ct = ct_reader(options.max_memory_mb)(source)
+    ct = varied(ct_reader(options.max_memory_mb)(source), source)
 
     def progress(model: str) -> StageProgress:
         return lambda stage, done, total: console.progress(f"{model}, {stage}", done, total)

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from flare_trt.engine.apps.cli.console import Console
-from flare_trt.engine.apps.cli.segment import PICK_HELP, open_segmenter
+from flare_trt.engine.apps.cli.segment import PICK_HELP, open_for_one_channel
 from flare_trt.engine.apps.cli.values import TILT_HELP, add_run_options, memory_mb, port, run_options, seconds, series_rules
 from flare_trt.engine.apps.pacs.anonymous import silenced
 from flare_trt.engine.apps.pacs.dicomweb import Watcher, Web, web_send
@@ -135,7 +135,7 @@ def _run(arguments: argparse.Namespace) -> int:
     with silenced(), own_queue(arguments.queue) as queue:
         metrics = Metrics(queue)
         receiver = Receiver(queue, door, tls.inward(), arguments.min_free, metrics)
-        with metrics.served(arguments.metrics), open_segmenter(arguments.model, options, console) as segmenter:
+        with metrics.served(arguments.metrics), open_for_one_channel(arguments.model, options, console, "pacs") as segmenter:
             runner = Runner(queue, segmenter, options.max_memory_mb, making, metrics)
             times = Times(arguments.quiet, arguments.keep * 3600)
             source = None if web is None else _watcher(arguments, web, queue)

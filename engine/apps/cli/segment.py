@@ -154,6 +154,17 @@ def open_segmenter(model: Path | None, options: RunOptions, console: Console) ->
     return segmenter
 
 
+def open_for_one_channel(model: Path | None, options: RunOptions, console: Console, command: str) -> Segmenter:
+    """As `open_segmenter`, for a command whose scans have one channel. Raises InputError for a model of several, too."""
+    spec = read_spec(model or default_model())
+    if len(spec.input_names) > 1:
+        raise InputError(
+            f"{command}: the model {spec.name} takes the channels {', '.join(spec.input_names)}, expected one of a single channel; "
+            "segment these scans with 'flare-trt segment'"
+        )
+    return open_segmenter(model, options, console)
+
+
 def segment_jobs(
     jobs: Sequence[Job],
     segmenter: SegmentsScans,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from flare_trt.engine.apps.access import Door, read_token, token_warning
 from flare_trt.engine.apps.cli.console import Console
-from flare_trt.engine.apps.cli.segment import open_segmenter
+from flare_trt.engine.apps.cli.segment import open_for_one_channel
 from flare_trt.engine.apps.cli.values import TILT_HELP, add_run_options, memory_mb, port, run_options
 from flare_trt.engine.apps.serve.limits import Limits
 from flare_trt.engine.apps.serve.server import serve
@@ -68,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
     console = Console()
     if arguments.token_file is not None and (warning := token_warning(arguments.token_file)):
         console.complain(f"flare-trt: {warning}")
-    with open_segmenter(arguments.model, options, console) as segmenter:
+    with open_for_one_channel(arguments.model, options, console, "serve") as segmenter:
         steps = upload_steps(segmenter, options.max_memory_mb, arguments.correct_tilt)
         serve(steps, door, limits, lambda address: console.line(f"listening on {address}"), arguments.jobs)
     return 0

@@ -15,7 +15,7 @@ from tests.engine.scans.nifti_files import AXIAL, write_raw
 from flare_trt.engine.base.errors import InputError
 from flare_trt.engine.base.grid import Grid
 from flare_trt.engine.scans.open_scan import open_scan
-from flare_trt.engine.scans.scan_reader import spooled_ct, whole_ct
+from flare_trt.engine.scans.scan_reader import spooled_channel, spooled_ct, whole_channel, whole_ct
 
 SHAPE = (5, 7, 9)
 INT16, FLOAT32 = np.dtype(np.int16), np.dtype(np.float32)
@@ -62,5 +62,8 @@ def test_one_slab_beyond_int16_makes_all_float32_without_loss(z: int | None) -> 
 
 
 def test_a_scan_of_one_value_is_refused_by_its_name() -> None:
-    with pytest.raises(InputError, match=r"^scan: CT: every voxel is -1000"):
-        whole_ct(ArrayReader(np.full(SHAPE, -1000)))
+    reader = ArrayReader(np.full(SHAPE, -1000))
+    for read in (whole_ct, spooled_ct):
+        with pytest.raises(InputError, match=r"^scan: CT: every voxel is -1000"):
+            read(reader)
+    assert whole_channel(reader).value_range == spooled_channel(reader).value_range == (-1000, -1000)
