@@ -13,6 +13,7 @@ from flare_trt.engine.base.errors import BundleError, DeviceError
 from flare_trt.engine.model.modes import Precision
 from flare_trt.engine.networks.openvino_.blobs import LARGEST_NETWORK_BYTES, blob_key, keep_blob, open_blob
 from flare_trt.engine.networks.openvino_.means import split_means
+from flare_trt.engine.networks.openvino_.upsampling import join_upsampling
 from flare_trt.engine.networks.session import Session, SessionOptions, require_tile, static_shape
 from flare_trt.engine.networks.silent_import import load_openvino
 
@@ -118,6 +119,7 @@ def _compiled(
     model.reshape({model.inputs[0].any_name: list(shape)})
     if precision == "fp32":
         split_means(model)
+        join_upsampling(model)
     compiled = core.compile_model(model, "CPU", settings)
     if key:
         keep_blob(key, compiled)
