@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from flare_trt.engine.base.errors import InputError
 from flare_trt.engine.base.files import CHANNEL, write_json
 from flare_trt.engine.base.organs import TUMOUR
 from flare_trt.engine.base.volume import Volume
@@ -77,6 +78,8 @@ def run_round(plan: RoundPlan, teachers: Teachers) -> dict[str, Any]:
 
 def prepared_cases(dataset: Path) -> Iterator[tuple[Case, frozenset[int]]]:
     """Labelled and unlabelled cases of a dataset that `write_datasets` wrote, and what each vouches for."""
+    if not (dataset / VOUCHED_FILE).exists():
+        raise InputError(f"{dataset}: holds no {VOUCHED_FILE}, expected a fine dataset that 'flare-trt train prepare' wrote")
     vouched: dict[str, list[int]] = json.loads((dataset / VOUCHED_FILE).read_text("utf-8"))
     for name in sorted(vouched):
         image, label = dataset / "imagesTr" / f"{name}{CHANNEL}{ENDING}", dataset / "labelsTr" / f"{name}{ENDING}"

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from flare_trt.engine.base.errors import InputError
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.phantom.synthetic_body import PhantomOptions, make_phantom
 from flare_trt.engine.scans.nifti import read_ct, read_labels
@@ -163,3 +164,8 @@ def test_tumour_of_a_teacher_that_finds_none_is_not_taken(source: Path) -> None:
     vouched = json.loads((source.parent / "Dataset511_FLAREFine/vouched.json").read_text())
     assert [14 in classes for classes in vouched.values()] == [True, False, False, False]
     assert all(row["passed"] for row in report["cases"].values()), "what is not taken is not compared either"
+
+
+def test_a_dataset_of_another_form_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"holds no vouched\.json, expected a fine dataset"):
+        run_round(RoundPlan(tmp_path, tmp_path, DatasetNames(511)), Teachers(PhantomTeacher()))
