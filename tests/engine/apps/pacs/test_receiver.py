@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 import shutil
 import socket
 from collections.abc import Iterator
@@ -130,6 +132,46 @@ def test_no_room(queue: StudyQueue, images: list[Any], caplog: pytest.LogCapture
     assert queue.studies() == []  # the sender has them, and knows
     assert caplog.text.count("an image from SCANNER was not kept: got ") == 1
     assert "(--min-free)" in caplog.text
+
+
+def test_an_image_and_its_names_are_on_the_disk_before_the_answer(
+    queue: StudyQueue, images: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced, sync = list[Path](), os.fsync
+
+    def noting(descriptor: int) -> None:
+        sync(descriptor)
+        synced.append(Path(f"/proc/self/fd/{descriptor}").readlink())
+
+    monkeypatch.setattr(os, "fsync", noting)
+    with listening(queue) as receiver:
+        association = associate(receiver)
+        for number, image in enumerate(images[:2]):
+            synced.clear()
+            assert association.send_c_store(image).Status == STORED
+            study = queue.studies()[0]
+            names = [] if number else [study.folder.parent, study.folder]
+            file = synced.pop(len(names))
+            assert (file.parent, synced) == (study.images, [*names, study.images])
+        association.release()
+
+
+def test_an_image_that_the_disk_does_not_confirm_is_not_taken(
+    queue: StudyQueue, images: list[Any], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def failing(descriptor: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with listening(queue) as receiver:
+        association = associate(receiver)
+        assert association.send_c_store(images[0]).Status == STORED
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fsync", failing)
+            assert association.send_c_store(images[1]).Status == NO_ROOM
+        association.release()
+        until(lambda: queue.studies()[0].problem == BROKEN_OFF)
+    assert "was not kept" in caplog.text
+    assert image_count(queue.studies()[0]) == 1
 
 
 def test_an_image_that_could_not_be_kept_makes_its_study_incomplete(queue: StudyQueue, images: list[Any]) -> None:
