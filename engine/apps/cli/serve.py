@@ -44,7 +44,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--jobs", type=Path, metavar="FOLDER", help="keep jobs here over a restart of the server; default: they go with it"
     )
-    parser.add_argument("--max-upload", type=memory_mb, default=2000, metavar="SIZE", help="largest upload (2GB)")
+    parser.add_argument(
+        "--max-upload", type=memory_mb, default=2000, metavar="SIZE", help="largest upload, packed and unpacked (2GB)"
+    )
     parser.add_argument(
         "--timeout",
         type=_positive,
@@ -69,7 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.token_file is not None and (warning := token_warning(arguments.token_file)):
         console.complain(f"flare-trt: {warning}")
     with open_for_one_channel(arguments.model, options, console, "serve") as segmenter:
-        steps = upload_steps(segmenter, options.max_memory_mb, arguments.correct_tilt)
+        steps = upload_steps(segmenter, options.max_memory_mb, arguments.correct_tilt, limits.upload_bytes)
         serve(steps, door, limits, lambda address: console.line(f"listening on {address}"), arguments.jobs)
     return 0
 

@@ -15,6 +15,8 @@ from flare_trt.engine.base.errors import FlareError, OutputError, ServiceError
 from flare_trt.engine.base.files import sync_folder, write_json
 from flare_trt.engine.scans.dicom.choice import SeriesChoice
 
+#: So many times a server begins a job that it does not live to end.
+MOST_ATTEMPTS = 3
 _FILE, _LOCK = "job.json", ".lock"
 
 
@@ -36,7 +38,7 @@ def note(job: ServedJob) -> None:
     """Write down a job that is to outlast its server. Raises OutputError."""
     if job.kept:
         choice = {"series": job.choice.uid, "acquisition": job.choice.acquisition}
-        wishes = {**choice, "pages": job.pages}
+        wishes = {**choice, "pages": job.pages, "attempts": job.attempts}
         told = {"state": job.state, **wishes, "missing": job.missing, "problem": job.problem, "noted_s": time.time()}
         write_json(job.folder / _FILE, told)
         try:
@@ -49,7 +51,8 @@ def note(job: ServedJob) -> None:
 def noted_jobs(folder: Path) -> list[tuple[ServedJob, float]]:
     """The jobs in a folder, the oldest first, with their age in seconds; those that had not ended wait again.
 
-    What an upload that broke off or a file that cannot be read has left is removed.
+    One during which the server ended again and again has failed: it may be what ends the server. What an upload that broke off or a
+    file that cannot be read has left is removed.
     """
     found = []
     for place in sorted(path for path in folder.iterdir() if path.is_dir()):
@@ -61,10 +64,20 @@ def noted_jobs(folder: Path) -> list[tuple[ServedJob, float]]:
             if told["state"] in ("done", "failed", "timed_out"):
                 job.state, job.error = told["state"], FlareError(told["problem"]) if told["problem"] else None
                 job.ended.set()
+            job.attempts = told.get("attempts", 0)
+            if not job.ended.is_set() and job.attempts >= MOST_ATTEMPTS:
+                _fail(job)
             found.append((told["noted_s"], job))
         except (OSError, ValueError, KeyError, TypeError):
             shutil.rmtree(place, ignore_errors=True)
     return [(job, time.time() - noted_s) for noted_s, job in sorted(found, key=lambda pair: pair[0])]
+
+
+def _fail(job: ServedJob) -> None:
+    job.state = "failed"
+    job.error = ServiceError(f"the server ended {MOST_ATTEMPTS} times during this job: too little memory? send a smaller scan")
+    job.ended.set()
+    clear(job)
 
 
 def clear(job: ServedJob) -> None:

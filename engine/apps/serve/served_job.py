@@ -41,7 +41,8 @@ class JobStopped(Exception):  # noqa: N818  # not an error: the job is no longer
 class ServedJob:
     """State of a job. The service alone changes it; `progress` is (stage, tiles done, tiles in all). `choice`: the
     series and acquisition to take of a zip of DICOM. `missing`: why a result in DICOM, or the viewer, was not made, by its kind.
-    `kept`: it outlasts its server. `pages`: the viewer and the report as a page are wanted; `view_token` opens the viewer alone.
+    `kept`: it outlasts its server, which so far began it `attempts` times. `pages`: the viewer and the report as a page are wanted;
+    `view_token` opens the viewer alone.
 
     Its files lie in `folder`, which is named by the random `id`: nothing of the upload's name is kept.
     """
@@ -58,6 +59,7 @@ class ServedJob:
     missing: dict[str, str] = field(default_factory=dict)
     kept: bool = False
     pages: bool = False
+    attempts: int = 0
     view_token: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
     ended: threading.Event = field(default_factory=threading.Event)
 

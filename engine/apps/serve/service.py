@@ -183,6 +183,8 @@ class Service:
 
     def _run(self, job: ServedJob) -> None:
         start_s = time.monotonic()
+        job.attempts += 1
+        self._note(job)
         outcome: Outcome = "done"
         try:
             self._segment(job)
@@ -213,6 +215,9 @@ class Service:
         goes_on = job.kept and job.state == "stopped"  # when the next server starts
         if job.state != "done" and not goes_on:
             clear(job)
+        if goes_on and job.attempts:
+            job.attempts -= 1  # it was stopped in good order
+            self._note(job)
         if not (cancelled or goes_on):
             self._shelf.add(job)
         self.metrics.count(job.state)
@@ -220,7 +225,10 @@ class Service:
 
     def _keep(self, job: ServedJob) -> None:
         job.forget_upload()
+        self._note(job)
+
+    def _note(self, job: ServedJob) -> None:
         try:
             note(job)
-        except OutputError as error:  # it is done, and will be done again after a restart
-            _LOG.warning("job %s: cannot be noted as done: %s", job.id, error.__cause__)
+        except OutputError as error:  # after a restart it is done again
+            _LOG.warning("job %s: cannot be noted as %s: %s", job.id, job.state, error.__cause__)

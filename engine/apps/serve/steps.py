@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import prod
 from pathlib import Path
 
+from flare_trt.engine.apps.serve.limits import Limits
 from flare_trt.engine.apps.serve.served_job import DICOM_KINDS, VIEWER, ServedJob
 from flare_trt.engine.apps.serve.uploads import take_scan
+from flare_trt.engine.base.errors import InputError
 from flare_trt.engine.base.files import write_json
+from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.batch.jobs import Job
 from flare_trt.engine.batch.overlap import SCAN_ERRORS
 from flare_trt.engine.batch.scan_steps import Scan, SegmentsScans, ct_reader, scan_steps
@@ -18,18 +22,22 @@ from flare_trt.engine.results.label_files import write_contours, write_label_fil
 from flare_trt.engine.results.scan_report import ScanReport
 from flare_trt.engine.results.viewer.page import keep_view
 from flare_trt.engine.scans.dicom.reader import DicomReader
+from flare_trt.engine.scans.scan_reader import SlabReader
 from flare_trt.engine.segmenter import Segmentation
 
 #: Makes a job's labels and report. Raises JobStopped, or batch.SCAN_ERRORS.
 SegmentUpload = Callable[[ServedJob], None]
 
 
-def upload_steps(segmenter: SegmentsScans, max_memory_mb: int | None, correct_tilt: bool = False) -> SegmentUpload:
+def upload_steps(
+    segmenter: SegmentsScans, max_memory_mb: int | None, correct_tilt: bool = False, most_bytes: int = Limits().upload_bytes
+) -> SegmentUpload:
     """The steps with an open segmenter; `max_memory_mb` is its budget, which large scans are kept on the disk for.
 
-    `correct_tilt`: a DICOM series of a tilted gantry is resampled onto an upright grid, which is refused without.
+    `correct_tilt`: a DICOM series of a tilted gantry is resampled onto an upright grid, which is refused without. `most_bytes`:
+    what an upload may take unpacked; a megabyte of zeros can stand for a gigabyte of voxels.
     """
-    read = ct_reader(max_memory_mb)
+    read = _bounded(ct_reader(max_memory_mb), most_bytes)
 
     def segment(served: ServedJob) -> None:
         job = Job(served.upload, served.labels, served.page if served.pages else served.report, served.preview)
@@ -53,6 +61,16 @@ def upload_steps(segmenter: SegmentsScans, max_memory_mb: int | None, correct_ti
                 served.forget_upload()
 
     return segment
+
+
+def _bounded(read: Callable[[SlabReader], Volume], most_bytes: int) -> Callable[[SlabReader], Volume]:
+    def bounded(source: SlabReader) -> Volume:
+        size = prod(source.grid.shape_zyx) * source.dtype.itemsize
+        if size > most_bytes:
+            raise InputError(f"{source.path}: the scan takes {size} bytes unpacked, expected at most {most_bytes}; crop it")
+        return read(source)
+
+    return bounded
 
 
 def _keep_view(served: ServedJob, scan: Scan, found: Segmentation, spec: ModelSpec) -> None:

@@ -22,6 +22,8 @@ from flare_trt.engine.base.regular_file import require_regular
 MAX_FILES = 100_000
 #: Uncompressed bytes that a zip may claim, in all; as for the voxels of a NIfTI file.
 MAX_ZIP_BYTES = 16 << 30
+#: And in one file of it: it is inflated into memory as a whole. Four times the largest multi-frame CT.
+MAX_MEMBER_BYTES = 2 << 30
 _ENCRYPTED = 0x1
 #: Reads up to this size are not checked against the file's own.
 _SMALL_READ_BYTES = 1 << 16
@@ -149,6 +151,12 @@ def _problem(members: list[ZipInfo]) -> str | None:
     claimed = sum(member.file_size for member in members)
     if claimed > MAX_ZIP_BYTES:
         return f"the zip claims {claimed} bytes uncompressed, more than the limit of {MAX_ZIP_BYTES >> 30} GiB; name one series"
+    largest = max((member.file_size for member in members), default=0)
+    if largest > MAX_MEMBER_BYTES:
+        limit = f"{MAX_MEMBER_BYTES >> 30} GiB"
+        return (
+            f"a file in the zip claims {largest} bytes uncompressed, more than the limit of {limit}; unpack it and name the folder"
+        )
     if any(_leaves(member.filename) for member in members):
         return "the zip holds a file whose name leads out of it (.. or an absolute path), expected names inside it; do not trust it"
     if any(member.flag_bits & _ENCRYPTED for member in members):

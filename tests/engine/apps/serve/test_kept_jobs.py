@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -51,6 +53,39 @@ def test_jobs_go_on_with_the_next_server(tmp_path: Path) -> None:
         for job in (*going, bad, done.headers["location"]):
             assert client.delete(job).status_code == 204
     assert noted_jobs(jobs) == []
+
+
+def test_a_job_that_ends_its_server_again_and_again_is_left_alone(tmp_path: Path) -> None:
+    """As kill -9 leaves it: noted as running, its upload there."""
+    jobs, gated = tmp_path / "jobs", GatedSegmenter()
+    folder = jobs / ("a" * 32)
+    folder.mkdir(parents=True)
+    killed = {"state": "running", "series": None, "acquisition": None, "missing": {}, "problem": None, "noted_s": 0.0}
+    gated.open_gate()
+    for attempts in (2, 3):
+        (folder / "upload").write_bytes(scan_bytes(tmp_path))
+        (folder / "job.json").write_text(json.dumps({**killed, "attempts": attempts, "noted_s": time.time()}))
+        with started(upload_steps(gated, None), LIMITS, jobs, kept=True) as service, live(service) as client:
+            until(lambda: client.get(f"{JOBS}/{folder.name}").json()["state"] in ("done", "failed"))
+            status = client.get(f"{JOBS}/{folder.name}").json()
+            assert status["state"] == ("done" if attempts == 2 else "failed")
+    assert "the server ended 3 times during this job" in status["problem"]
+    assert [path.name for path in folder.iterdir()] == ["job.json"]
+
+
+def test_stopping_in_good_order_is_no_attempt(tmp_path: Path) -> None:
+    jobs, scan = tmp_path / "jobs", scan_bytes(tmp_path)
+    jobs.mkdir()
+    for number in range(4):
+        gated = GatedSegmenter()
+        with started(upload_steps(gated, None), LIMITS, jobs, gated.open_gate, kept=True) as service, live(service) as client:
+            if number == 0:
+                client.post(JOBS, content=scan)
+            gated.let(1)
+            until(lambda gated=gated: gated.tiles_run == 1)
+            service.stop_running()
+    ((kept, _),) = noted_jobs(jobs)
+    assert (kept.state, kept.attempts) == ("queued", 0)
 
 
 def test_what_an_upload_that_broke_off_left_is_removed(tmp_path: Path) -> None:

@@ -34,6 +34,10 @@ def test_too_much(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(file_set, "MAX_ZIP_BYTES", 9999)
     with pytest.raises(InputError, match="claims 10000 bytes uncompressed, more than the limit"):
         open_files(path)
+    monkeypatch.setattr(file_set, "MAX_ZIP_BYTES", 10000)
+    monkeypatch.setattr(file_set, "MAX_MEMBER_BYTES", 4999)
+    with pytest.raises(InputError, match="a file in the zip claims 5000 bytes uncompressed, more than the limit"):
+        open_files(path)
     monkeypatch.setattr(file_set, "MAX_FILES", 1)
     with pytest.raises(InputError, match="holds 2 files, more than the limit of 1"):
         open_files(path)
