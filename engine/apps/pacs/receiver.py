@@ -15,6 +15,7 @@ from flare_trt.engine.apps.pacs.peers import Door
 from flare_trt.engine.apps.pacs.study_queue import StudyQueue
 from flare_trt.engine.base.errors import OutputError, ServiceError
 from flare_trt.engine.scans.dicom.library import LIBRARY_ERRORS, library
+from flare_trt.engine.scans.dicom.part10 import inflated
 from flare_trt.engine.scans.dicom.plane import CT_CLASSES
 
 _LOG = logging.getLogger(__name__)
@@ -151,7 +152,7 @@ def _server_class() -> Any:
 def _identity(image: bytes) -> tuple[str, str]:
     """Study and instance UID. Raises one of LIBRARY_ERRORS."""
     tags = ["StudyInstanceUID", "SOPInstanceUID"]
-    header = library("pydicom").dcmread(io.BytesIO(image), stop_before_pixels=True, specific_tags=tags)
+    header = library("pydicom").dcmread(io.BytesIO(inflated(image)), stop_before_pixels=True, specific_tags=tags)
     study_uid, sop_uid = str(header.StudyInstanceUID), str(header.SOPInstanceUID)
     if not study_uid or not sop_uid:
         raise ValueError("no UID")

@@ -80,6 +80,11 @@ def opened(files: FileSet, number: int) -> Iterator[BinaryIO]:
             yield io.BytesIO(_plain(stream.read(), kind))
 
 
+def inflated(data: bytes) -> bytes:
+    """A marked DICOM file with its data set inflated, within bounds, where it is deflated. Raises ValueError."""
+    return _plain(data, Kind.MARKED)
+
+
 def _plain(data: bytes, kind: Kind) -> bytes:
     """The bytes of a file of any readable kind as those of a plain one."""
     if kind is Kind.BARE:
@@ -93,10 +98,10 @@ def _plain(data: bytes, kind: Kind) -> bytes:
         return data
     start = _header_end(data)
     engine = zlib.decompressobj(-zlib.MAX_WBITS)
-    inflated = engine.decompress(data[start:], max(_MOST_SLICE_BYTES, _MOST_RATIO * len(data)))
+    unpacked = engine.decompress(data[start:], max(_MOST_SLICE_BYTES, _MOST_RATIO * len(data)))
     if not engine.eof:
         raise ValueError("the deflated data set is cut or too large")
-    return _header(_EXPLICIT) + inflated
+    return _header(_EXPLICIT) + unpacked
 
 
 def _header(syntax: str) -> bytes:

@@ -27,6 +27,7 @@ from flare_trt.engine.apps.pacs.study_queue import BROKEN_OFF, StudyQueue  # noq
 from flare_trt.engine.base.errors import ServiceError  # noqa: E402
 from flare_trt.engine.scans.dicom.reader import DicomReader  # noqa: E402
 
+PLAIN, DEFLATED = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99"
 CT, SECONDARY = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.7"
 
 
@@ -41,10 +42,10 @@ def listening(queue: StudyQueue, door: Door | None = None, least_free_mb: int = 
             receiver.stop()
 
 
-def associate(receiver: Receiver, caller: str = "SCANNER", called: str = "FLARE") -> Any:
+def associate(receiver: Receiver, caller: str = "SCANNER", called: str = "FLARE", syntax: str = PLAIN) -> Any:
     entity = pynetdicom.AE(ae_title=caller)
     for sop_class in (CT, SECONDARY, "1.2.840.10008.1.1"):
-        entity.add_requested_context(sop_class, ["1.2.840.10008.1.2.1"])
+        entity.add_requested_context(sop_class, [syntax])
     return entity.associate("127.0.0.1", receiver.port, ae_title=called)
 
 
@@ -194,6 +195,17 @@ def test_other_objects_are_discarded_with_a_warning(queue: StudyQueue, images: l
         assert association.send_c_store(images[0]).Status == DISCARDED
         association.release()
     assert queue.studies() == []
+
+
+def test_a_deflated_image_is_kept_unless_it_unpacks_to_far_too_much(queue: StudyQueue, images: list[Any]) -> None:
+    with listening(queue) as receiver:
+        association = associate(receiver, syntax=DEFLATED)
+        for image in images[:2]:
+            image.file_meta.TransferSyntaxUID = DEFLATED
+        images[1].add_new(0x00091001, "OB", bytes(100_000_000))
+        assert [association.send_c_store(image).Status for image in images[:2]] == [STORED, NOT_UNDERSTOOD]
+        association.release()
+    assert image_count(queue.studies()[0]) == 1
 
 
 def test_an_image_without_a_study_is_refused(queue: StudyQueue, images: list[Any], caplog: pytest.LogCaptureFixture) -> None:
