@@ -28,6 +28,8 @@ from flare_trt.engine.base.text_tables import markdown_table
 from flare_trt.engine.model.spec import Check
 
 MODELS = (*SPACINGS_MM, DEFAULT_MODEL)
+#: Where others took more of the CPUs than this, walls cannot be compared.
+_BUSY = 0.25
 COLUMNS = (
     *("model", "engine", "wall (s)", "CPU (s)", "peak (MB)", "area (MB s)"),
     *("wall / nnU-Net", "CPU / nnU-Net", "peak / nnU-Net", "voxels that differ", "tiles run", "CPUs taken by others (%)"),
@@ -80,6 +82,8 @@ def speed_table(rows: Sequence[dict[str, Any]]) -> str:
 def _cells(row: dict[str, Any], base: dict[str, Any] | None) -> tuple[object, ...]:
     keys = ("wall_s", "cpu_s", "peak_mb", "area_mb_s")
     ratios = [f"{row[key] / base[key]:.3f}" if base else None for key in keys[:3]]
+    if base and max(row["others"], base["others"]) > _BUSY:
+        ratios[0] = None
     differing = f"{row['differing']:.1e}" if "differing" in row else None
     numbers = f"{row['wall_s']:.1f}", f"{row['cpu_s']:.1f}", round(row["peak_mb"]), round(row["area_mb_s"])
     return row["model"], row["engine"], *numbers, *ratios, differing, row["tiles"] or "all", percent(row["others"])

@@ -28,7 +28,7 @@ def test_differences_are_counted_and_scored() -> None:
     found = _difference(half, full)
     assert (found["voxels"], found["differing"]) == (120, 1)
     assert found["mean_dice"] == pytest.approx((2 * 29 / 59 + 1) / 2)
-    assert found["least_dice"] == pytest.approx(2 * 29 / 59)
+    assert found["small_classes"]["1"] == [30, pytest.approx(2 * 29 / 59)]
 
 
 def test_the_promise_is_ours_alone() -> None:

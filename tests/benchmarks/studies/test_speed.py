@@ -53,6 +53,11 @@ def test_the_table_goes_by_models_and_engines_and_gives_ratios() -> None:
     assert [cell.strip() for cell in table[3].split("|")[7:11]] == ["0.250", "0.400", "1.000", "3.0e-06"]
 
 
+def test_walls_beside_other_programs_have_no_ratio() -> None:
+    rows = [ROW, ROW | {"engine": "exact", "others": 0.6, "differing": 0.0}, ROW | {"engine": "half", "differing": 0.0}]
+    assert [line.split("|")[7].strip() for line in speed_table(rows).splitlines()[2:]] == ["1.000", "-", "1.000"]
+
+
 def test_only_exact_has_a_promise_and_labels_must_be_there() -> None:
     assert checks_of(ROW) == []
     assert checks_of(ROW | {"engine": "half", "differing": 0.1, "least_dice": 0.5}) == []
