@@ -22,7 +22,7 @@ SLICES = Made(MR, spacing_mm=(1.5, 1.6), patch=(40, 32))
 VOLUMES = Made(MR, spacing_mm=(2.6, 1.8, 1.7), patch=(16, 32, 24), seed=1)
 
 
-@pytest.mark.parametrize(("mirror", "orientation"), [(False, "LPS"), (True, "RAS")])
+@pytest.mark.parametrize(("mirror", "orientation"), [(False, "LPS"), pytest.param(True, "RAS", marks=pytest.mark.nightly)])
 def test_labels_equal_nnunets_ensemble_of_2d_and_3d(mirror: bool, orientation: str, tmp_path: Path) -> None:
     from tests.golden.nnunet_peer import ensemble_with_nnunet, save_with_nnunet
 
