@@ -98,7 +98,10 @@ def _plain(data: bytes, kind: Kind) -> bytes:
         return data
     start = _header_end(data)
     engine = zlib.decompressobj(-zlib.MAX_WBITS)
-    unpacked = engine.decompress(data[start:], max(_MOST_SLICE_BYTES, _MOST_RATIO * len(data)))
+    try:
+        unpacked = engine.decompress(data[start:], max(_MOST_SLICE_BYTES, _MOST_RATIO * len(data)))
+    except zlib.error as error:
+        raise ValueError("the deflated data set is damaged") from error
     if not engine.eof:
         raise ValueError("the deflated data set is cut or too large")
     return _header(_EXPLICIT) + unpacked

@@ -15,7 +15,7 @@ from pydicom.dataset import FileMetaDataset
 from tests.engine.scans.dicom.series_files import Look, slice_dataset
 
 from flare_trt.engine.scans.dicom.file_set import open_files
-from flare_trt.engine.scans.dicom.part10 import Kind, kind_of, opened, read_head
+from flare_trt.engine.scans.dicom.part10 import Kind, _header_end, kind_of, opened, read_head
 
 
 def whole_file(syntax: str = uid.ExplicitVRLittleEndian) -> bytes:
@@ -68,6 +68,8 @@ def test_a_deflated_data_set_is_inflated_and_a_cut_one_refused(tmp_path: Path) -
     assert found.file_meta.TransferSyntaxUID == uid.ExplicitVRLittleEndian
     with pytest.raises(ValueError, match="the deflated data set is cut or too large"):
         opened_again(tmp_path, deflated[:-20])
+    with pytest.raises(ValueError, match="the deflated data set is damaged"):
+        opened_again(tmp_path, deflated[: (start := _header_end(deflated))] + b"\xff" + deflated[start + 1 :])  # no kind of block
 
 
 def test_kinds() -> None:
