@@ -10,6 +10,8 @@ D = TypeVar("D", bound=type)
 
 #: What an image's voxels may be.
 IMAGE_DTYPES = ("int16", "float32")
+#: What a label map's voxels may be; a GPU's are uint8 alone.
+LABEL_DTYPES = ("uint8", "uint16")
 
 
 def require_array(name: str, array: Any, dtypes: Sequence[str], ndim: int) -> None:
@@ -36,7 +38,7 @@ def require_image(image: Any, *_: Any) -> None:
 
 def require_labels(labels: Any, *_: Any) -> None:
     """Check the first argument of `bounds` and `components`."""
-    require_array("labels", labels, ("uint8",), 3)
+    require_array("labels", labels, LABEL_DTYPES, 3)
 
 
 def require_values(image: Any) -> None:
@@ -60,17 +62,17 @@ def require_components(components: Any) -> None:
 
 def require_pieces(labels: Any, components: Any, kept: Any) -> None:
     """Check the arguments of `keep_pieces`: maps of one shape, and a word on background and each component."""
-    require_array("labels", labels, ("uint8",), 3)
+    require_array("labels", labels, LABEL_DTYPES, 3)
     require_array("components", components, ("int32",), 3)
     require_shape("components", components, labels.shape)
     require_array("kept", kept, ("bool",), 1)
 
 
 def require_selection(labels: Any, chosen: Any) -> None:
-    """Check the arguments of `select_labels`: a label map and a word on each of 256 labels."""
-    require_array("labels", labels, ("uint8",), 3)
+    """Check the arguments of `select_labels`: a label map and a word on each value of its type."""
+    require_array("labels", labels, LABEL_DTYPES, 3)
     require_array("chosen", chosen, ("bool",), 1)
-    require_shape("chosen", chosen, (256,))
+    require_shape("chosen", chosen, (1 << 8 * labels.dtype.itemsize,))
 
 
 def require_spans(image: Any, spans_zyx: Sequence[Any], order_zyx: Sequence[int], *_: Any) -> None:
@@ -129,11 +131,11 @@ def require_tile(ring: Any, weights: Any, logits: Any, gaussian: Any, corner_zyx
         )
 
 
-def require_restore(ring: Any, taps_zyx: Sequence[Any], values: Any, labels: Any) -> None:
+def require_restore(ring: Any, taps_zyx: Sequence[Any], values: Any, labels: Any, *_: Any) -> None:
     """Check the arguments of `restore_argmax` and `restore_regions`."""
     require_array("ring", ring, ("float16",), 4)
-    require_array("values", values, ("uint8",), 1)
-    require_array("labels", labels, ("uint8",), 3)
+    require_array("labels", labels, LABEL_DTYPES, 3)
+    require_array("values", values, (str(labels.dtype),), 1)
     require_shape("labels", labels, [len(taps.lower) for taps in taps_zyx])
     require_shape("values", values, (ring.shape[0],))
     if not len(values):

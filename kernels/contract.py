@@ -89,6 +89,10 @@ class Taps:
     weight: NDArray[np.float32]
 
 
+#: Taps of each axis.
+TapsZyx = tuple[Taps, Taps, Taps]
+
+
 class Kernels(Protocol):
     """What a kernel device offers. `name` is "reference", "native" or "cuda"."""
 
@@ -129,8 +133,8 @@ class Kernels(Protocol):
         Equals skimage.transform.resize(mode="edge", anti_aliasing=False) where all orders are equal: order 3 is an
         interpolating cubic B-spline of the edge-extended signal; order 0 takes source floor(coordinate + 0.5). An axis
         whose span maps each sample to itself is copied. The result is clamped to `clamp` = (lowest, highest); where
-        order_zyx[0] is 0 and an in-plane order is 3, each slice is clamped to the range of its own source slice instead
-        (nnunetv2/preprocessing/resampling/default_resampling.py resizes such slices one at a time).
+        order_zyx[0] is 0 or 1 and an in-plane order is 3, each slice is clamped to the range of its own source slice instead,
+        before slices are mixed (nnunetv2/preprocessing/resampling/default_resampling.py resizes such slices one at a time).
         """
 
     def blend(self, ring: Array, weights: Array, logits: Array, gaussian: Array, corner_zyx: tuple[int, int, int]) -> None:
@@ -151,18 +155,19 @@ class Kernels(Protocol):
     def clear(self, ring: Array, weights: Array, planes: tuple[int, int]) -> None:
         """Zero these planes of ring and weights for their next use."""
 
-    def restore_argmax(self, ring: Array, taps_zyx: tuple[Taps, Taps, Taps], values: NDArray[np.uint8], labels: Array) -> None:
+    def restore_argmax(self, ring: Array, taps_zyx: TapsZyx, values: NDArray[Any], labels: Array, in_half: bool = True) -> None:
         """Interpolate finished logits linearly, take the first largest channel c and write values[c].
 
-        ring (c, r, y, x) float16; labels (tz, ty, tx) uint8, one voxel a tap. Each interpolated logit is rounded to
-        float16 before it is compared, as nnU-Net keeps resampled logits in half precision.
+        ring (c, r, y, x) float16; labels (tz, ty, tx) uint8, or uint16 on a CPU, one voxel a tap; values of the same dtype. With
+        `in_half` each interpolated logit is rounded to float16 before it is compared, as nnU-Net's default resampling keeps
+        logits in half precision; its torch one keeps float32.
         """
 
-    def restore_regions(self, ring: Array, taps_zyx: tuple[Taps, Taps, Taps], values: NDArray[np.uint8], labels: Array) -> None:
+    def restore_regions(self, ring: Array, taps_zyx: TapsZyx, values: NDArray[Any], labels: Array, in_half: bool = True) -> None:
         """As restore_argmax for region-based nets: writes values[c] of the last channel c whose logit is > 0, else 0."""
 
     def bounds(self, labels: Array, count: int) -> NDArray[np.int64]:
-        """Per-label boxes and sizes of uint8 (z, y, x) labels 0..count-1, on the host.
+        """Per-label boxes and sizes of uint8, or on a CPU uint16, (z, y, x) labels 0..count-1, on the host.
 
         Row k = (z_start, y_start, x_start, z_stop, y_stop, x_stop, voxels); an absent label has a row of zeros. A label
         >= count raises ValueError.
@@ -179,16 +184,16 @@ class Kernels(Protocol):
         never moves a box)."""
 
     def components(self, labels: Array) -> Array:
-        """26-connected components of each label of uint8 (z, y, x); int32, 0 where the label is 0, else 1..n in any order."""
+        """26-connected components of each label of uint8, or on a CPU uint16, (z, y, x); int32, 0 where the label is 0, else 1..n in any order."""
 
     def piece_bounds(self, components: Array) -> NDArray[np.int64]:
         """Boxes and sizes of the components 0..n that `components` numbered, on the host; rows as in `bounds`, row 0 of zeros."""
 
     def keep_pieces(self, labels: Array, components: Array, kept: NDArray[np.bool_]) -> None:
-        """Set uint8 labels to 0, in place, where a component k > 0 of int32 `components` has not kept[k].
+        """Set labels to 0, in place, where a component k > 0 of int32 `components` has not kept[k].
 
         Components beyond `kept` stay.
         """
 
     def select_labels(self, labels: Array, chosen: NDArray[np.bool_]) -> Array:
-        """uint8 1 where uint8 (z, y, x) labels are among the chosen of 256, else 0."""
+        """uint8 1 where (z, y, x) labels are among the chosen, of which there is one for each value of their type, else 0."""

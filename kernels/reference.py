@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from flare_trt.kernels.box import Box
 from flare_trt.kernels.checks import checks_arguments
-from flare_trt.kernels.contract import Array, Intensity, Kernels, Span, Taps
+from flare_trt.kernels.contract import Array, Intensity, Kernels, Span, TapsZyx
 from flare_trt.kernels.host_memory import HostMemory
 from flare_trt.kernels.host_pieces import HostPieces
 
@@ -37,7 +38,7 @@ class ReferenceKernels(HostMemory, HostPieces):
         result = image.astype(np.float64)
         for axis in (1, 2):
             result = _resample_axis(result, axis, spans_zyx[axis], order_zyx[axis])
-        if order_zyx[0] == 0 and max(order_zyx) == 3:
+        if order_zyx[0] < 3 and max(order_zyx) == 3:
             lowest = image.min(axis=(1, 2), keepdims=True)
             highest = image.max(axis=(1, 2), keepdims=True)
             result = np.clip(result, lowest, highest)
@@ -70,19 +71,19 @@ class ReferenceKernels(HostMemory, HostPieces):
             ring[:, z % ring.shape[1]] = 0
             weights[z % ring.shape[1]] = 0
 
-    def restore_argmax(self, ring: Array, taps_zyx: tuple[Taps, Taps, Taps], values: NDArray[np.uint8], labels: Array) -> None:
-        best = np.full(labels.shape, -np.inf, np.float16)
+    def restore_argmax(self, ring: Array, taps_zyx: TapsZyx, values: NDArray[Any], labels: Array, in_half: bool = True) -> None:
+        best = np.full(labels.shape, -np.inf, np.float16 if in_half else np.float32)
         labels[...] = values[0]
         for channel in range(ring.shape[0]):
-            logits = _interpolate(ring[channel], taps_zyx)
+            logits = _interpolate(ring[channel], taps_zyx, in_half)
             better = logits > best
             best[better] = logits[better]
             labels[better] = values[channel]
 
-    def restore_regions(self, ring: Array, taps_zyx: tuple[Taps, Taps, Taps], values: NDArray[np.uint8], labels: Array) -> None:
+    def restore_regions(self, ring: Array, taps_zyx: TapsZyx, values: NDArray[Any], labels: Array, in_half: bool = True) -> None:
         labels[...] = 0
         for channel in range(ring.shape[0]):
-            labels[_interpolate(ring[channel], taps_zyx) > 0] = values[channel]
+            labels[_interpolate(ring[channel], taps_zyx, in_half) > 0] = values[channel]
 
     def bounds(self, labels: Array, count: int) -> NDArray[np.int64]:
         if labels.size and int(labels.max()) >= count:
@@ -151,8 +152,8 @@ def _spline_weight(distance: NDArray[np.float64], order: int) -> NDArray[np.floa
     return np.asarray(np.where(t < 1, inner, outer))
 
 
-def _interpolate(channel: NDArray[np.float16], taps_zyx: tuple[Taps, Taps, Taps]) -> NDArray[np.float16]:
-    """Separable linear interpolation of a float16 (r, y, x) channel in float32, rounded to float16 at the end."""
+def _interpolate(channel: NDArray[np.float16], taps_zyx: TapsZyx, in_half: bool) -> NDArray[Any]:
+    """Separable linear interpolation of a float16 (r, y, x) channel in float32, rounded to float16 at the end where wanted."""
     result = channel.astype(np.float32)
     for axis, taps in enumerate(taps_zyx):
         shape = [1, 1, 1]
@@ -160,7 +161,7 @@ def _interpolate(channel: NDArray[np.float16], taps_zyx: tuple[Taps, Taps, Taps]
         weight = taps.weight.reshape(shape)
         lower, upper = result.take(taps.lower, axis), result.take(taps.upper, axis)
         result = lower + weight * (upper - lower)
-    return result.astype(np.float16)
+    return result.astype(np.float16) if in_half else result
 
 
 def _box_of(mask: NDArray[np.bool_]) -> Box | None:

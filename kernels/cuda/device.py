@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from flare_trt.kernels.box import Box
-from flare_trt.kernels.checks import checks_arguments
-from flare_trt.kernels.contract import Array, Intensity, Span, Taps
+from flare_trt.kernels.checks import checks_arguments, require_array
+from flare_trt.kernels.contract import Array, Intensity, Span, TapsZyx
 from flare_trt.kernels.cuda import reduce
 from flare_trt.kernels.cuda.components import label_components, piece_bounds
 from flare_trt.kernels.cuda.gpu import Gpu
@@ -56,22 +57,22 @@ class CudaKernels(Gpu):
     def clear(self, ring: Array, weights: Array, planes: tuple[int, int]) -> None:
         self.launch("clear", _over_planes(ring, planes), ring, weights, *ring.shape, planes[0], planes[1] - planes[0])
 
-    def restore_argmax(self, ring: Array, taps_zyx: tuple[Taps, Taps, Taps], values: NDArray[np.uint8], labels: Array) -> None:
-        self._restore("restore_argmax", ring, taps_zyx, values, labels)
+    def restore_argmax(self, ring: Array, taps_zyx: TapsZyx, values: NDArray[Any], labels: Array, in_half: bool = True) -> None:
+        self._restore("restore_argmax", (ring, taps_zyx), values, labels, in_half)
 
-    def restore_regions(self, ring: Array, taps_zyx: tuple[Taps, Taps, Taps], values: NDArray[np.uint8], labels: Array) -> None:
-        self._restore("restore_regions", ring, taps_zyx, values, labels)
+    def restore_regions(self, ring: Array, taps_zyx: TapsZyx, values: NDArray[Any], labels: Array, in_half: bool = True) -> None:
+        self._restore("restore_regions", (ring, taps_zyx), values, labels, in_half)
 
-    def _restore(
-        self, kernel: str, ring: Array, taps_zyx: tuple[Taps, Taps, Taps], values: NDArray[np.uint8], labels: Array
-    ) -> None:
+    def _restore(self, kernel: str, source: tuple[Array, TapsZyx], values: NDArray[Any], labels: Array, in_half: bool) -> None:
+        require_array("labels", labels, ("uint8",), 3)
+        ring, taps_zyx = source
         tables = (
             self.upload(np.concatenate([taps.lower for taps in taps_zyx]).astype(np.int32)),
             self.upload(np.concatenate([taps.upper for taps in taps_zyx]).astype(np.int32)),
             self.upload(np.concatenate([taps.weight for taps in taps_zyx]).astype(np.float32)),
             self.upload(np.asarray(values, np.uint8)),
         )
-        self.launch(kernel, Launch.over_volume(labels.shape), ring, *tables, labels, *ring.shape, *labels.shape)
+        self.launch(kernel, Launch.over_volume(labels.shape), ring, *tables, labels, *ring.shape, *labels.shape, int(in_half))
 
     def bounds(self, labels: Array, count: int) -> NDArray[np.int64]:
         return reduce.label_bounds(self, labels, count)

@@ -20,7 +20,7 @@ _NO_CLAMP = (-np.inf, np.inf)
 
 def resample(gpu: Gpu, image: Array, spans: Spans, orders: Orders, clamp: Clamp) -> Array:
     """See contract.Kernels.resample_spline. Volumes between the passes are float32; an axis that is copied whole has none."""
-    by_slice = orders[0] == 0 and max(orders) == 3
+    by_slice = orders[0] < 3 and max(orders) == 3
     in_plane = [axis for axis in (1, 2) if not _copied_whole(spans[axis], image.shape[axis])]
     passes = in_plane if in_plane and _copied_whole(spans[0], image.shape[0]) else [*in_plane, 0]
     result = image

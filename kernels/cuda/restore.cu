@@ -20,8 +20,8 @@ FLARE_DEVICE float mix(float lower, float upper, float weight) {
     return __fadd_rn(lower, __fmul_rn(weight, __fsub_rn(upper, lower)));
 }
 
-// z first, then y, then x, each step rounded to float32; the result is rounded to float16, in which nnU-Net keeps logits.
-FLARE_DEVICE float interpolated(const __half* __restrict__ channel, const Stencil& s) {
+// z first, then y, then x, each step rounded to float32; `in_half` rounds the result to float16, in which nnU-Net keeps logits.
+FLARE_DEVICE float interpolated(const __half* __restrict__ channel, const Stencil& s, int in_half) {
     float column[2];
     for (int side = 0; side < 2; ++side) {
         const int x = side == 0 ? s.lower_x : s.upper_x;
@@ -29,20 +29,22 @@ FLARE_DEVICE float interpolated(const __half* __restrict__ channel, const Stenci
         const float y_upper = mix(__half2float(channel[s.row[1] + x]), __half2float(channel[s.row[3] + x]), s.weight_z);
         column[side] = mix(y_lower, y_upper, s.weight_y);
     }
-    return __half2float(__float2half_rn(mix(column[0], column[1], s.weight_x)));
+    const float logit = mix(column[0], column[1], s.weight_x);
+    return in_half ? __half2float(__float2half_rn(logit)) : logit;
 }
 
 // values[c] of the first largest channel c.
 FLARE_KERNEL(restore_argmax, const __half* __restrict__ ring, const int* __restrict__ lower, const int* __restrict__ upper,
              const float* __restrict__ weight, const unsigned char* __restrict__ values, unsigned char* __restrict__ labels,
-             int channels, int ring_z, int ring_y, int ring_x, int target_z, int target_y, int target_x) {
+             int channels, int ring_z, int ring_y, int ring_x, int target_z, int target_y, int target_x,
+             int in_half) {
     const Voxel voxel = this_voxel();
     if (!inside(voxel, target_z, target_y, target_x)) return;
     const Stencil stencil = stencil_of(voxel, lower, upper, weight, target_z, target_y, ring_y, ring_x);
     float best = __uint_as_float(0xff800000u);  // -infinity
     int chosen = 0;
     for (int c = 0; c < channels; ++c) {
-        const float logit = interpolated(ring + c * (size_t)ring_z * ring_y * ring_x, stencil);
+        const float logit = interpolated(ring + c * (size_t)ring_z * ring_y * ring_x, stencil, in_half);
         if (logit > best) {
             best = logit;
             chosen = c;
@@ -54,13 +56,14 @@ FLARE_KERNEL(restore_argmax, const __half* __restrict__ ring, const int* __restr
 // values[c] of the last channel c whose logit is > 0, else 0.
 FLARE_KERNEL(restore_regions, const __half* __restrict__ ring, const int* __restrict__ lower, const int* __restrict__ upper,
              const float* __restrict__ weight, const unsigned char* __restrict__ values, unsigned char* __restrict__ labels,
-             int channels, int ring_z, int ring_y, int ring_x, int target_z, int target_y, int target_x) {
+             int channels, int ring_z, int ring_y, int ring_x, int target_z, int target_y, int target_x,
+             int in_half) {
     const Voxel voxel = this_voxel();
     if (!inside(voxel, target_z, target_y, target_x)) return;
     const Stencil stencil = stencil_of(voxel, lower, upper, weight, target_z, target_y, ring_y, ring_x);
     unsigned char label = 0;
     for (int c = 0; c < channels; ++c) {
-        if (interpolated(ring + c * (size_t)ring_z * ring_y * ring_x, stencil) > 0.f) label = values[c];
+        if (interpolated(ring + c * (size_t)ring_z * ring_y * ring_x, stencil, in_half) > 0.f) label = values[c];
     }
     labels[voxel_offset(voxel.z, voxel.y, voxel.x, target_y, target_x)] = label;
 }

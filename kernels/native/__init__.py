@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from flare_trt.kernels.box import Box
 from flare_trt.kernels.checks import checks_arguments
-from flare_trt.kernels.contract import Array, Intensity, Kernels, Span, Taps
+from flare_trt.kernels.contract import Array, Intensity, Kernels, Span, TapsZyx
 from flare_trt.kernels.devices import KernelsUnavailableError, native_problem
 from flare_trt.kernels.host_memory import HostMemory
 from flare_trt.kernels.host_pieces import HostPieces
@@ -54,7 +54,7 @@ class NativeKernels(HostMemory, HostPieces):
             (0 if span.source_size == span.target_size else order, span.coordinates())
             for span, order in zip(spans_zyx, order_zyx, strict=True)
         )
-        by_slice = order_zyx[0] == 0 and max(order_zyx) == 3
+        by_slice = order_zyx[0] < 3 and max(order_zyx) == 3
         return self._compiled.resample(image, axes, None if by_slice else clamp)
 
     def blend(self, ring: Array, weights: Array, logits: Array, gaussian: Array, corner_zyx: tuple[int, int, int]) -> None:
@@ -70,11 +70,11 @@ class NativeKernels(HostMemory, HostPieces):
         self._compiled.clear(_bits(ring), planes)
         self._compiled.clear(_bits(weights), planes)
 
-    def restore_argmax(self, ring: Array, taps_zyx: tuple[Taps, Taps, Taps], values: NDArray[np.uint8], labels: Array) -> None:
-        self._compiled.restore_argmax(_bits(ring), _arrays(taps_zyx), values, labels)
+    def restore_argmax(self, ring: Array, taps_zyx: TapsZyx, values: NDArray[Any], labels: Array, in_half: bool = True) -> None:
+        self._compiled.restore_argmax(_bits(ring), _arrays(taps_zyx), values, labels, in_half)
 
-    def restore_regions(self, ring: Array, taps_zyx: tuple[Taps, Taps, Taps], values: NDArray[np.uint8], labels: Array) -> None:
-        self._compiled.restore_regions(_bits(ring), _arrays(taps_zyx), values, labels)
+    def restore_regions(self, ring: Array, taps_zyx: TapsZyx, values: NDArray[Any], labels: Array, in_half: bool = True) -> None:
+        self._compiled.restore_regions(_bits(ring), _arrays(taps_zyx), values, labels, in_half)
 
     def bounds(self, labels: Array, count: int) -> NDArray[np.int64]:
         table: NDArray[np.int64] = self._compiled.bounds(labels)
@@ -106,5 +106,5 @@ def _bits(halves: NDArray[np.float16]) -> NDArray[np.uint16]:
     return halves.view(np.uint16)
 
 
-def _arrays(taps_zyx: tuple[Taps, Taps, Taps]) -> tuple[tuple[NDArray[Any], ...], ...]:
+def _arrays(taps_zyx: TapsZyx) -> tuple[tuple[NDArray[Any], ...], ...]:
     return tuple((taps.lower, taps.upper, taps.weight) for taps in taps_zyx)

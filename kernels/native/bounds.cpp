@@ -10,11 +10,13 @@ namespace {
 
 using Table = std::vector<LabelBounds>;
 
-// First voxel after x that differs from row[x], eight compared at a time.
-int64_t end_of_run(const uint8_t* row, int64_t x, int64_t columns) {
-    const uint8_t label = row[x];
-    const uint64_t repeated = label * 0x0101010101010101u;
-    for (uint64_t eight; x + 8 <= columns; x += 8) {
+// First voxel after x that differs from row[x], eight bytes compared at a time.
+template <class Label>
+int64_t end_of_run(const Label* row, int64_t x, int64_t columns) {
+    const Label label = row[x];
+    const uint64_t repeated = label * (sizeof(Label) == 1 ? 0x0101010101010101u : 0x0001000100010001u);
+    constexpr int64_t kTogether = 8 / sizeof(Label);
+    for (uint64_t eight; x + kTogether <= columns; x += kTogether) {
         std::memcpy(&eight, row + x, sizeof eight);
         if (eight != repeated) break;
     }
@@ -22,7 +24,8 @@ int64_t end_of_run(const uint8_t* row, int64_t x, int64_t columns) {
     return x;
 }
 
-void include_row(const uint8_t* row, int64_t z, int64_t y, int64_t columns, Table& table) {
+template <class Label>
+void include_row(const Label* row, int64_t z, int64_t y, int64_t columns, Table& table) {
     for (int64_t x = 0, stop; x < columns; x = stop) {
         stop = end_of_run(row, x, columns);
         LabelBounds& label = table[row[x]];
@@ -35,8 +38,10 @@ void include_row(const uint8_t* row, int64_t z, int64_t y, int64_t columns, Tabl
 
 }  // namespace
 
-void bounds(const uint8_t* labels, const Shape& shape, LabelBounds* table) {
+template <class Label>
+void bounds(const Label* labels, const Shape& shape, LabelBounds* table) {
     const Team team;
+    constexpr int kLabels = 1 << 8 * sizeof(Label);
     std::vector<Table> tables(team.size(), Table(kLabels));
     team.run(shape.planes, [&](int64_t z, int thread) {
         for (int64_t y = 0; y < shape.rows; ++y) {
@@ -50,5 +55,8 @@ void bounds(const uint8_t* labels, const Shape& shape, LabelBounds* table) {
         }
     }
 }
+
+template void bounds<uint8_t>(const uint8_t* labels, const Shape& shape, LabelBounds* table);
+template void bounds<uint16_t>(const uint16_t* labels, const Shape& shape, LabelBounds* table);
 
 }  // namespace flare

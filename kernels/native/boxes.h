@@ -36,9 +36,9 @@ struct LabelBounds {
     int64_t voxels = 0;
 };
 
-constexpr int kLabels = 256;
 
-// Fills table[kLabels], one entry for each value of uint8.
-void bounds(const uint8_t* labels, const Shape& shape, LabelBounds* table);
+// Fills the table, one entry for each value of Label, which is uint8_t or uint16_t.
+template <class Label>
+void bounds(const Label* labels, const Shape& shape, LabelBounds* table);
 
 }  // namespace flare

@@ -75,12 +75,12 @@ Taps taps_of(const TapArrays& taps) {
     return {lower.data(), upper.data(), weight.data(), lower.size()};
 }
 
-template <Choice choice>
-void py_restore(const Halves& ring, const std::tuple<TapArrays, TapArrays, TapArrays>& taps_zyx, const Dense<uint8_t>& values,
-                Dense<uint8_t>& labels) {
+template <Choice choice, class Label>
+void py_restore(const Halves& ring, const std::tuple<TapArrays, TapArrays, TapArrays>& taps_zyx, const Dense<Label>& values,
+                Dense<Label>& labels, bool in_half) {
     const auto& [z, y, x] = taps_zyx;
     const RingView source{ring.data(), ring.shape(0), ring.shape(1), ring.shape(2), ring.shape(3)};
-    const Restore job{source, taps_of(z), taps_of(y), taps_of(x), choice, values.data(), labels.mutable_data()};
+    const Restore<Label> job{source, taps_of(z), taps_of(y), taps_of(x), choice, in_half, values.data(), labels.mutable_data()};
     const py::gil_scoped_release release;
     restore(job);
 }
@@ -151,11 +151,13 @@ Corners py_box_nonzero(const Dense<T>& image) {
 }
 
 // (256, 7) as in the contract, for every value of uint8.
-Dense<int64_t> py_bounds(const Dense<uint8_t>& labels) {
+template <class Label>
+Dense<int64_t> py_bounds(const Dense<Label>& labels) {
+    constexpr int kLabels = 1 << 8 * sizeof(Label);
     Dense<int64_t> rows({kLabels, 7});
     std::vector<LabelBounds> table(kLabels);
     const Shape shape = shape_of(labels);
-    const uint8_t* const voxels = labels.data();
+    const Label* const voxels = labels.data();
     {
         const py::gil_scoped_release release;
         bounds(voxels, shape, table.data());
@@ -194,10 +196,14 @@ PYBIND11_MODULE(_native, module) {
     module.def("finish", &py_finish, strict("ring"), strict("weights"), strict("planes"));
     module.def("average", &py_average, strict("rings"), strict("planes"));
     module.def("clear", &py_clear, strict("ring"), strict("planes"));
-    module.def("restore_argmax", &py_restore<Choice::kFirstLargest>, strict("ring"), strict("taps_zyx"), strict("values"),
-               strict("labels"));
-    module.def("restore_regions", &py_restore<Choice::kLastPositive>, strict("ring"), strict("taps_zyx"), strict("values"),
-               strict("labels"));
+    module.def("restore_argmax", &py_restore<Choice::kFirstLargest, uint8_t>, strict("ring"), strict("taps_zyx"),
+               strict("values"), strict("labels"), py::arg("in_half"));
+    module.def("restore_argmax", &py_restore<Choice::kFirstLargest, uint16_t>, strict("ring"), strict("taps_zyx"),
+               strict("values"), strict("labels"), py::arg("in_half"));
+    module.def("restore_regions", &py_restore<Choice::kLastPositive, uint8_t>, strict("ring"), strict("taps_zyx"),
+               strict("values"), strict("labels"), py::arg("in_half"));
+    module.def("restore_regions", &py_restore<Choice::kLastPositive, uint16_t>, strict("ring"), strict("taps_zyx"),
+               strict("values"), strict("labels"), py::arg("in_half"));
     module.def("resample", &py_resample, strict("image"), strict("coordinates_zyx"), py::arg("clamp"));
     module.def("normalise", &py_normalise<int16_t>, strict("image"), py::arg("low"), py::arg("high"), py::arg("mean"),
                py::arg("divisor"));
@@ -209,7 +215,8 @@ PYBIND11_MODULE(_native, module) {
     module.def("moments", &py_moments<float>, strict("image"));
     module.def("box_nonzero", &py_box_nonzero<int16_t>, strict("image"));
     module.def("box_nonzero", &py_box_nonzero<float>, strict("image"));
-    module.def("bounds", &py_bounds, strict("labels"));
+    module.def("bounds", &py_bounds<uint8_t>, strict("labels"));
+    module.def("bounds", &py_bounds<uint16_t>, strict("labels"));
     module.def("widen_portable", &py_widen_portable, strict("halves"), "uint16 half bits -> float32, without F16C; for tests.");
     module.def("narrow_portable", &py_narrow_portable, strict("floats"), "float32 -> uint16 half bits, without F16C; for tests.");
 }

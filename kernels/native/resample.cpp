@@ -81,9 +81,11 @@ class Resampler {
             const int64_t from = std::max(done, chunk.source_start);
             team_.run(chunk.source_stop - from, [&](int64_t k, int thread) {
                 in_plane_[thread].resample(source_[from + k], window[from + k]);
+                if (job_.by_slice) clamp_to(source_[from + k], window[from + k]);
             });
             done = chunk.source_stop;
             along_z(chunk, window, target_, job_.x.targets());
+            if (job_.by_slice) continue;
             team_.run(chunk.stop - chunk.start, [&](int64_t t, int) {
                 clamp(target_[chunk.start + t], target_.size, job_.lowest, job_.highest);
             });
@@ -107,13 +109,14 @@ class Resampler {
  private:
     void finish_plane(const float* plane, int64_t source_z, int64_t t, int thread) {
         in_plane_[thread].resample(plane, target_[t]);
-        float lowest = job_.lowest, highest = job_.highest;
-        if (job_.by_slice) {
-            const Range range = range_of(source_[source_z], source_.size);
-            lowest = static_cast<float>(range.low);
-            highest = static_cast<float>(range.high);
-        }
-        clamp(target_[t], target_.size, lowest, highest);
+        if (job_.by_slice) return clamp_to(source_[source_z], target_[t]);
+        clamp(target_[t], target_.size, job_.lowest, job_.highest);
+    }
+
+    // Clamps a plane of the target's size to the range of a source plane.
+    void clamp_to(const float* source, float* plane) {
+        const Range range = range_of(source, source_.size);
+        clamp(plane, target_.size, static_cast<float>(range.low), static_cast<float>(range.high));
     }
 
     void along_z(const Chunk& chunk, const Planes& from, const Planes& to, int64_t columns) {
@@ -155,7 +158,7 @@ void resample(const Resample& job) {
     if (job.z.targets() * job.y.targets() * job.x.targets() == 0) return;
     Resampler resampler(job);
     if (job.z.order == 0) return resampler.planes_only();
-    if (z_is_cheaper_first(job)) return resampler.z_first();
+    if (!job.by_slice && z_is_cheaper_first(job)) return resampler.z_first();
     resampler.planes_first();
 }
 

@@ -54,17 +54,18 @@ struct Open {
 };
 
 // One thread's scratch for target rows.
+template <class Label>
 class RowRestorer {
  public:
-    RowRestorer(const Restore& job, const uint8_t* sure)
+    RowRestorer(const Restore<Label>& job, const uint8_t* sure)
         : job_(job), sure_(sure), common_(job.ring.columns), wanted_((job.ring.columns + kBlock - 1) / kBlock),
           row_(job.ring.columns), open_(job.x.count) {
-        std::fill(label_of_, label_of_ + 256, uint8_t{0});
+        std::fill(label_of_, label_of_ + 256, Label{0});
         std::copy_n(job.values, std::min<int64_t>(job.ring.channels, kNoChannel), label_of_);
     }
 
     void restore(int64_t z, int64_t y) {
-        uint8_t* labels = job_.labels + (z * job_.y.count + y) * job_.x.count;
+        Label* labels = job_.labels + (z * job_.y.count + y) * job_.x.count;
         agree(sure_row(job_.z.lower[z], job_.y.lower[y]), sure_row(job_.z.lower[z], job_.y.upper[y]),
               sure_row(job_.z.upper[z], job_.y.lower[y]), sure_row(job_.z.upper[z], job_.y.upper[y]), common_.data(),
               job_.ring.columns);
@@ -76,7 +77,7 @@ class RowRestorer {
         label_sure_voxels(labels);
         if (open_.count == 0) return;
         choose(z, y);
-        for (int64_t i = 0; i < open_.count; ++i) labels[open_.x[i]] = static_cast<uint8_t>(open_.chosen[i]);
+        for (int64_t i = 0; i < open_.count; ++i) labels[open_.x[i]] = static_cast<Label>(open_.chosen[i]);
     }
 
  private:
@@ -84,7 +85,7 @@ class RowRestorer {
         return sure_ + (static_cast<int64_t>(plane) * job_.ring.rows + row) * job_.ring.columns;
     }
 
-    void label_sure_voxels(uint8_t* labels) {
+    void label_sure_voxels(Label* labels) {
         int64_t count = 0;
         for (int64_t x = 0; x < job_.x.count; ++x) {
             const uint8_t lower = common_[job_.x.lower[x]], upper = common_[job_.x.upper[x]];
@@ -137,19 +138,20 @@ class RowRestorer {
         }
         interpolate_at(row_.data(), open_.lower.data(), open_.upper.data(), open_.weight.data(), open_.logits.data(),
                        open_.count);
-        round_to_half(open_.logits.data(), open_.count);
+        if (job_.in_half) round_to_half(open_.logits.data(), open_.count);
     }
 
-    const Restore& job_;
+    const Restore<Label>& job_;
     const uint8_t* sure_;
-    uint8_t label_of_[256];  // by channel; 0 for kNoChannel
+    Label label_of_[256];  // by channel; 0 for kNoChannel
     std::vector<uint8_t> common_, wanted_;
     std::vector<float> row_;
     Open open_;
 };
 
 // The sure channels of every plane that the z taps name, (planes, rows, columns).
-std::vector<uint8_t> find_sure(const Restore& job, const Team& team) {
+template <class Label>
+std::vector<uint8_t> find_sure(const Restore<Label>& job, const Team& team) {
     const RingView& ring = job.ring;
     std::vector<int32_t> planes(job.z.lower, job.z.lower + job.z.count);
     planes.insert(planes.end(), job.z.upper, job.z.upper + job.z.count);
@@ -168,11 +170,12 @@ std::vector<uint8_t> find_sure(const Restore& job, const Team& team) {
 
 }  // namespace
 
-void restore(const Restore& job) {
+template <class Label>
+void restore(const Restore<Label>& job) {
     if (job.z.count * job.y.count * job.x.count == 0) return;
     const Team team;
     const std::vector<uint8_t> sure = find_sure(job, team);
-    std::vector<RowRestorer> restorers(team.size(), RowRestorer(job, sure.data()));
+    std::vector<RowRestorer<Label>> restorers(team.size(), RowRestorer<Label>(job, sure.data()));
     const int64_t tasks_per_plane = (job.y.count + kRowsPerTask - 1) / kRowsPerTask;
     team.run(job.z.count * tasks_per_plane, [&](int64_t task, int thread) {
         const int64_t z = task / tasks_per_plane, first = task % tasks_per_plane * kRowsPerTask;
@@ -180,5 +183,8 @@ void restore(const Restore& job) {
         for (int64_t y = first; y < stop; ++y) restorers[thread].restore(z, y);
     });
 }
+
+template void restore<uint8_t>(const Restore<uint8_t>& job);
+template void restore<uint16_t>(const Restore<uint16_t>& job);
 
 }  // namespace flare

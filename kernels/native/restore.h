@@ -18,14 +18,18 @@ struct Taps {
 // How a voxel's interpolated logits choose a channel: argmax, or the last one above 0 (none: label 0).
 enum class Choice { kFirstLargest, kLastPositive };
 
+// Label is uint8_t or uint16_t.
+template <class Label>
 struct Restore {
     RingView ring;
     Taps z, y, x;
     Choice choice;
-    const uint8_t* values;  // label of each channel
-    uint8_t* labels;        // (z.count, y.count, x.count)
+    bool in_half;         // interpolated logits are rounded to half precision
+    const Label* values;  // label of each channel
+    Label* labels;        // (z.count, y.count, x.count)
 };
 
-void restore(const Restore& job);
+template <class Label>
+void restore(const Restore<Label>& job);
 
 }  // namespace flare
