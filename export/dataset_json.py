@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from flare_trt.engine.base.errors import ExportError
+from flare_trt.engine.base.label_types import MOST_LABEL
 from flare_trt.export.json_file import JsonObject
-
-_MOST = 255  # labels are uint8
 
 
 @dataclass(frozen=True)
@@ -38,14 +37,14 @@ def input_names(dataset: JsonObject) -> tuple[str, ...]:
 
 
 def outputs_of(dataset: JsonObject) -> Outputs:
-    """Meaning of the output channels. Raises ExportError where it is not clear or does not fit into uint8."""
+    """Meaning of the output channels. Raises ExportError where it is not clear or does not fit into uint16."""
     labels = dataset.get("labels", dict)
     if labels.get("background") != 0:
         raise ExportError(f"dataset.json: labels.background: got {labels.get('background')!r}, expected 0")
     values = {name: _values(name, value) for name, value in labels.items() if name != "ignore"}
     highest = max(value for group in values.values() for value in group)
-    if highest > _MOST:
-        raise ExportError(f"dataset.json: labels: got a label {highest}, expected at most {_MOST}")
+    if highest > MOST_LABEL:
+        raise ExportError(f"dataset.json: labels: got a label {highest}, expected at most {MOST_LABEL}")
     if any(len(group) > 1 for group in values.values()):
         return _regions(dataset, values)
     return _labels({name: group[0] for name, group in values.items()})
@@ -98,8 +97,8 @@ def _regions(dataset: JsonObject, values: dict[str, tuple[int, ...]]) -> Outputs
     order = dataset.get("regions_class_order", list)
     if len(order) != len(regions):
         raise ExportError(f"dataset.json: regions_class_order: got {len(order)} values, expected {len(regions)}, one a region")
-    if not all(type(value) is int and 0 < value <= _MOST for value in order) or len(set(order)) != len(order):
-        raise ExportError(f"dataset.json: regions_class_order: got {order}, expected different labels 1..{_MOST}")
+    if not all(type(value) is int and 0 < value <= MOST_LABEL for value in order) or len(set(order)) != len(order):
+        raise ExportError(f"dataset.json: regions_class_order: got {order}, expected different labels 1..{MOST_LABEL}")
     names = {value: _painted_name(name, group) for value, (name, group) in zip(order, regions.items(), strict=True)}
     return Outputs(names, tuple(order), "regions")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from flare_trt.engine.base.errors import ExportError
-from flare_trt.engine.model.spec import ComponentRule
+from flare_trt.engine.model.afterwards_spec import ComponentRule
 from flare_trt.export.json_file import parse_object, read_object
 from flare_trt.export.model_zip import is_in_zip, read_member
 

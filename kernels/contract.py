@@ -184,7 +184,10 @@ class Kernels(Protocol):
         never moves a box)."""
 
     def components(self, labels: Array) -> Array:
-        """26-connected components of each label of uint8, or on a CPU uint16, (z, y, x); int32, 0 where the label is 0, else 1..n in any order."""
+        """26-connected components of each label of uint8, or on a CPU uint16, (z, y, x).
+
+        int32, 0 where the label is 0, else 1..n in any order.
+        """
 
     def piece_bounds(self, components: Array) -> NDArray[np.int64]:
         """Boxes and sizes of the components 0..n that `components` numbered, on the host; rows as in `bounds`, row 0 of zeros."""

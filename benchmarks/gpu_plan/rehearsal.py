@@ -18,7 +18,7 @@ from flare_trt.benchmarks.gpu_plan import cost
 from flare_trt.benchmarks.gpu_plan.cost import Cost
 from flare_trt.benchmarks.gpu_plan.ledger import Ledger
 from flare_trt.benchmarks.gpu_plan.shape_array import ShapeArray
-from flare_trt.kernels.contract import Array, Intensity, Span, Taps
+from flare_trt.kernels.contract import Array, Intensity, Span, TapsZyx
 from flare_trt.kernels.cuda.device import CudaKernels
 from flare_trt.kernels.cuda.launch import Launch
 
@@ -84,12 +84,11 @@ class Rehearsal(CudaKernels):
         with self.ledger.step("clear", cost.clear(ring.shape[0], _voxels(weights, planes))):
             super().clear(ring, weights, planes)
 
-    def _restore(
-        self, kernel: str, ring: Array, taps_zyx: tuple[Taps, Taps, Taps], values: NDArray[np.uint8], labels: Array
-    ) -> None:
+    def _restore(self, kernel: str, source: tuple[Array, TapsZyx], values: NDArray[Any], labels: Array, in_half: bool) -> None:
+        ring, taps_zyx = source
         read = [len(np.union1d(taps.lower, taps.upper)) for taps in taps_zyx]
         with self.ledger.step("restore", cost.restore(ring.shape[0], int(np.prod(read)), labels.size)):
-            super()._restore(kernel, ring, taps_zyx, values, labels)
+            super()._restore(kernel, source, values, labels, in_half)
 
     def components(self, labels: Array) -> Array:
         """As components.label_components allocates where one label's box is the whole array."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,8 +83,8 @@ def evaluate_pair(pair: Pair, labels: LabelSet, protocol: Protocol) -> CaseScore
 
 
 def score_labels(
-    prediction: NDArray[np.uint8],
-    reference: NDArray[np.uint8],
+    prediction: NDArray[Any],
+    reference: NDArray[Any],
     spacing_mm: Vector,
     targets: Sequence[Target],
     protocol: Protocol,
@@ -133,7 +134,7 @@ def _joint_box(boxes: Sequence[tuple[slice, ...] | None]) -> tuple[slice, ...]:
     return tuple(slice(min(one.start for one in axis), max(one.stop for one in axis)) for axis in zip(*there, strict=True))
 
 
-def _mask(labels: NDArray[np.uint8], target: Target) -> NDArray[np.bool_]:
+def _mask(labels: NDArray[Any], target: Target) -> NDArray[np.bool_]:
     return labels == target.values[0] if len(target.values) == 1 else np.isin(labels, target.values)
 
 

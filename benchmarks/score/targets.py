@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from flare_trt.engine.base.errors import InputError
+from flare_trt.engine.base.label_types import MOST_LABEL
 from flare_trt.engine.base.organs import STRUCTURES, known
 from flare_trt.engine.model.bundle import open_bundle
 
-_MOST = 255  # labels are uint8
 _EXPECTED = "expected a bundle, a dataset.json or a JSON file of {value: name}"
 
 
@@ -100,9 +100,9 @@ def _from_table(given: str, table: Mapping[str, Any]) -> LabelSet:
     ]
     targets, ignore = [], None
     for name, values in named:
-        if not isinstance(name, str) or not values or not all(type(one) is int and 0 <= one <= _MOST for one in values):
+        if not isinstance(name, str) or not values or not all(type(one) is int and 0 <= one <= MOST_LABEL for one in values):
             raise InputError(
-                f"{given}: got the label {name!r:.60} with {values!r:.60}, expected a name and values from 0 to {_MOST}"
+                f"{given}: got the label {name!r:.60} with {values!r:.60}, expected a name and values from 0 to {MOST_LABEL}"
             )
         if name == "ignore":
             ignore = values[0]

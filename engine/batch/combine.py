@@ -9,23 +9,23 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from flare_trt.engine.base.errors import BudgetError, InputError
+from flare_trt.engine.base.label_types import MOST_LABEL, label_dtype, value_count
 from flare_trt.engine.base.units import MB
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.model.bundle import open_bundle
 from flare_trt.engine.model.options import RunOptions
 from flare_trt.engine.segmenter import Segmenter, StageProgress
 
-_MOST = 255  # labels are uint8
-
 
 @dataclass(frozen=True)
 class Combined:
-    """uint8 labels on the scan's grid, what their values mean, and each model's warnings under its name."""
+    """Labels on the scan's grid, what their values mean, and each model's warnings under its name."""
 
     labels: Volume
     names: dict[int, str]
@@ -35,7 +35,7 @@ class Combined:
 def combined_names(bundles: Sequence[Path], wanted: Mapping[int, str] | None = None) -> dict[int, str]:
     """Value -> name of every label of the models: `wanted`, or numbered from 1 in the models' order. A name has one value.
 
-    Raises InputError where `wanted` lacks a label or there are more than 255, BundleError.
+    Raises InputError where `wanted` lacks a label or there are too many, BundleError.
     """
     found: list[str] = []
     for path in bundles:
@@ -50,8 +50,8 @@ def combined_names(bundles: Sequence[Path], wanted: Mapping[int, str] | None = N
         if missing:
             raise InputError(f"labels: the models also find {', '.join(missing[:5])}; give each of their labels a value")
         return dict(wanted)
-    if len(found) > _MOST:
-        raise InputError(f"labels: got {len(found)} different names in all models, expected at most {_MOST}; combine fewer models")
+    if len(found) > MOST_LABEL:
+        raise InputError(f"labels: got {len(found)} different names in all models, expected at most {MOST_LABEL}; combine fewer")
     return dict(enumerate(found, 1))
 
 
@@ -63,7 +63,7 @@ def combine(
     `progress(model)` gives what is called at each tile. A memory budget holds for each model with the merged labels beside it.
     Raises what Segmenter does.
     """
-    merged = np.zeros(ct.grid.shape_zyx, np.uint8)
+    merged = np.zeros(ct.grid.shape_zyx, label_dtype(names))
     warnings: list[str] = []
     left = _beside(options, merged)
     for path in bundles:
@@ -74,7 +74,7 @@ def combine(
     return Combined(Volume(merged, ct.grid), names, tuple(warnings))
 
 
-def _beside(options: RunOptions, merged: NDArray[np.uint8]) -> RunOptions:
+def _beside(options: RunOptions, merged: NDArray[Any]) -> RunOptions:
     """The options with the budget that is left beside the merged labels."""
     if options.max_memory_mb is None:
         return options
@@ -84,10 +84,10 @@ def _beside(options: RunOptions, merged: NDArray[np.uint8]) -> RunOptions:
     return replace(options, max_memory_mb=left)
 
 
-def _paint(merged: NDArray[np.uint8], labels: NDArray[np.uint8], own: Mapping[int, str], names: Mapping[int, str]) -> None:
+def _paint(merged: NDArray[Any], labels: NDArray[Any], own: Mapping[int, str], names: Mapping[int, str]) -> None:
     """Plane by plane, so that nothing of the scan's size is made."""
     values = {name: value for value, name in names.items()}
-    table = np.zeros(_MOST + 1, np.uint8)
+    table = np.zeros(value_count(labels.dtype), merged.dtype)
     for value, name in own.items():
         table[value] = values[name]
     for plane, painted in zip(labels, merged, strict=True):

@@ -11,6 +11,7 @@ from dataclasses import replace
 from functools import reduce
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,7 +52,7 @@ class Ensemble:
                 members.append(found.probabilities)
             reports.append(found.report)
             del found  # its labels are not wanted
-        values = np.array(self.spec.fine.channel_values, np.uint8)
+        values = np.array(self.spec.fine.channel_values, self.spec.fine.label_dtype)
         labels, mean = averaged(members, values, self._options.probabilities)
         report = replace(reduce(_with, reports), model=self.spec.name)
         report = replace(report, warnings=tuple(dict.fromkeys(report.warnings + self._warnings)))
@@ -64,9 +65,7 @@ class Ensemble:
         """Nothing is open between two scans."""
 
 
-def averaged(
-    members: Sequence[Probabilities], values: NDArray[np.uint8], keep: bool
-) -> tuple[NDArray[np.uint8], Probabilities | None]:
+def averaged(members: Sequence[Probabilities], values: NDArray[Any], keep: bool) -> tuple[NDArray[Any], Probabilities | None]:
     """Labels (z, y, x) of the mean probabilities, and these where they are to be kept.
 
     `values[c]` is the label of channel c: of the first largest one, or, for regions, of the last one above 0.5.
@@ -75,7 +74,7 @@ def averaged(
     grid = first.axes.grid
     axes = StoredAxes(grid, STRAIGHT, grid.whole, first.axes.reader)
     mean = Probabilities(axes, first.channels, first.has_background) if keep else None
-    labels = np.zeros(grid.shape_zyx, np.uint8)
+    labels = np.zeros(grid.shape_zyx, values.dtype)
     for part in first.parts():
         here, best = labels[part.slices], np.full(part.shape_zyx, -np.inf if first.has_background else 0.5, np.float32)
         for channel, value in enumerate(values):

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
+
+import numpy as np
 
 from flare_trt.engine.base.errors import BundleError
+from flare_trt.engine.base.label_types import MOST_LABEL, label_dtype
 from flare_trt.engine.base.organs import STRUCTURES
+from flare_trt.engine.model.afterwards_spec import ComponentRule, LesionGates
 from flare_trt.engine.model.channel_spec import ChannelSpec, LabelInput, require_field
 from flare_trt.kernels import Intensity
 
@@ -110,7 +114,8 @@ class StageSpec:
         require_field(0 < self.tile_step <= 1, "tile_step", self.tile_step, "a share of the patch in (0, 1]")
         require_field(set(self.mirror_axes) <= {0, 1, 2}, "mirror_axes", self.mirror_axes, "axes out of 0, 1, 2")
         require_field(len(self.channel_values) >= 1, "channel_values", self.channel_values, "one label value an output channel")
-        require_field(all(0 <= v <= 255 for v in self.channel_values), "channel_values", self.channel_values, "labels 0..255")
+        fits = all(0 <= value <= MOST_LABEL for value in self.channel_values)
+        require_field(fits, "channel_values", self.channel_values, f"labels 0..{MOST_LABEL}")
         require_field((self.intensity is None) == bool(self.channels), "channels", self.channels, "some, or an intensity, not both")
         names = [channel.name for channel in self.inputs]
         require_field(len(set(names)) == len(names), "channels", names, "each name once")
@@ -119,6 +124,11 @@ class StageSpec:
     def inputs(self) -> tuple[ChannelSpec, ...]:
         """The input channels in the network's order."""
         return self.channels or (ChannelSpec("CT", "ct", self.intensity),)
+
+    @property
+    def label_dtype(self) -> np.dtype[Any]:
+        """The type of its label maps."""
+        return label_dtype(self.channel_values)
 
     @property
     def input_channels(self) -> int:
@@ -150,50 +160,6 @@ class RoiSpec:
 
     margin_low_mm: tuple[float, float, float] = (20.0, 20.0, 20.0)  # paper, section 2.2
     margin_high_mm: tuple[float, float, float] = (20.0, 20.0, 20.0)
-
-
-@dataclass(frozen=True)
-class ComponentRule:
-    """What is removed of some labels, which count as one: 26-connected pieces become background.
-
-    `keep_largest` leaves the largest piece and its equals (nnunetv2/postprocessing/remove_connected_components.py), `least_ml`
-    the pieces of at least this volume, `farthest_mm` those whose box is at most this far from the largest piece's box.
-    """
-
-    labels: tuple[int, ...]
-    keep_largest: bool = False
-    least_ml: float = 0.0
-    farthest_mm: float | None = None
-
-    def __post_init__(self) -> None:
-        fits = bool(self.labels) and all(1 <= label <= 255 for label in self.labels)
-        require_field(fits, "postprocessing.labels", self.labels, "one label or more, 1..255")
-        require_field(self.least_ml >= 0, "postprocessing.least_ml", self.least_ml, "a volume in ml, 0 for none")
-        require_field((self.farthest_mm or 0) >= 0, "postprocessing.farthest_mm", self.farthest_mm, "a distance in mm, or null")
-        removes = self.keep_largest or self.least_ml > 0 or self.farthest_mm is not None
-        require_field(removes, "postprocessing", "a rule that removes nothing", "keep_largest, least_ml or farthest_mm")
-
-
-@dataclass(frozen=True)
-class LesionGates:
-    """When a piece of a tumour label is no tumour: it then gets the label of the organ around it, or none.
-
-    A piece stays if it has at least `least_ml`, its mean lies within `over_organ_hu` of the median of the organ around it (of 0 HU
-    where there is none), it fills at least `least_filled` of the ball across its longest side (plates and strings fill little), and
-    an organ is at most `farthest_mm` away.
-    """
-
-    label: int
-    least_ml: float = 0.0
-    over_organ_hu: tuple[float, float] = (-1e6, 1e6)
-    least_filled: float = 0.0
-    farthest_mm: float = 1e6
-
-    def __post_init__(self) -> None:
-        low, high = self.over_organ_hu
-        require_field(low < high, "lesion_gates.over_organ_hu", self.over_organ_hu, "a lower and a higher HU")
-        require_field(0 <= self.least_filled < 1, "lesion_gates.least_filled", self.least_filled, "a share in [0, 1)")
-        require_field(min(self.least_ml, self.farthest_mm) >= 0, "lesion_gates", self, "no negative volume or distance")
 
 
 @dataclass(frozen=True)
@@ -252,7 +218,7 @@ class ModelSpec:
         require_field(1 <= self.schema <= SCHEMA, "schema", self.schema, f"a version up to {SCHEMA}; update flare-trt")
         values = [label.value for label in self.labels]
         require_field(len(set(values)) == len(values), "labels", values, "each value once")
-        require_field(0 not in values, "labels", values, "values 1..255 (0 is the background)")
+        require_field(0 not in values, "labels", values, f"values 1..{MOST_LABEL} (0 is the background)")
         known = {0, *values}
         if self.lesion_gates is not None:
             label = self.lesion_gates.label
@@ -284,6 +250,11 @@ class ModelSpec:
     def takes_ct(self) -> bool:
         """Whether scans are CTs in HU: the first channel is one."""
         return self.fine.inputs[0].scheme == "ct"
+
+    @property
+    def label_dtype(self) -> np.dtype[Any]:
+        """The type of maps of all its labels."""
+        return label_dtype(label.value for label in self.labels)
 
     @property
     def label_names(self) -> dict[int, str]:

@@ -1,6 +1,7 @@
 """Class probabilities of the voxels that labels are restored for: a few rows of all classes at a time, from the ring to disk.
 
-As nnU-Net makes them: interpolated logits, rounded to float16, through softmax or, for regions, the sigmoid, in float32
+As nnU-Net makes them: interpolated logits, rounded to float16 (but for its torch resampling), through softmax or, for regions, the
+sigmoid, in float32
 (nnunetv2/inference/export_prediction.py, nnunetv2/utilities/label_handling/label_handling.py).
 """
 
@@ -33,6 +34,7 @@ class ClassRows:
     kept: Probabilities
     box: Box
     first_zyx: tuple[int, int, int]
+    in_half: bool = True
 
     def write(self, ring: Array, taps_zyx: TapsZyx, offset_zyx: tuple[int, int, int], kernels: Kernels) -> None:
         """The voxels of some taps, whose first ones lie `offset_zyx` behind the pass' first. `ring` holds finished logits."""
@@ -48,7 +50,8 @@ class ClassRows:
         for index, z in enumerate(range(*wanted.ranges[0])):
             lower, upper = (kernels.download(ring[:, int(place[index])]) for place in (z_taps.lower, z_taps.upper))
             plane = _mixed(lower, upper, z_taps.weight[index])
-            for y, rows in _rows(plane, y_taps, x_taps):
+            for y, exact in _rows(plane, y_taps, x_taps):
+                rows = exact.astype(np.float16).astype(np.float32) if self.in_half else exact
                 probabilities = _softmax(rows) if self.kept.has_background else _sigmoid(rows)
                 self.kept.write((z, wanted.start_zyx[1] + y, wanted.start_zyx[2]), probabilities)
 
@@ -71,7 +74,7 @@ def _rows(plane: NDArray[np.float32], y: Taps, x: Taps) -> Iterator[tuple[int, N
     for first in range(0, len(y.lower), step):
         part = _cut(y, first, min(len(y.lower), first + step))
         rows = _mixed(plane[:, part.lower], plane[:, part.upper], part.weight[:, None])
-        yield first, _mixed(rows[..., x.lower], rows[..., x.upper], x.weight).astype(np.float16).astype(np.float32)
+        yield first, _mixed(rows[..., x.lower], rows[..., x.upper], x.weight)
 
 
 def _mixed(lower: NDArray[Any], upper: NDArray[Any], weight: Any) -> NDArray[np.float32]:

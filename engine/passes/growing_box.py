@@ -61,7 +61,7 @@ def segment_box(run: StageRun, box: Box) -> BoxLabels:
     """Labels of a box of the scan, and with the whole scan's raster what else its tiles settle. Raises BudgetError."""
     roi, kernels = run.view.from_source(box), run.runner.kernels
     if 0 in roi.shape_zyx:
-        return BoxLabels(kernels.zeros(run.view.ct.grid.shape_zyx, np.uint8), roi, roi, 0)
+        return BoxLabels(kernels.zeros(run.view.ct.grid.shape_zyx, run.stage.label_dtype), roi, roi, 0)
     return _segmented(run, _pass_over(run, roi))
 
 

@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flare_trt.engine.base.grid import Vector
+from flare_trt.engine.base.label_types import value_count
 from flare_trt.engine.base.pieces import label_pieces, piece_cuts
 from flare_trt.engine.base.run_report import GatedLesion
-from flare_trt.engine.model.spec import LesionGates
+from flare_trt.engine.model.afterwards_spec import LesionGates
 from flare_trt.kernels import Box, Kernels
 from flare_trt.kernels.contract import Array
 
@@ -28,7 +29,7 @@ class Scene:
     """A box of the scan on the host: HU and labels (z, y, x), and where it begins in the scan."""
 
     hu: NDArray[Any]
-    labels: NDArray[np.uint8]
+    labels: NDArray[Any]
     start_zyx: tuple[int, int, int]
     spacing_mm: Vector
 
@@ -41,7 +42,7 @@ def gate_lesions(
     The box of tumours and `farthest_mm` around it (at most 60 mm) is looked at on the host.
     """
     names, spacing_mm = named
-    *corners, voxels = kernels.bounds(labels, 256)[gates.label].tolist()
+    *corners, voxels = kernels.bounds(labels, value_count(labels.dtype))[gates.label].tolist()
     if not voxels:
         return ()
     reach = [math.ceil(min(max(gates.farthest_mm, BESIDE_MM), 60.0) / mm) + 1 for mm in spacing_mm]

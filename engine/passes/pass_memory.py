@@ -55,7 +55,8 @@ class PassMemory:
 class Footprint:
     """What a stage brings to its pass: networks (folds), input and output channels, the scan's voxels and the bytes of each, flips.
 
-    `masked`: the scan's nonzero mask is needed. `label_inputs`: channels made of the labels of the stage before.
+    `masked`: the scan's nonzero mask is needed. `label_bytes`: of one label. `label_inputs`: channels made of
+    the labels of the stage before.
     `keeps_probabilities`: those of the labels' voxels go to disk.
     """
 
@@ -66,6 +67,7 @@ class Footprint:
     source_itemsize: int
     mirrored: bool
     masked: bool = False
+    label_bytes: int = 1
     label_inputs: int = 0
     keeps_probabilities: bool = False
 
@@ -84,8 +86,8 @@ def pass_memory(plan: PassPlan, footprint: Footprint, layout: Layout, keep_from:
         Buffer("logits ring", footprint.folds * footprint.channels * ring * 2, "pass"),
         Buffer("weights ring", footprint.folds * ring * 2, "pass"),
         Buffer("Gaussian", patch * 2, "pass"),
-        Buffer("labels of the pass", target, "pass"),
-        Buffer("labels on the scan", footprint.scan_voxels, "pass"),
+        Buffer("labels of the pass", target * footprint.label_bytes, "pass"),
+        Buffer("labels on the scan", footprint.scan_voxels * footprint.label_bytes, "pass"),
         Buffer("source slab", chunk_source * footprint.source_itemsize, "resample"),
         Buffer("normalised slab", chunk_source * 4, "resample"),
         Buffer("slab resampled in plane", source_z * window_y * window_x * 4, "resample"),

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flare_trt.engine.base.grid import Vector
+from flare_trt.engine.base.label_types import value_count
 from flare_trt.engine.base.run_report import RemovedPieces
-from flare_trt.engine.model.spec import ComponentRule
+from flare_trt.engine.model.afterwards_spec import ComponentRule
 from flare_trt.kernels import Box, Kernels
 from flare_trt.kernels.contract import Array
 
@@ -17,7 +18,7 @@ from flare_trt.kernels.contract import Array
 def remove_pieces(
     labels: Array, rules: Sequence[ComponentRule], names: dict[int, str], spacing_mm: Vector, kernels: Kernels
 ) -> tuple[RemovedPieces, ...]:
-    """Apply rules, in order, to uint8 (z, y, x) labels, in place; what went, a row a rule that removed something."""
+    """Apply rules, in order, to (z, y, x) labels, in place; what went, a row a rule that removed something."""
     removed = []
     for rule in rules:
         pieces, voxels = _apply(labels, rule, spacing_mm, kernels)
@@ -29,14 +30,14 @@ def remove_pieces(
 
 def _apply(labels: Array, rule: ComponentRule, spacing_mm: Vector, kernels: Kernels) -> tuple[int, int]:
     """Pieces and voxels that the rule removed."""
-    rows = kernels.bounds(labels, 256)[list(rule.labels)]
+    rows = kernels.bounds(labels, count := value_count(labels.dtype))[list(rule.labels)]
     rows = rows[rows[:, 6] > 0]
     if not len(rows):
         return 0, 0
     (z0, y0, x0), (z1, y1, x1) = rows[:, :3].min(0).tolist(), rows[:, 3:6].max(0).tolist()
     box = Box((z0, y0, x0), (z1, y1, x1)).slices
     inside = kernels.upload(labels[box])  # contiguous, as the kernels ask; a copy unless the box is the whole scan
-    chosen = np.isin(np.arange(256), rule.labels)
+    chosen = np.isin(np.arange(count), rule.labels)
     components = kernels.components(kernels.select_labels(inside, chosen))
     table = kernels.piece_bounds(components)
     kept = _kept(table, rule, spacing_mm)

@@ -90,13 +90,13 @@ class LabelSink:
 
 
 def predict(work: Pass, runner: Runner, sink: LabelSink) -> tuple[Array, Ring | None]:
-    """Labels (z, y, x) uint8 on the kernels' device, one a tap of `sink`, in the network's axis order; the ring if it is kept."""
+    """Labels (z, y, x) on the kernels' device, one a tap of `sink`, in the network's axis order; the ring if it is kept."""
     blocks = list(cut_blocks(work.plan, sink.taps_zyx, work.layout.splits_yx))
     rows = len(work.plan.starts_zyx[0]) - (work.resumed.rows if work.resumed else 0)
     tally = _Tally(rows * sum(len(block.corners(work.plan)) for block in blocks), runner.progress)
     if len(blocks) == 1:
         return _predict_block(_Blender(work, runner, blocks[0], sink.rows), work, runner, tally)
-    labels = runner.kernels.zeros([len(taps.lower) for taps in sink.taps_zyx], np.uint8)
+    labels = runner.kernels.zeros([len(taps.lower) for taps in sink.taps_zyx], work.stage.label_dtype)
     for block in blocks:
         blender = _Blender(work, runner, block, sink.rows)
         labels[:, block.target_yx[0], block.target_yx[1]], _ = _predict_block(blender, work, runner, tally)
@@ -175,12 +175,13 @@ class _Blender:
     def __init__(self, work: Pass, runner: Runner, block: Block, rows: ClassRows | None) -> None:
         plan, stage = work.plan, work.stage
         self._kernels, self._taps, self.block, self._rows = runner.kernels, block.taps_zyx, block, rows
-        self._values = np.array(stage.channel_values, np.uint8)
+        self._values = np.array(stage.channel_values, stage.label_dtype)
+        self._in_half = stage.half_logits
         self._restore = self._kernels.restore_argmax if stage.activation == "argmax" else self._kernels.restore_regions
         self._gaussian = self._kernels.upload(gaussian(plan.patch_zyx))
         shape = (ring_planes(plan, block.taps_zyx[0], work.keep_from is not None), *block.shape_yx)
         self.ring = work.resumed.ring if work.resumed else Ring(self._kernels, runner.sessions, shape)
-        self.labels = self._kernels.zeros([len(taps.lower) for taps in block.taps_zyx], np.uint8)
+        self.labels = self._kernels.zeros([len(taps.lower) for taps in block.taps_zyx], stage.label_dtype)
         self._restored = 0
 
     def add(self, fold: int, logits: Array, corner_zyx: tuple[int, int, int]) -> None:
@@ -217,7 +218,7 @@ class _Blender:
             part = slice(self._restored, stop)
             turned = Taps(z.lower[part] % ring.capacity, z.upper[part] % ring.capacity, z.weight[part])
             taps = (turned, *self._taps[1:])
-            self._restore(ring.logits, taps, self._values, self.labels[part])
+            self._restore(ring.logits, taps, self._values, self.labels[part], self._in_half)
             if self._rows is not None:
                 y, x = (cut.start or 0 for cut in self.block.target_yx)
                 self._rows.write(ring.logits, taps, (self._restored, y, x), self._kernels)

@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from flare_trt.engine.base.grid import Grid, Reorientation, Shape, Vector
@@ -84,7 +83,7 @@ class ScanView:
         turned = self.turn.undo(labels)
         if turned.shape == self.ct.grid.shape_zyx:
             return turned
-        output = kernels.zeros(self.ct.grid.shape_zyx, np.uint8)
+        output = kernels.zeros(self.ct.grid.shape_zyx, labels.dtype)
         output[self.to_source(target).slices] = turned
         return output
 

@@ -71,14 +71,16 @@ class StageRun:
             source_itemsize=max(channel.array.dtype.itemsize for channel in self.view.ct.channels),
             mirrored=bool(self.stage.mirror_axes),
             masked=any(channel.masked for channel in inputs) or self.stage.previous is not None,
+            label_bytes=self.stage.label_dtype.itemsize,
             label_inputs=0 if self.stage.previous is None else len(self.stage.previous.values),
             keeps_probabilities=self.probabilities is not None,
         )
 
     def sink(self, plan: PassPlan, kept: Box) -> LabelSink:
         """Labels of the plan's target, and the probabilities of a box in it, in voxels of the view."""
-        rows = None if self.probabilities is None else ClassRows(self.probabilities, kept, plan.target.start_zyx)
-        return LabelSink.source(plan, rows)
+        if self.probabilities is None:
+            return LabelSink.source(plan)
+        return LabelSink.source(plan, ClassRows(self.probabilities, kept, plan.target.start_zyx, self.stage.half_logits))
 
     def tiles(self, work: Pass) -> int:
         """Forward passes of a pass over all folds."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from flare_trt.engine.base.errors import InputError
+from flare_trt.engine.base.label_types import value_count
 from flare_trt.engine.base.organs import canonical
 from flare_trt.engine.base.volume import Volume
 
@@ -38,13 +40,22 @@ def organ_agreement(
         raise InputError(
             f"agreement: no organ has the same name in both sources: {', '.join(values)} and {', '.join(others)}; name the labels"
         )
-    pairs = np.bincount(labels.array.ravel().astype(np.uint16) * 256 + other.array.ravel(), minlength=1 << 16).reshape(256, 256)
+    size = len(common) + 1
+    rows, columns = _numbered(labels, [values[name] for name in common]), _numbered(other, [others[name] for name in common])
+    pairs = np.bincount(rows.ravel() * size + columns.ravel(), minlength=size**2).reshape(size, size)
     mine, theirs = pairs.sum(axis=1), pairs.sum(axis=0)
     found = []
-    for name in common:
-        value, its = values[name], others[name]
-        together = int(mine[value] + theirs[its])
-        dsc = round(2 * int(pairs[value, its]) / together, 5) if together else None
+    for number, name in enumerate(common, start=1):
+        together = int(mine[number] + theirs[number])
+        dsc = round(2 * int(pairs[number, number]) / together, 5) if together else None
         ml = labels.grid.voxel_ml
-        found.append(OrganAgreement(name, round(int(mine[value]) * ml, 3), round(int(theirs[its]) * ml, 3), dsc))
+        found.append(OrganAgreement(name, round(int(mine[number]) * ml, 3), round(int(theirs[number]) * ml, 3), dsc))
     return tuple(found)
+
+
+def _numbered(labels: Volume, values: Sequence[int]) -> NDArray[np.uint32]:
+    """The label map with each of these values as its number from 1 up, and 0 for all others."""
+    table = np.zeros(value_count(labels.array.dtype), np.uint32)
+    known = [value for value in values if value < len(table)]
+    table[known] = [values.index(value) + 1 for value in known]
+    return table[labels.array]

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from flare_trt.engine.base.errors import InputError
 from flare_trt.engine.base.grid import Grid, Shape, Vector
+from flare_trt.engine.base.label_types import value_count
 from flare_trt.engine.base.volume import Volume
 from flare_trt.kernels import Box, load_host
 
@@ -45,10 +46,10 @@ class OrganMeasure:
 
 
 def measure_organs(ct: Volume, labels: Volume, names: Mapping[int, str]) -> tuple[OrganMeasure, ...]:
-    """Measure each label of `names` (value -> name) in uint8 `labels` that lie on the CT's grid. Raises InputError."""
+    """Measure each label of `names` (value -> name) in `labels` that lie on the CT's grid. Raises InputError."""
     if labels.grid.shape_zyx != ct.grid.shape_zyx:
         raise InputError(f"measures: got labels of shape {labels.grid.shape_zyx} for a CT of {ct.grid.shape_zyx}")
-    rows = load_host().bounds(np.ascontiguousarray(labels.array), 256).tolist()
+    rows = load_host().bounds(np.ascontiguousarray(labels.array), value_count(labels.array.dtype)).tolist()
     cuts = {value: (slice(a, x), slice(b, y), slice(c, z)) for value, (a, b, c, x, y, z, voxels) in enumerate(rows) if voxels}
     return tuple(
         _measure(ct, labels, (value, name), cuts[value]) if value in cuts else OrganMeasure(value, name, 0, 0.0)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from flare_trt.engine.base.errors import InputError
 from flare_trt.engine.base.grid import Reorientation
+from flare_trt.engine.base.label_types import value_count
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.model.spec import LabelSpec
 from flare_trt.engine.results.png import png_bytes
@@ -127,7 +128,7 @@ def _colour_table(ct: Volume, labels: Volume, colours: tuple[LabelSpec, ...]) ->
     """RGB of each label value. Raises InputError where the labels do not lie on the CT's grid."""
     if labels.grid.shape_zyx != ct.grid.shape_zyx:
         raise InputError(f"preview: got labels of shape {labels.grid.shape_zyx} for a CT of {ct.grid.shape_zyx}")
-    table = np.zeros((256, 3), np.float32)
+    table = np.zeros((max(value_count(labels.array.dtype), *(label.value + 1 for label in colours)), 3), np.float32)
     for label in colours:
         table[label.value] = [int(label.colour[at : at + 2], 16) for at in (1, 3, 5)]
     return table

@@ -7,6 +7,7 @@ box was probably cut, so the box grows on that side, and is given up for the who
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,7 +45,7 @@ class CoarseLabels:
 
     view: ScanView
     plan: PassPlan
-    labels: NDArray[np.uint8]
+    labels: NDArray[Any]
     components: NDArray[np.int32]
     tiles: int
 
@@ -87,7 +88,7 @@ def segment_roi(run: StageRun, located: Located, names: dict[int, str]) -> Segme
     story, box = located.story, located.box
     if box is None:
         _keep(run, Box((0, 0, 0), (0, 0, 0)))
-        return Segmented(kernels.zeros(scan.shape_zyx, np.uint8), story, 0)
+        return Segmented(kernels.zeros(scan.shape_zyx, run.stage.label_dtype), story, 0)
     known = segment_box(run, box)
     for extension in range(MOST_EXTENSIONS + 1):
         with run.runner.watch.phase("roi"):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,11 +64,11 @@ class PieceTable:
         return result
 
 
-def find_pieces(labels: NDArray[np.uint8], components: NDArray[np.int32], names: dict[int, str], spacing_mm: Vector) -> list[Piece]:
+def find_pieces(labels: NDArray[Any], components: NDArray[np.int32], names: dict[int, str], spacing_mm: Vector) -> list[Piece]:
     """All pieces, largest first. `components` numbers them 1..n as the kernels' `components` does."""
     voxel_ml = float(np.prod(spacing_mm)) / 1000.0
     sizes = np.bincount(components.ravel())
-    label_of = np.zeros(sizes.size, np.uint8)
+    label_of = np.zeros(sizes.size, labels.dtype)
     label_of[components] = labels  # each piece lies in one label, so any of its voxels tells which
     found = []
     for number, cut in enumerate(piece_cuts(components), start=1):

@@ -35,8 +35,8 @@ class ScanRun:
         for name, stage in spec.stages.items():
             as_run = options.stage_as_run(stage, name)
             view = ScanView.of(ct, as_run)
-            if stage.slices:
-                as_run = replace(as_run, spacing_mm=(view.spacing_mm[0], *as_run.spacing_mm[1:]))
+            if stage.slices or not stage.resampled:
+                as_run = replace(as_run, spacing_mm=(view.spacing_mm[0], *(as_run if stage.resampled else view).spacing_mm[1:]))
             kept = probabilities_of(view, as_run) if options.probabilities and name == "fine" else None
             runs[name] = StageRun(as_run, view, runners[name], options.settings.raster, budget_bytes, kept)
             _ = runs[name].whole

@@ -34,12 +34,12 @@ def read_ct(path: Path | str) -> Volume:
 
 
 def read_labels(path: Path | str) -> Volume:
-    """Read a label map as uint8, whatever type it is stored in. Raises InputError for a value that is no label 0..255."""
+    """Read a label map as uint8, or uint16 where a label is above 255. Raises InputError for a value that is no label."""
     return nifti.read_labels(path) if not has_ending(Path(path), itk_files.ENDINGS) else labels_of(itk_files.ItkReader(path))
 
 
 def write_labels(path: Path | str, labels: Volume, source: SlabReader | None = None) -> None:
-    """Write uint8 labels in the format of the name, whole or not at all. Of a NIfTI `source` a NIfTI file gets affines and codes.
+    """Write uint8 or uint16 labels in the name's format, whole or not at all. NIfTI gets affines and codes of a NIfTI `source`.
 
     Raises OutputError.
     """

@@ -81,7 +81,7 @@ class ItkReader:
 
 
 def write_itk_labels(target: Path, labels: Volume) -> None:
-    """Write uint8 labels, packed as nnU-Net does, whole or not at all. Raises OutputError."""
+    """Write uint8 or uint16 labels, packed as nnU-Net does, whole or not at all. Raises OutputError."""
     try:
         sitk = _simpleitk()
     except InputError as error:

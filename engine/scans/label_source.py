@@ -6,12 +6,14 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from flare_trt.engine.base.errors import InputError
 from flare_trt.engine.base.grid import Grid
+from flare_trt.engine.base.label_types import MOST_LABEL, label_dtype, value_count
 from flare_trt.engine.base.organs import ORGANS, STRUCTURES, canonical
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.scans.dicom.seg_reader import read_segmentation
@@ -24,7 +26,7 @@ _NEAR_VOXEL = 0.01
 
 @dataclass(frozen=True)
 class NamedLabels:
-    """uint8 labels and the name of each value that may be in them."""
+    """Labels and the name of each value that may be in them."""
 
     volume: Volume
     names: Mapping[int, str]
@@ -57,7 +59,7 @@ def _renumbered(labels: NamedLabels, names: Mapping[int, str]) -> NamedLabels:
     values = {canonical(name): value for value, name in names.items()}
     if not all(canonical(name) in values for name in labels.names.values()):
         return labels
-    table = np.zeros(256, np.uint8)
+    table = np.zeros(value_count(labels.volume.array.dtype), label_dtype(values.values()))
     for number, name in labels.names.items():
         table[number] = values[canonical(name)]
     return NamedLabels(Volume(table[labels.volume.array], labels.volume.grid), names)
@@ -72,8 +74,8 @@ def read_names(path: Path) -> dict[int, str]:
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise InputError(f"{path}: got no table of labels, expected JSON of value and name ({type(error).__name__})") from error
     names = {value: str(name) for value, name in pairs if value != 0}
-    if not names or max(names) > 255 or min(names) < 0 or len(names) < len([pair for pair in pairs if pair[0] != 0]):
-        raise InputError(f"{path}: expected label values from 1 to 255, each once, with a name")
+    if not names or max(names) > MOST_LABEL or min(names) < 0 or len(names) < len([pair for pair in pairs if pair[0] != 0]):
+        raise InputError(f"{path}: expected label values from 1 to {MOST_LABEL}, each once, with a name")
     return names
 
 
@@ -94,7 +96,7 @@ def on_grid(path: Path, labels: Volume, grid: Grid) -> Volume:
     return Volume(_placed(path, labels.array, turn.astype(int)[::-1, ::-1], shift.astype(int)[::-1], grid), grid)
 
 
-def _placed(path: Path, array: NDArray[np.uint8], turn: NDArray[np.int_], shift: NDArray[np.int_], grid: Grid) -> NDArray[np.uint8]:
+def _placed(path: Path, array: NDArray[Any], turn: NDArray[np.int_], shift: NDArray[np.int_], grid: Grid) -> NDArray[Any]:
     """The array turned and put at its place; `turn` and `shift` are in (z, y, x) order."""
     axes = np.abs(turn).argmax(axis=1)
     turned = array.transpose(axes)
@@ -106,7 +108,7 @@ def _placed(path: Path, array: NDArray[np.uint8], turn: NDArray[np.int_], shift:
     stop = start + turned.shape
     if start.min() < 0 or (stop > grid.shape_zyx).any():
         raise InputError(f"{path}: the labels reach beyond the scan ({grid.told}); name the scan that they were made from")
-    placed = np.zeros(grid.shape_zyx, np.uint8)
+    placed = np.zeros(grid.shape_zyx, array.dtype)
     placed[tuple(slice(a, b) for a, b in zip(start, stop, strict=True))] = turned
     return placed
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from flare_trt.engine.base.errors import InputError, OutputError
 from flare_trt.engine.base.files import atomic_file, has_ending
 from flare_trt.engine.base.grid import Grid
+from flare_trt.engine.base.label_types import MOST_LABEL
 from flare_trt.engine.base.regular_file import require_regular
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.scans.nifti_fields import HEADER_BYTES
@@ -109,22 +110,22 @@ def spool_ct(path: Path | str) -> Volume:
 
 
 def read_labels(path: Path | str) -> Volume:
-    """Read a label map as uint8, whatever type it is stored in. Raises InputError for a value that is no label 0..255."""
+    """Read a label map as uint8, or uint16 where a label is above 255. Raises InputError for a value that is no label."""
     reader = NiftiReader(path)
     labels = labels_of(reader)
     if reader.no_numbers:
-        raise InputError(f"{path}: got NaN or infinity, expected labels: whole numbers 0 to 255")
+        raise InputError(f"{path}: got NaN or infinity, expected labels: whole numbers 0 to {MOST_LABEL}")
     return labels
 
 
 def write_labels(path: Path | str, labels: Volume, source: NiftiHeader | None = None) -> None:
-    """Write uint8 labels, whole or not at all. `source` (NiftiReader.header) hands on affines, codes and units as they stand.
+    """Write uint8 or uint16 labels, whole or not at all. `source` (NiftiReader.header) hands on affines, codes and units.
 
     Without `source` both affines are made from the labels' grid. Raises OutputError.
     """
     target = Path(path)
-    if labels.array.dtype != np.uint8:
-        raise OutputError(f"{target}: got labels of dtype {labels.array.dtype}, expected uint8")
+    if labels.array.dtype not in (np.uint8, np.uint16):
+        raise OutputError(f"{target}: got labels of dtype {labels.array.dtype}, expected uint8 or uint16")
     if source is not None and not labels.grid.same_place(source.grid):
         raise OutputError(f"{target}: the labels' grid is not the source's; write them without the source's header")
     _write(target, labels, source)

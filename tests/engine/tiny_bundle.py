@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from flare_trt.engine.model.afterwards_spec import ComponentRule, LesionGates
 from flare_trt.engine.model.bundle_writer import write_bundle
 from flare_trt.engine.model.channel_spec import ChannelSpec
-from flare_trt.engine.model.spec import SCHEMA, ComponentRule, LabelSpec, LesionGates, ModelSpec, NetworkFile, Provenance, StageSpec
+from flare_trt.engine.model.spec import SCHEMA, LabelSpec, ModelSpec, NetworkFile, Provenance, StageSpec
 from flare_trt.kernels import Intensity
 
 LABELS = (LabelSpec(1, "liver", "#aa3311"), LabelSpec(2, "spleen", "#11aa33"), LabelSpec(3, "aorta", "#3311aa"))

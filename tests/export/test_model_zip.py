@@ -16,8 +16,8 @@ import pytest
 
 from flare_trt.engine.apps.cli import main
 from flare_trt.engine.base.errors import ExportError
+from flare_trt.engine.model.afterwards_spec import ComponentRule
 from flare_trt.engine.model.bundle import open_bundle
-from flare_trt.engine.model.spec import ComponentRule
 from flare_trt.export.model_zip import is_in_zip, unpack_model
 from flare_trt.export.nnunet import About, TrainedModel, export_nnunet
 from flare_trt.export.postprocessing import read_postprocessing

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from flare_trt.engine.base.errors import ExportError
-from flare_trt.engine.model.spec import ComponentRule
+from flare_trt.engine.model.afterwards_spec import ComponentRule
 from flare_trt.engine.passes.postprocess import remove_pieces
 from flare_trt.export.postprocessing import read_postprocessing
 from flare_trt.kernels import load

@@ -10,9 +10,10 @@ from pathlib import Path
 import torch
 
 from flare_trt.engine.base.errors import InputError
+from flare_trt.engine.model.afterwards_spec import LesionGates
 from flare_trt.engine.model.bundle import open_bundle
 from flare_trt.engine.model.bundle_writer import write_bundle
-from flare_trt.engine.model.spec import FLARE_LABELS, SCHEMA, LesionGates, ModelSpec, Provenance
+from flare_trt.engine.model.spec import FLARE_LABELS, SCHEMA, ModelSpec, Provenance
 from flare_trt.training.distil.config import DistilConfig
 from flare_trt.training.distil.student_bundle import export_network, stage_of
 from flare_trt.training.tumours.network import HalfConfig, HalfUNet

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flare_trt.engine.base.errors import OutputError
+from flare_trt.engine.base.label_types import label_dtype, value_count
 from flare_trt.engine.base.organs import Concept
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.model.spec import LabelSpec, ModelSpec
@@ -33,6 +34,8 @@ from flare_trt.engine.scans.dicom.source import (
 #: Series number of the outputs: beyond those that scanners count up to.
 SERIES_NUMBER = 9701
 MAKER = "flare-trt"
+#: Segments of a labelmap: its pixels have 8 bits.
+_MOST_IN_LABELMAP = 255
 _SOP_CLASSES = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")  # Segmentation, Label Map Segmentation
 #: RLE, which every reader has. Its encoder is named: those that pydicom takes by itself are slow, or abort on odd sizes.
 _RLE, _RLE_ENCODER = "1.2.840.10008.1.2.5", "pylibjpeg"
@@ -41,7 +44,7 @@ _RLE, _RLE_ENCODER = "1.2.840.10008.1.2.5", "pylibjpeg"
 def write_segmentation(
     path: Path, labels: Volume, reader: DicomReader, spec: ModelSpec, making: Making = UNTOLD
 ) -> tuple[str, ...]:
-    """Write uint8 labels as a DICOM-SEG that refers to the series, whole or not at all; returns warnings. Raises OutputError.
+    """Write labels as a DICOM-SEG that refers to the series, whole or not at all; returns warnings. Raises OutputError.
 
     Segments are numbered from 1 in the order of the labels' values, and all are described, found or not. A frame holds one
     segment on one plane, or as a labelmap all of one plane; where nothing was found there is a single empty frame.
@@ -58,16 +61,18 @@ def require_segmentation(path: Path, reader: DicomReader, spec: ModelSpec, makin
     require_storable(path, dataset)
 
 
-def _made(
-    path: Path, labels: NDArray[np.uint8], reader: DicomReader, spec: ModelSpec, making: Making
-) -> tuple[Any, tuple[str, ...]]:
+def _made(path: Path, labels: NDArray[Any], reader: DicomReader, spec: ModelSpec, making: Making) -> tuple[Any, tuple[str, ...]]:
     """The dataset, and warnings."""
     require_references(reader)
     key = series_key(reader, spec, making)
     identity = patient_and_study(reader)
     spec, warnings = names_for(identity, spec)
     ordered = sorted(spec.labels, key=lambda label: label.value)
-    numbers = np.zeros(256, np.uint8)
+    if making.seg_type == "labelmap" and len(ordered) > _MOST_IN_LABELMAP:
+        raise OutputError(
+            f"{path}: got {len(ordered)} labels, expected at most {_MOST_IN_LABELMAP} for a labelmap; write a binary DICOM-SEG"
+        )
+    numbers = np.zeros(value_count(label_dtype(label.value for label in ordered)), label_dtype([len(ordered)]))
     numbers[[label.value for label in ordered]] = np.arange(1, len(ordered) + 1)
     images, frames = source_images(reader), numbers[labels]
     try:
@@ -139,7 +144,7 @@ def _empty(image: Any, make: Callable[..., Any]) -> Any:
 
 def _segmentation(
     images: list[Any],
-    frames: NDArray[np.uint8],
+    frames: NDArray[Any],
     described: list[Any],
     spec: ModelSpec,
     seg_type: SegType,

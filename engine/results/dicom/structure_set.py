@@ -35,7 +35,7 @@ _STUDY_CLASS = "1.2.840.10008.3.1.2.3.1"
 def write_structure_set(
     path: Path, labels: Volume, reader: DicomReader, spec: ModelSpec, making: Making = UNTOLD
 ) -> tuple[str, ...]:
-    """Write uint8 labels as an RTSTRUCT that refers to the series, whole or not at all; returns warnings. Raises OutputError.
+    """Write labels as an RTSTRUCT that refers to the series, whole or not at all; returns warnings. Raises OutputError.
 
     ROIs are numbered by the labels' values; one of a class that was not found has no contour. The same arguments make the same
     file, byte for byte (see stable).
@@ -51,7 +51,7 @@ def require_structure_set(path: Path, reader: DicomReader, spec: ModelSpec) -> N
     require_storable(path, dataset)
 
 
-def _made(labels: NDArray[np.uint8], reader: DicomReader, spec: ModelSpec, making: Making) -> tuple[Any, tuple[str, ...]]:
+def _made(labels: NDArray[Any], reader: DicomReader, spec: ModelSpec, making: Making) -> tuple[Any, tuple[str, ...]]:
     """The dataset, and warnings."""
     require_references(reader)
     key = series_key(reader, spec, making)
@@ -104,7 +104,7 @@ def _roi(label: LabelSpec, reader: DicomReader, spec: ModelSpec) -> Any:
     )
 
 
-def _contours(label: LabelSpec, labels: NDArray[np.uint8], reader: DicomReader) -> Any:
+def _contours(label: LabelSpec, labels: NDArray[Any], reader: DicomReader) -> Any:
     roi = item(ROIDisplayColor=[int(label.colour[at : at + 2], 16) for at in (1, 3, 5)], ReferencedROINumber=label.value)
     contours = [
         _contour(points, plane)

@@ -9,13 +9,14 @@ import numpy as np
 
 from flare_trt.engine.base.errors import InputError
 from flare_trt.engine.base.grid import Grid
+from flare_trt.engine.base.label_types import MOST_LABEL, label_dtype
 from flare_trt.engine.base.regular_file import require_regular
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.scans.dicom.library import LIBRARY_ERRORS, library, quiet
 
 
 def read_segmentation(path: Path) -> tuple[Volume, dict[int, str]]:
-    """uint8 labels on the grid of the segmentation's own planes, and the segments' names by number.
+    """Labels on the grid of the segmentation's own planes, and the segments' names by number.
 
     Raises InputError for what is no segmentation, for planes that make no regular grid, and for segments that overlap.
     """
@@ -26,8 +27,8 @@ def read_segmentation(path: Path) -> tuple[Volume, dict[int, str]]:
             segmentation = highdicom.seg.segread(path)
             names = {int(item.SegmentNumber): str(item.SegmentLabel) for item in segmentation.SegmentSequence}
             names.pop(0, None)
-            if not names or max(names) > 255:
-                raise InputError(f"{path}: got {len(names)} segments, expected 1 to 255")
+            if not names or max(names) > MOST_LABEL:
+                raise InputError(f"{path}: got {len(names)} segments, expected 1 to {MOST_LABEL}")
             volume = segmentation.get_volume(combine_segments=True, relabel=False, rescale_fractional=False)
     except RuntimeError as error:  # highdicom's word for overlaps, and for planes that are no grid
         raise InputError(
@@ -35,7 +36,7 @@ def read_segmentation(path: Path) -> tuple[Volume, dict[int, str]]:
         ) from error
     except LIBRARY_ERRORS as error:
         raise InputError(f"{path}: no DICOM-SEG that can be read ({type(error).__name__}); name a .nii.gz or a DICOM-SEG") from None
-    return Volume(np.ascontiguousarray(volume.array, np.uint8), _grid(volume)), names
+    return Volume(np.ascontiguousarray(volume.array, label_dtype(names)), _grid(volume)), names
 
 
 def _grid(volume: Any) -> Grid:

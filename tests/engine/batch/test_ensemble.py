@@ -16,8 +16,9 @@ from flare_trt.engine.apps.cli import main
 from flare_trt.engine.base.errors import InputError
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.batch.ensemble import Ensemble
+from flare_trt.engine.model.afterwards_spec import ComponentRule
 from flare_trt.engine.model.options import RunOptions
-from flare_trt.engine.model.spec import ComponentRule, ModelSpec
+from flare_trt.engine.model.spec import ModelSpec
 from flare_trt.engine.scans.image_files import read_labels
 from flare_trt.engine.segmenter import Segmenter
 

@@ -11,8 +11,8 @@ from tests.engine.tiny_bundle import write_tiny_bundle
 from flare_trt.engine.base.grid import Grid
 from flare_trt.engine.base.run_report import RemovedPieces
 from flare_trt.engine.base.volume import Volume
+from flare_trt.engine.model.afterwards_spec import ComponentRule
 from flare_trt.engine.model.options import RunOptions
-from flare_trt.engine.model.spec import ComponentRule
 from flare_trt.engine.passes.postprocess import remove_pieces
 from flare_trt.engine.segmenter import Segmenter
 from flare_trt.kernels import load

@@ -173,8 +173,13 @@ class Segmenter {
     template <class Voxel>
     std::pair<pybind11::array, std::string> run(const Scan<Voxel>& scan) const {
         const pybind11::object found = detail::borrow(segmenter_).attr("segment")(detail::python_volume(scan));
+        const pybind11::array labels = found.attr("labels").attr("array");
+        if (labels.itemsize() != 1) {
+            throw InputError("labels: got a model with labels above 255, expected at most 255: labels are one byte a voxel here; use "
+                             "Python or the command line");
+        }
         const pybind11::object report = pybind11::module_::import("json").attr("dumps")(found.attr("report").attr("as_json")());
-        return {found.attr("labels").attr("array"), report.cast<std::string>()};
+        return {labels, report.cast<std::string>()};
     }
 
     detail::Object segmenter_;

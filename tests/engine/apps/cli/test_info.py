@@ -9,7 +9,7 @@ import pytest
 from tests.engine.tiny_bundle import LABELS, PATCH_ZYX, write_tiny_bundle
 
 from flare_trt.engine.apps.cli import main
-from flare_trt.engine.model.spec import ComponentRule, LesionGates
+from flare_trt.engine.model.afterwards_spec import ComponentRule, LesionGates
 from flare_trt.engine.networks.session import BACKENDS
 from flare_trt.kernels import KERNEL_DEVICES, KernelsUnavailableError, load
 

@@ -1,0 +1,52 @@
+"""What a bundle says about the labels behind its networks: rules for pieces, and gates on tumours."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flare_trt.engine.base.label_types import MOST_LABEL
+from flare_trt.engine.model.channel_spec import require_field
+
+
+@dataclass(frozen=True)
+class ComponentRule:
+    """What is removed of some labels, which count as one: 26-connected pieces become background.
+
+    `keep_largest` leaves the largest piece and its equals (nnunetv2/postprocessing/remove_connected_components.py), `least_ml`
+    the pieces of at least this volume, `farthest_mm` those whose box is at most this far from the largest piece's box.
+    """
+
+    labels: tuple[int, ...]
+    keep_largest: bool = False
+    least_ml: float = 0.0
+    farthest_mm: float | None = None
+
+    def __post_init__(self) -> None:
+        fits = bool(self.labels) and all(1 <= label <= MOST_LABEL for label in self.labels)
+        require_field(fits, "postprocessing.labels", self.labels, f"one label or more, 1..{MOST_LABEL}")
+        require_field(self.least_ml >= 0, "postprocessing.least_ml", self.least_ml, "a volume in ml, 0 for none")
+        require_field((self.farthest_mm or 0) >= 0, "postprocessing.farthest_mm", self.farthest_mm, "a distance in mm, or null")
+        removes = self.keep_largest or self.least_ml > 0 or self.farthest_mm is not None
+        require_field(removes, "postprocessing", "a rule that removes nothing", "keep_largest, least_ml or farthest_mm")
+
+
+@dataclass(frozen=True)
+class LesionGates:
+    """When a piece of a tumour label is no tumour: it then gets the label of the organ around it, or none.
+
+    A piece stays if it has at least `least_ml`, its mean lies within `over_organ_hu` of the median of the organ around it (of 0 HU
+    where there is none), it fills at least `least_filled` of the ball across its longest side (plates and strings fill little), and
+    an organ is at most `farthest_mm` away.
+    """
+
+    label: int
+    least_ml: float = 0.0
+    over_organ_hu: tuple[float, float] = (-1e6, 1e6)
+    least_filled: float = 0.0
+    farthest_mm: float = 1e6
+
+    def __post_init__(self) -> None:
+        low, high = self.over_organ_hu
+        require_field(low < high, "lesion_gates.over_organ_hu", self.over_organ_hu, "a lower and a higher HU")
+        require_field(0 <= self.least_filled < 1, "lesion_gates.least_filled", self.least_filled, "a share in [0, 1)")
+        require_field(min(self.least_ml, self.farthest_mm) >= 0, "lesion_gates", self, "no negative volume or distance")
