@@ -49,7 +49,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Volume:
-    """`array` is a ScanArray of int16 or float32 HU for a CT, of uint8 or uint16 for labels; `device`: whose memory gives its voxels.
+    """`array` is a ScanArray of int16 or float32 HU for a CT, uint8 or uint16 labels; `device` is whose memory gives its voxels.
 
     `measured` is what was seen of a scan when it was read, where a second look at all voxels would cost much. `others` are the
     further channels of a scan that has several, each a Volume on the same grid and device.

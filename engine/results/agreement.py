@@ -58,4 +58,5 @@ def _numbered(labels: Volume, values: Sequence[int]) -> NDArray[np.uint32]:
     table = np.zeros(value_count(labels.array.dtype), np.uint32)
     known = [value for value in values if value < len(table)]
     table[known] = [values.index(value) + 1 for value in known]
-    return table[labels.array]
+    numbered: NDArray[np.uint32] = table[labels.array]
+    return numbered

@@ -64,7 +64,7 @@ def predict_with_nnunet(
             before, _ = reader.read_seg(str(written))
         labels = predictor.predict_single_npy_array(image, properties, before)
         reader.write_seg(labels, str(written), properties)
-        return np.asarray(SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(written))).astype(np.uint8))
+        return np.asarray(SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(written))))
 
 
 def probabilities_with_nnunet(

@@ -42,8 +42,8 @@ def random_taps(source: int, target: int, seed: int) -> Taps:
     return Taps(lower, upper, np.clip(rng.uniform(-0.2, 1.2, target), 0, 1).astype(np.float32))
 
 
-def restore(kernels: Kernels, method: str, ring: Any, taps_zyx: Any, values: Any) -> Any:
+def restore(kernels: Kernels, method: str, ring: Any, taps_zyx: Any, values: Any, in_half: bool = True) -> Any:
     """restore_argmax or restore_regions of a host ring, over labels that start as 77."""
-    labels = kernels.upload(np.full([len(taps.lower) for taps in taps_zyx], 77, np.uint8))
-    getattr(kernels, method)(kernels.upload(ring), taps_zyx, values, labels)
+    labels = kernels.upload(np.full([len(taps.lower) for taps in taps_zyx], 77, values.dtype))
+    getattr(kernels, method)(kernels.upload(ring), taps_zyx, values, labels, in_half)
     return kernels.download(labels)

@@ -68,7 +68,7 @@ WRONG: list[tuple[str, str, Any, str]] = [
     ("restore_argmax", "ring", np.zeros((0, 7, 19, 37), np.float16), "values: got shape"),
     ("restore_argmax", "values", np.zeros(2, np.uint8), "values: got shape"),
     ("restore_argmax", "values", np.zeros(3, np.int64), "values: got dtype int64, expected uint8"),
-    ("restore_regions", "labels", np.zeros((4, 23, 41), np.int8), "labels: got dtype int8, expected uint8"),
+    ("restore_regions", "labels", np.zeros((4, 23, 41), np.int8), "labels: got dtype int8, expected uint8 or uint16"),
     ("restore_regions", "labels", np.zeros((4, 22, 41), np.uint8), "labels: got shape"),
     ("restore_argmax", "taps_zyx", taps_with(upper=Y.upper + 1), r"taps y: got indices \d..19, expected 0..18"),
     ("restore_argmax", "taps_zyx", taps_with(lower=Y.lower - 1), "taps y: got indices -1"),

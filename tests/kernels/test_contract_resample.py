@@ -68,15 +68,15 @@ def test_mixed_orders_are_separable(kernels: Kernels, orders: Any) -> None:
 
 @pytest.mark.peer
 @pytest.mark.parametrize("target", [(11, 29, 33), (4, 12, 70), (7, 20, 41)])
-@pytest.mark.parametrize("order", [0, 1, 3])
-def test_separate_z_equals_nnunet(kernels: Kernels, target: Any, order: int) -> None:
-    """Slices are resized and clamped one at a time, then taken by nearest neighbour along z."""
+@pytest.mark.parametrize(("order", "order_z"), [(0, 0), (1, 0), (3, 0), (1, 1), (3, 1)])
+def test_separate_z_equals_nnunet(kernels: Kernels, target: Any, order: int, order_z: int) -> None:
+    """Slices are resized and clamped one at a time, then taken by nearest neighbour along z, or mixed."""
     from nnunetv2.preprocessing.resampling.default_resampling import resample_data_or_seg
 
     image = normal(7, 20, 41) * np.linspace(0.1, 9, 7, dtype=np.float32)[:, None, None]
-    nnunet = {"is_seg": False, "axis": 0, "order": order, "do_separate_z": True, "order_z": 0}
+    nnunet = {"is_seg": False, "axis": 0, "order": order, "do_separate_z": True, "order_z": order_z}
     expected = resample_data_or_seg(image[None], target, **nnunet)[0]
-    got = resample(kernels, image, target, (0, order, order), (-1e9, 1e9))
+    got = resample(kernels, image, target, (order_z, order, order), (-1e9, 1e9))
     assert error(got, expected, image) < TOLERANCE
 
 

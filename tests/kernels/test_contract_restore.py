@@ -57,6 +57,46 @@ def test_equals_the_reference(kernels: Kernels, method: str, channels: int, sour
     assert np.array_equal(restore(kernels, method, ring, taps, values), expected)
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_without_rounding_to_half(kernels: Kernels, method: str) -> None:
+    """Logits that differ by less than half a unit of float16: the first wins where they are rounded, the larger where not."""
+    ring = (np.array([0.0, 8.0, 8.0], np.float16)[:, None, None, None] + np.zeros((3, 2, 4, 40), np.float16)).astype(np.float16)
+    ring[2, 1] += np.float16(0.0078125)
+    taps = tuple(linear_taps(n, t) for n, t in zip(ring.shape[1:], (7, 4, 40), strict=True))
+    values, found = np.array([3, 4, 5], np.uint8), []
+    for in_half in (True, False):
+        got = restore(kernels, method, ring, taps, values, in_half)
+        assert np.array_equal(got, restore(load("reference"), method, ring, taps, values, in_half))
+        found.append(got)
+    assert method == "restore_regions" or (found[0] != found[1]).any()
+
+
+@pytest.mark.parametrize("device", ["reference", "native"])
+@pytest.mark.parametrize("method", METHODS)
+def test_labels_of_16_bits(device: str, method: str) -> None:
+    ring, taps = smooth(300, (3, 9, 14)), tuple(linear_taps(n, t) for n, t in zip((3, 9, 14), (5, 13, 31), strict=True))
+    values = np.random.default_rng(3).permutation(np.arange(1, 65536, dtype=np.uint16))[:300]
+    places = restore(load("reference"), method, ring, taps, np.arange(300, dtype=np.uint16))
+    expected = values[places] if method == "restore_argmax" else np.where(places > 0, values[places], 0)
+    got = restore(load(device), method, ring, taps, values)
+    there = slice(None) if method == "restore_argmax" else places > 0
+    assert np.array_equal(got[there], expected[there])
+    assert got.max() > 255
+    kernels = load(device)
+    table = kernels.bounds(got, 65536)
+    assert np.array_equal(table[:, 6], np.bincount(got.ravel(), minlength=65536))
+    value = int(got[2, 5, 7])
+    inside = np.argwhere(got == value)
+    assert table[value, :6].tolist() == [*inside.min(0), *(inside.max(0) + 1)]
+    assert np.array_equal(kernels.select_labels(got, np.arange(65536) == value), got == value)
+
+
+def test_a_gpu_refuses_labels_of_16_bits(fake_gpu: None) -> None:
+    taps = tuple(linear_taps(n, n) for n in (2, 3, 4))
+    with pytest.raises(TypeError, match="labels: got dtype uint16, expected uint8"):
+        restore(load("cuda"), "restore_argmax", smooth(2, (2, 3, 4)), taps, np.array([1, 300], np.uint16))
+
+
 @pytest.mark.parametrize("channels", [253, 254, 255, 256, 300])
 @pytest.mark.parametrize("method", METHODS)
 def test_more_channels_than_labels(kernels: Kernels, method: str, channels: int) -> None:

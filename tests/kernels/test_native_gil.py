@@ -79,8 +79,8 @@ def calls() -> dict[str, Callable[[], object]]:
         "average": lambda: COMPILED.average([ring, other], planes),
         "clear": lambda: COMPILED.clear(other, planes),
         "resample": lambda: COMPILED.resample(image, cubic, None),
-        "restore_argmax": lambda: COMPILED.restore_argmax(ring, taps, values, labels),
-        "restore_regions": lambda: COMPILED.restore_regions(ring, taps, values, labels),
+        "restore_argmax": lambda: COMPILED.restore_argmax(ring, taps, values, labels, True),
+        "restore_regions": lambda: COMPILED.restore_regions(ring, taps, values, labels, True),
     }
 
 
