@@ -23,6 +23,7 @@ from flare_trt.engine.base.organs import STRUCTURES
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.model.spec import FLARE_LABELS, LabelSpec
 from flare_trt.engine.results.dicom.segmentation import is_segmentation_of, write_segmentation
+from flare_trt.engine.results.dicom.stable import Making
 from flare_trt.engine.scans.dicom.reader import DicomReader
 
 SHAPE = (7, 31, 27)
@@ -38,10 +39,10 @@ def axial(tmp_path: Path) -> DicomReader:
     return DicomReader(write_series(tmp_path / "ct", small_ct(SHAPE)))
 
 
-def by_hand(seg: Any, reader: DicomReader) -> NDArray[np.uint8]:
+def by_hand(seg: Any, reader: DicomReader) -> NDArray[np.uint16]:
     """Frames laid on the source by the image that each refers to; positions and orientation are checked on the way."""
     z_of = {plane.sop_uid: z for z, plane in enumerate(reader.planes)}
-    labels = np.zeros(reader.grid.shape_zyx, np.uint8)
+    labels = np.zeros(reader.grid.shape_zyx, np.uint16)
     orientation = seg.SharedFunctionalGroupsSequence[0].PlaneOrientationSequence[0].ImageOrientationPatient
     np.testing.assert_allclose(orientation, reader.planes[0].cosines)
     for frame, groups in zip(seg.pixel_array, seg.PerFrameFunctionalGroupsSequence, strict=True):
@@ -127,6 +128,21 @@ def test_what_it_says_of_itself_and_its_source(axial: DicomReader, tmp_path: Pat
         plane.sop_uid for plane in axial.planes
     }
     assert is_segmentation_of(tmp_path / "seg.dcm", axial)
+
+
+def test_300_labels(axial: DicomReader, tmp_path: Path) -> None:
+    """Each is a segment of its own; a labelmap's pixels have 8 bits, so it is refused."""
+    spec = replace(flare_spec(), labels=tuple(LabelSpec(value, f"part {value}", "#808080") for value in range(1, 301)))
+    labels = np.zeros(SHAPE, np.uint16)
+    labels[2, 3:5, 4:9], labels[4, 1:9, 2:7], labels[5, 20:, 20:] = 300, 255, 256
+    volume = Volume(labels, axial.grid)
+    with pytest.raises(OutputError, match="got 300 labels, expected at most 255 for a labelmap; write a binary DICOM-SEG"):
+        write_segmentation(tmp_path / "seg.dcm", volume, axial, spec, Making(seg_type="labelmap"))
+    assert not (tmp_path / "seg.dcm").exists()
+    write_segmentation(tmp_path / "seg.dcm", volume, axial, spec)
+    seg = pydicom.dcmread(tmp_path / "seg.dcm")
+    assert len(seg.SegmentSequence) == 300
+    np.testing.assert_array_equal(by_hand(seg, axial), labels)
 
 
 def test_values_that_are_not_consecutive(axial: DicomReader, tmp_path: Path) -> None:
