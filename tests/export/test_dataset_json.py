@@ -51,7 +51,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"labels": {"background": 0, "liver": "1"}}, "labels.liver: got '1', expected a label"),
     ({"labels": {"background": 0, "liver": -1}}, "labels.liver: got -1"),
     ({"labels": {"background": 0, "liver": True}}, "labels.liver: got True"),
-    ({"labels": {str(i) if i else "background": i for i in range(257)}}, "got a label 256, expected at most 255"),
+    ({"labels": {"background": 0, "liver": 65536}}, "got a label 65536, expected at most 65535"),
     ({"labels": {"background": 0, "whole": [1, 2], "part": 2}}, "the key 'regions_class_order' is missing"),
     (
         {"labels": {"background": 0, "whole": [1, 2], "part": 2}, "regions_class_order": [1]},

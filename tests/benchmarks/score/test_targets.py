@@ -54,7 +54,7 @@ def test_a_bundle_names_its_labels(tmp_path: Path) -> None:
         {},
         {"background": 0},
         {"a": 1, "b": 1},
-        {"a": 256},
+        {"a": 65536},
         {"a": -1},
         {"a": True},
         {"a": []},

@@ -31,8 +31,8 @@ def test_labels_of_every_format_come_back(ending: str, tmp_path: Path) -> None:
 
 def test_labels_of_other_values_and_other_names_are_refused(tmp_path: Path) -> None:
     sitk = pytest.importorskip("SimpleITK")
-    sitk.WriteImage(sitk.GetImageFromArray(np.full((3, 4, 5), 256, np.int16)), str(tmp_path / "x.nrrd"))
-    with pytest.raises(InputError, match=r"x\.nrrd: got the value 256, expected labels"):
+    sitk.WriteImage(sitk.GetImageFromArray(np.full((3, 4, 5), 65536, np.int32)), str(tmp_path / "x.nrrd"))
+    with pytest.raises(InputError, match=r"x\.nrrd: got the value 65536, expected labels"):
         read_labels(tmp_path / "x.nrrd")
     with pytest.raises(OutputError, match=r"expected a name that ends in \.nii\.gz or \.nii or \.nrrd or \.mha"):
         write_labels(tmp_path / "x.png", LABELS)

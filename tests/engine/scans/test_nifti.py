@@ -251,9 +251,13 @@ def test_labels_of_any_type_come_as_uint8(tmp_path: Path, dtype: str) -> None:
     volume = read_labels(write_raw(tmp_path / "labels.nii.gz", array, AXIAL))
     assert volume.array.dtype == np.uint8
     np.testing.assert_array_equal(volume.array, array)
+    array[-1, -1, -1] = 99 if np.dtype(dtype).itemsize == 1 else 300  # in the last slab
+    volume = read_labels(write_raw(tmp_path / "labels.nii.gz", array, AXIAL))
+    assert volume.array.dtype == (np.uint8 if array.max() == 99 else np.uint16)
+    np.testing.assert_array_equal(volume.array, array)
 
 
-@pytest.mark.parametrize(("dtype", "value"), [("<i2", -1), ("<i2", 256), ("<f4", 2.5)])
+@pytest.mark.parametrize(("dtype", "value"), [("<i2", -1), ("<i4", 65536), ("<f4", 2.5)])
 def test_labels_that_are_none_are_refused(tmp_path: Path, dtype: str, value: float) -> None:
     array = scan("u1").astype(dtype)
     array[3, 2, 1] = value

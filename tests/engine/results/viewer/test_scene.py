@@ -91,5 +91,5 @@ def test_labels_of_another_scan_are_refused(tmp_path: Path) -> None:
 
 def test_a_file_that_is_no_label_map_is_refused(tmp_path: Path) -> None:
     ct, _ = write(tmp_path, ring())
-    with pytest.raises(InputError, match="expected labels: whole numbers 0 to 255"):
+    with pytest.raises(InputError, match="expected labels: whole numbers 0 to 65535"):
         read_scene(ct, ct)
