@@ -87,7 +87,7 @@ def test_tables_of_names(tmp_path: Path, text: str) -> None:
     assert read_names(tmp_path / "names.json") == {1: "liver", 40: "rib"}
 
 
-@pytest.mark.parametrize("content", ["[1]", "{", {"1": "a", "300": "b"}, {}, {"a": 1, "b": 1}])
+@pytest.mark.parametrize("content", ["[1]", "{", {"1": "a", "65536": "b"}, {}, {"a": 1, "b": 1}])
 def test_what_is_no_table_of_names(tmp_path: Path, content: object) -> None:
     (tmp_path / "names.json").write_text(content if isinstance(content, str) else json.dumps(content))
     with pytest.raises(InputError, match="expected"):
