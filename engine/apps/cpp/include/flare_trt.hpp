@@ -173,8 +173,8 @@ class Segmenter {
     template <class Voxel>
     std::pair<pybind11::array, std::string> run(const Scan<Voxel>& scan) const {
         const pybind11::object found = detail::borrow(segmenter_).attr("segment")(detail::python_volume(scan));
-        const pybind11::array labels = found.attr("labels").attr("array");
-        if (labels.itemsize() != 1) {
+        const pybind11::object labels = found.attr("labels").attr("array");
+        if (labels.attr("itemsize").cast<int>() != 1) {
             throw InputError("labels: got a model with labels above 255, expected at most 255: labels are one byte a voxel here; use "
                              "Python or the command line");
         }
