@@ -91,7 +91,7 @@ def by_torch(decoder: Decoder) -> Any:
         Decoder(doubled_first=False, small_zyx=(2, 5, 3)),
         Decoder(strides=(1, 2, 2), taps=(1, 3, 3), small_zyx=(5, 3, 4)),
         Decoder(strides=(1, 2, 2), small_zyx=(3, 4, 5)),
-        Decoder(strides=(2, 2, 1), taps=(5, 3, 3), small_zyx=(1, 4, 3)),
+        Decoder(strides=(2, 2, 1), taps=(5, 3, 3), small_zyx=(3, 4, 3)),
     ],
 )
 def test_what_is_joined_equals_torch_at_borders_too(decoder: Decoder) -> None:
@@ -110,6 +110,7 @@ def test_what_is_joined_equals_torch_at_borders_too(decoder: Decoder) -> None:
         Decoder(read_twice=True),
         Decoder(entering=40, leaving=2, middle=2),  # joined, it takes more multiplications
         Decoder(taps=(1, 1, 1), leaving=1),
+        Decoder(small_zyx=(1, 2, 3)),  # to join the kernels takes longer than it saves
         Decoder(taps=(2, 3, 3)),  # not centred
     ],
 )
