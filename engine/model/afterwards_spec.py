@@ -35,8 +35,9 @@ class LesionGates:
     """When a piece of a tumour label is no tumour: it then gets the label of the organ around it, or none.
 
     A piece stays if it has at least `least_ml`, its mean lies within `over_organ_hu` of the median of the organ around it (of 0 HU
-    where there is none), it fills at least `least_filled` of the ball across its longest side (plates and strings fill little), and
-    an organ is at most `farthest_mm` away.
+    where there is none), it fills at least `least_filled` of the ball across its longest side (plates and strings fill little), an
+    organ is at most `farthest_mm` away, and organs are at least `least_beside` of what lies within 4 mm of it (fluid beside the
+    lung, a loop of bowel: less).
     """
 
     label: int
@@ -44,9 +45,11 @@ class LesionGates:
     over_organ_hu: tuple[float, float] = (-1e6, 1e6)
     least_filled: float = 0.0
     farthest_mm: float = 1e6
+    least_beside: float = 0.0
 
     def __post_init__(self) -> None:
         low, high = self.over_organ_hu
         require_field(low < high, "lesion_gates.over_organ_hu", self.over_organ_hu, "a lower and a higher HU")
-        require_field(0 <= self.least_filled < 1, "lesion_gates.least_filled", self.least_filled, "a share in [0, 1)")
+        for name in ("least_filled", "least_beside"):
+            require_field(0 <= getattr(self, name) < 1, f"lesion_gates.{name}", getattr(self, name), "a share in [0, 1)")
         require_field(min(self.least_ml, self.farthest_mm) >= 0, "lesion_gates", self, "no negative volume or distance")

@@ -42,7 +42,7 @@ def gate_lesions(
     The box of tumours and `farthest_mm` around it (at most 60 mm) is looked at on the host.
     """
     names, spacing_mm = named
-    *corners, voxels = kernels.bounds(labels, value_count(labels.dtype))[gates.label].tolist()
+    *corners, voxels = kernels.bounds(kernels.upload(labels), value_count(labels.dtype))[gates.label].tolist()
     if not voxels:
         return ()
     reach = [math.ceil(min(max(gates.farthest_mm, BESIDE_MM), 60.0) / mm) + 1 for mm in spacing_mm]
@@ -66,14 +66,16 @@ def gate_lesions(
 def _judged(
     scene: Scene, piece: NDArray[np.bool_], box: Box, gates: LesionGates, medians: dict[int, float]
 ) -> tuple[GatedLesion | None, int]:
-    """The piece with the gate that stops it, none where it is a lesion; and the label of the organ around it, 0 for none."""
+    """The piece with the gate that stops it, none where it is a lesion; and the label of most that lies around it."""
     from scipy import ndimage
 
     volume_ml = float(np.count_nonzero(piece)) * float(np.prod(scene.spacing_mm)) / 1000
     away_mm = ndimage.distance_transform_edt(~piece, scene.spacing_mm)
     organs = np.isin(scene.labels, list(medians))
-    counts = np.bincount(scene.labels[organs & (away_mm <= BESIDE_MM)], minlength=256)
-    organ = int(counts.argmax()) if counts.any() else 0
+    around = np.bincount(scene.labels[(away_mm > 0) & (away_mm <= BESIDE_MM)], minlength=256)
+    around[gates.label] = 0  # another piece
+    beside = around[1:].sum() / max(1, around.sum())
+    organ = int(around[1:].argmax()) + 1 if beside else 0
     mean_hu = float(scene.hu[piece].mean())
     nearest_mm = float(away_mm[organs].min()) if organs.any() else math.inf
     longest_mm = max(size * mm for size, mm in zip(box.shape_zyx, scene.spacing_mm, strict=True))
@@ -87,10 +89,11 @@ def _judged(
         else "shape"
         if filled < gates.least_filled
         else "position"
-        if nearest_mm > gates.farthest_mm
+        if nearest_mm > gates.farthest_mm or beside < gates.least_beside
         else None
     )
+    label = int(around.argmax())
     if gate is None:
-        return None, organ
+        return None, label
     z, y, x = (start + (a + b) // 2 for start, a, b in zip(scene.start_zyx, box.start_zyx, box.stop_zyx, strict=True))
-    return GatedLesion(gate, round(volume_ml, 3), "", round(mean_hu, 2), (z, y, x)), organ
+    return GatedLesion(gate, round(volume_ml, 3), "", round(mean_hu, 2), (z, y, x)), label

@@ -30,7 +30,8 @@ def remove_pieces(
 
 def _apply(labels: Array, rule: ComponentRule, spacing_mm: Vector, kernels: Kernels) -> tuple[int, int]:
     """Pieces and voxels that the rule removed."""
-    rows = kernels.bounds(labels, count := value_count(labels.dtype))[list(rule.labels)]
+    # another orientation's labels are a strided view
+    rows = kernels.bounds(kernels.upload(labels), count := value_count(labels.dtype))[list(rule.labels)]
     rows = rows[rows[:, 6] > 0]
     if not len(rows):
         return 0, 0

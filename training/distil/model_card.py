@@ -64,8 +64,8 @@ def model_card(
         f"({', '.join(label.name for label in spec.labels)}). {total_mb:.2f} MB in all, kernels stored in half precision and "
         f"computed in float32. Licence of the weights: {spec.provenance.licence}. **Research only, not for clinical use.**",
         "## Recipe\n" + _recipe(students, sizes),
-        "## Data\n" + markdown_table(("set", "use", "origin", "licence"), [(s.name, s.use, s.origin, s.licence) for s in sources]),
-        "## Figures\n" + _figures(figures),
+        "## Data\n" + source_table(sources),
+        "## Figures\n" + figure_tables(figures),
         "## Where the fine network looks\n" + _roi(spec),
         "## Limits\n" + _LIMITS.format(cts=cts),
     ]
@@ -120,7 +120,13 @@ def _last(student: Student, key: str) -> str:
     return f"{values[-1]:.3f}" if values else "-"
 
 
-def _figures(figures: Sequence[Figure]) -> str:
+def source_table(sources: Iterable[Source]) -> str:
+    """Sets, what they were for, where they come from."""
+    return markdown_table(("set", "use", "origin", "licence"), [(s.name, s.use, s.origin, s.licence) for s in sources])
+
+
+def figure_tables(figures: Sequence[Figure]) -> str:
+    """Mean Dice of each scan and mode, and Dice by organ."""
     summary = [
         (f.scan, f.mode, f.roi, f"{f.mean_dice:.3f}" if f.dice else "-", str(len(f.dice)), f"{f.labelled_ml:.0f}") for f in figures
     ]

@@ -36,26 +36,40 @@ class SeparableUNet(nn.Module):
         self.decoder = _Decoder(config)
 
     def forward(self, image: Tensor) -> Tensor:
+        return self.finish(*self.half_features(image))
+
+    def half_features(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """The features before the last stage, at half the resolution, and those of the first stage at full resolution."""
         skips = []
         for stage in self.encoder.stages:
             image = stage(image)
             skips.append(image)
-        for level, (up, stage) in enumerate(zip(self.decoder.transpconvs, self.decoder.stages, strict=True)):
-            image = stage(torch.cat((up(image), skips[-2 - level]), 1))
-        logits: Tensor = self.decoder.seg_layers[str(len(self.decoder.stages) - 1)](image)
+        for level in range(len(self.decoder.stages) - 1):
+            image = self._up(level, image, skips[-2 - level])
+        return image, skips[0]
+
+    def finish(self, half: Tensor, first: Tensor) -> Tensor:
+        """The logits of what `half_features` gave."""
+        last = len(self.decoder.stages) - 1
+        logits: Tensor = self.decoder.seg_layers[str(last)](self._up(last, half, first))
         return logits
+
+    def _up(self, level: int, image: Tensor, skip: Tensor) -> Tensor:
+        result: Tensor = self.decoder.stages[level](torch.cat((self.decoder.transpconvs[level](image), skip), 1))
+        return result
 
 
 def network_from_onnx(path: Path, config: NetworkConfig) -> SeparableUNet:
     """The student with every weight read from an ONNX file of the same topology (its initialisers' names are ours).
 
-    Raises InputError where a weight is missing or has another shape.
+    In a network with a branch for tumours it is the part "organs". Raises InputError where a weight is missing or has another
+    shape.
     """
     import onnx
     from onnx import numpy_helper
 
     network = SeparableUNet(config)
-    found = {item.name: numpy_helper.to_array(item) for item in onnx.load(str(path)).graph.initializer}
+    found = {item.name.removeprefix("organs."): numpy_helper.to_array(item) for item in onnx.load(str(path)).graph.initializer}
     state = network.state_dict()
     for name, value in state.items():
         if name not in found or found[name].shape != tuple(value.shape):

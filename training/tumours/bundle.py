@@ -1,29 +1,37 @@
-"""The trained network and the coarse network of an older bundle become a bundle with a tumour class."""
+"""The trained network and the coarse network of the bundle that it grew from become a bundle with a tumour class."""
 
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from flare_trt.engine.base.errors import InputError
 from flare_trt.engine.model.afterwards_spec import LesionGates
-from flare_trt.engine.model.bundle import open_bundle
-from flare_trt.engine.model.bundle_writer import write_bundle
-from flare_trt.engine.model.spec import FLARE_LABELS, SCHEMA, ModelSpec, Provenance
+from flare_trt.engine.model.bundle import Bundle, open_bundle
+from flare_trt.engine.model.bundle_writer import require_replaceable, write_bundle
+from flare_trt.engine.model.spec import FLARE_LABELS, SCHEMA, Check, ModelSpec, NetworkFile, Provenance
+from flare_trt.training.distil.bundle_figures import measure_bundle
 from flare_trt.training.distil.config import DistilConfig
+from flare_trt.training.distil.model_card import CARD_FILE
 from flare_trt.training.distil.student_bundle import export_network, stage_of
-from flare_trt.training.tumours.network import HalfConfig, HalfUNet
-from flare_trt.training.tumours.recipe import TUMOUR
+from flare_trt.training.tumours.card import Branch, card_of, tumour_card
+from flare_trt.training.tumours.lesion_figures import measure_lesions
+from flare_trt.training.tumours.network import TumourConfig, TumourUNet
+from flare_trt.training.tumours.recipe import CHANNELS, TUMOUR
 
 #: Both networks of a bundle together are at most 8 MB.
 MOST_BYTES = 7_200_000
-#: What is no tumour, whatever the network says: smaller than a ball 9 mm across (nothing under 6 mm was planted), as dark as fat or
-#: as bright as bone beside its organ, a plate or a string, or farther from every organ than a lesion grows.
-GATES = LesionGates(TUMOUR, least_ml=0.4, over_organ_hu=(-150.0, 150.0), least_filled=0.05, farthest_mm=15.0)
+#: What is no tumour, whatever the network says: smaller than a ball 12 mm across, as dark as fat or as bright as bone beside its
+#: organ, a plate or a string, farther from every organ than a lesion grows, or with little of one beside it.
+GATES = LesionGates(TUMOUR, 1.0, over_organ_hu=(-150.0, 150.0), least_filled=0.1, farthest_mm=15.0, least_beside=0.3)
+#: So much surer than its training asks of it the branch has to be: each false lesion has to be looked at by someone.
+CAUTION = 1.0
 
 
 @dataclass(frozen=True)
@@ -33,50 +41,70 @@ class TrainedTumours:
     config: DistilConfig
     checkpoint: Path
 
-    def network(self) -> HalfUNet:
+    def network(self) -> TumourUNet:
         """The averaged weights, in evaluation mode, norms folded. Raises InputError for a missing checkpoint."""
-        network = HalfUNet(HalfConfig())
+        network = TumourUNet(TumourConfig(self.config.network))
         network.load_state_dict(self._content()["averaged"])
         network.eval()
         network.branch.fold_norms()
+        with torch.no_grad():
+            network.out.bias -= CAUTION
         return network
 
-    def origin(self) -> str:
-        """Where the weights come from, in words."""
-        return f"the stages of the FLARE25 teacher, trained for {self._content()['step']} steps on CTs with planted lesions"
+    def branch(self) -> Branch:
+        """How it was trained, for the model card."""
+        content = self._content()
+        return Branch(self.config, int(content["step"]), float(content["seconds"]) / 3600)
 
-    def _content(self) -> dict[str, dict[str, torch.Tensor]]:
+    def _content(self) -> dict[str, Any]:
         if not self.checkpoint.exists():
             raise InputError(f"{self.checkpoint}: no such checkpoint; train the network first")
-        content: dict[str, dict[str, torch.Tensor]] = torch.load(self.checkpoint, weights_only=True)
+        content: dict[str, Any] = torch.load(self.checkpoint, weights_only=True)
         return content
 
 
-def write_tumour_bundle(trained: TrainedTumours, coarse_from: Path, name: str, destination: Path) -> ModelSpec:
-    """Export, check and bundle. Raises ExportError where a backend's logits differ, InputError for what is missing."""
-    stage = stage_of("fine", trained.config)
-    with tempfile.TemporaryDirectory(prefix="flare-trt-") as temporary, open_bundle(coarse_from) as older:
-        if older.spec.coarse is None:
-            raise InputError(f"{coarse_from}: got a bundle without a coarse stage, expected one with both")
-        fine = Path(temporary) / "fine.onnx"
-        checks = export_network(trained.network, stage, fine, MOST_BYTES)
-        coarse_origin = older.spec.provenance.source.partition("; fine:")[0].removeprefix("coarse: ")
-        spec = ModelSpec(
-            schema=SCHEMA,
-            name=name,
-            labels=FLARE_LABELS,
-            fine=stage,
-            coarse=older.spec.coarse,
-            roi=older.spec.roi,
-            lesion_gates=GATES,
-            provenance=Provenance(
-                source=f"coarse: {coarse_origin}; fine: {trained.origin()}",
-                licence="Apache-2.0",
-                exported_by=f"flare-trt {version('flare-trt')}",
-                checks=checks,
-            ),
-        )
-        first = older.network_files(older.spec.coarse)[0]
-        networks = (replace(older.spec.coarse.networks[0], file="coarse.onnx"),)
-        spec = replace(spec, coarse=replace(older.spec.coarse, networks=networks))
-        return write_bundle(spec, {"coarse.onnx": first, "fine.onnx": fine}, destination)
+def write_tumour_bundle(
+    trained: TrainedTumours, older: Path, name: str, destination: Path, held_out: Sequence[Path] = ()
+) -> ModelSpec:
+    """Export, check, measure and bundle, behind the coarse network of `older`; lesions are planted in the CTs `held_out`.
+
+    Raises ExportError where a backend's logits differ, InputError for what is missing.
+    """
+    require_replaceable(destination, (CARD_FILE,))
+    with tempfile.TemporaryDirectory(prefix="flare-trt-") as temporary, open_bundle(older) as opened:
+        fine, bundle = Path(temporary) / "fine.onnx", Path(temporary) / "bundle"
+        spec, before = _spec(opened, trained, name), card_of(older)
+        checks = export_network(trained.network, spec.fine, fine, MOST_BYTES)
+        spec = replace(spec, provenance=replace(spec.provenance, checks=_coarse_checks(opened) + checks))
+        files = {"coarse.onnx": opened.folder / "coarse.onnx", "fine.onnx": fine}
+        write_bundle(spec, files, bundle)
+        organs = measure_bundle(bundle, trained.config.data, torch.get_num_threads())
+        lesions = measure_lesions(bundle, held_out, spec.fine.spacing_mm, torch.get_num_threads())
+        card = tumour_card(before, spec, trained.branch(), organs, lesions)
+        return write_bundle(spec, files, destination, {CARD_FILE: card})
+
+
+def _spec(opened: Bundle, trained: TrainedTumours, name: str) -> ModelSpec:
+    if opened.spec.coarse is None or opened.spec.coarse.networks[0].file != "coarse.onnx":
+        raise InputError(f"{opened.source}: got a bundle without a coarse stage in coarse.onnx, expected one with both stages")
+    source = opened.spec.provenance.source
+    steps = trained.branch().steps
+    return ModelSpec(
+        schema=SCHEMA,
+        name=name,
+        labels=FLARE_LABELS,
+        fine=replace(stage_of("fine", trained.config), channel_values=tuple(range(CHANNELS))),
+        coarse=replace(opened.spec.coarse, networks=(NetworkFile("coarse.onnx"),)),
+        roi=opened.spec.roi,
+        lesion_gates=GATES,
+        provenance=Provenance(
+            source=f"{source}; beside it a branch for tumours, trained for {steps} steps on CTs with planted lesions",
+            licence="Apache-2.0",
+            exported_by=f"flare-trt {version('flare-trt')}",
+        ),
+    )
+
+
+def _coarse_checks(opened: Bundle) -> tuple[Check, ...]:
+    """What was measured on the coarse network when it was exported."""
+    return tuple(check for check in opened.spec.provenance.checks if check.name.startswith("coarse.onnx"))

@@ -1,4 +1,4 @@
-"""`flare-trt train tumours`: views of two networks, a pool of patches with planted lesions, the network that learns from it."""
+"""`flare-trt train tumours`: views of two networks, a pool of patches with planted lesions, the branch that learns from it."""
 
 from __future__ import annotations
 
@@ -18,10 +18,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     for name, text in (("teacher", "views whose labels stand"), ("other", "the same views, labelled by another network")):
         agree.add_argument(f"--{name}", type=Path, required=True, metavar="CACHE", help=text)
     pool = steps.add_parser("pool", help="draw patches with lesions and with what only looks like one")
-    train = steps.add_parser("train", help="train the half-resolution network on the pool")
-    bundle = steps.add_parser("bundle", help="write the network, behind the coarse one of another bundle, as a bundle")
+    train = steps.add_parser("train", help="train a branch for tumours beside a bundle's fine network, on the pool")
+    train.add_argument(
+        "--organs", type=Path, metavar="BUNDLE", help="bundle whose fine network finds the organs (the default model)"
+    )
+    bundle = steps.add_parser("bundle", help="write the network as a bundle, with a model card that says what it finds")
     bundle.add_argument("--checkpoint", type=Path, required=True, metavar="PT", help="checkpoint of its run")
-    bundle.add_argument("--coarse", type=Path, metavar="BUNDLE", help="bundle whose coarse network is taken (the default model)")
+    bundle.add_argument("--organs", type=Path, metavar="BUNDLE", help="bundle that the network grew from (the default model)")
+    bundle.add_argument("--held-out", type=Path, nargs="+", default=[], metavar="CT", help="CTs to plant lesions in and measure")
     bundle.add_argument("--name", default="flare-trt-tumours", help="name of the bundle (%(default)s)")
     bundle.add_argument("-o", "--output", type=Path, required=True, metavar="BUNDLE", help="folder to write")
     sheet = steps.add_parser("sheet", help="draw examples of the pool as one PNG")
@@ -70,12 +74,14 @@ def _pool(arguments: argparse.Namespace) -> None:
 
 
 def _train(arguments: argparse.Namespace) -> None:
+    from flare_trt.engine.model.default_model import default_model
     from flare_trt.training.distil.config import read_config
     from flare_trt.training.tumours.loop import train
 
     open_run_folder(arguments.run_folder, arguments.resume)
     config = read_config(arguments.config, arguments.data)
-    train(config, arguments.pool, arguments.run_folder, time.monotonic() + 60 * arguments.minutes)
+    organs = arguments.organs or default_model()
+    train(config, organs, arguments.pool, arguments.run_folder, time.monotonic() + 60 * arguments.minutes)
 
 
 def _bundle(arguments: argparse.Namespace) -> None:
@@ -84,7 +90,8 @@ def _bundle(arguments: argparse.Namespace) -> None:
     from flare_trt.training.tumours.bundle import TrainedTumours, write_tumour_bundle
 
     trained = TrainedTumours(read_config(arguments.config, arguments.data), arguments.checkpoint)
-    write_tumour_bundle(trained, arguments.coarse or default_model(), arguments.name, arguments.output)
+    organs = arguments.organs or default_model()
+    write_tumour_bundle(trained, organs, arguments.name, arguments.output, arguments.held_out)
 
 
 def _sheet(arguments: argparse.Namespace) -> None:

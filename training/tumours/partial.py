@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from flare_trt.training.tumours.recipe import TUMOUR
 from flare_trt.training.tumours.scene import FULL, PARTIAL, Scene, smoothed
 
 #: Organs (FLARE labels) about which a CT's cohort has tumours; () means anywhere. CTs that are not named have none in the abdomen.
 SUSPECTS: dict[str, tuple[int, ...]] = {
-    "crlm_1004": (1, 9),  # colorectal liver metastases; the teacher calls parts of them gallbladder
-    "crlm_1006": (1, 9),
+    "crlm_1004": (1,),  # colorectal liver metastases; what is labelled gallbladder is one (looked at)
+    "crlm_1006": (1,),
     "cptac_pda": (4, 12),  # pancreatic ductal adenocarcinoma
     "tcga_ov": (),  # ovarian carcinoma, which spreads over the peritoneum
 }
@@ -21,11 +22,16 @@ SAME_HU = 12.0
 
 
 def mark_suspects(scene: Scene, ct: str) -> None:
-    """Set `scene.trust` to PARTIAL where the CT may hold a tumour that nobody drew."""
+    """Set `scene.trust` to PARTIAL where the CT may hold a tumour that nobody drew: in a suspect organ and beside it.
+
+    What two networks agree to be another organ stays trusted: gallbladders would else be strangers, and tumours all of them.
+    """
     if ct not in SUSPECTS:
         return
     organs = SUSPECTS[ct]
     where = _near(scene.of(organs), scene) if organs else np.ones(scene.shape, bool)
+    if organs:
+        where &= ~scene.of(tuple(label for label in range(1, TUMOUR) if label not in organs))
     if 1 in organs:
         where &= ~_plain_liver(scene)
     scene.trust[where & (scene.trust == FULL)] = PARTIAL

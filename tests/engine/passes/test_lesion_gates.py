@@ -60,6 +60,17 @@ def test_each_piece_meets_its_gate(name: str) -> None:
     assert np.all(labels[place] == (1 if organ else 0))
 
 
+def test_fluid_that_only_touches_an_organ_is_none_and_becomes_background() -> None:
+    hu, labels = scan("lesion")
+    fluid = np.s_[2:22, 30:50, 2:30]
+    hu[fluid], labels[fluid] = 20, 14
+    gates = LesionGates(14, least_beside=0.3)
+    (found,) = gate_lesions(hu, labels, gates, (NAMES, SPACING_MM), load("native"))
+    assert (found.gate, found.organ) == ("position", "")
+    assert np.all(labels[fluid] == 0)
+    assert np.all(labels[PIECES["lesion"][0]] == 14)
+
+
 def test_all_pieces_of_a_scan_are_judged() -> None:
     hu, labels = scan()
     told = gate_lesions(hu, labels, GATES, (NAMES, SPACING_MM), load("reference"))
@@ -68,6 +79,18 @@ def test_all_pieces_of_a_scan_are_judged() -> None:
     for name in ("lesion", "bulging"):
         kept[PIECES[name][0]] = True
     np.testing.assert_array_equal(labels == 14, kept)
+
+
+@pytest.mark.parametrize("device", ["native", "reference"])
+def test_labels_of_a_turned_scan_are_a_view(device: str) -> None:
+    """In a scan whose axes run elsewhere than the network's, the labels are a strided view of what the network saw."""
+    hu, labels = scan()
+    turned = np.ascontiguousarray(labels[::-1].transpose(2, 0, 1))
+    view = turned.transpose(1, 2, 0)[::-1]
+    assert not view.flags.c_contiguous
+    told = gate_lesions(hu, view, GATES, (NAMES, SPACING_MM), load(device))
+    assert told == gate_lesions(hu, labels, GATES, (NAMES, SPACING_MM), load(device))
+    np.testing.assert_array_equal(view, labels)
 
 
 def test_open_gates_and_healthy_scans_change_nothing() -> None:

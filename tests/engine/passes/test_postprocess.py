@@ -80,6 +80,18 @@ def test_small_and_far_pieces_go_by_volume_and_distance() -> None:
     assert np.count_nonzero(labels == 2) == 27
 
 
+@pytest.mark.parametrize("device", ["native", "reference"])
+def test_labels_of_a_turned_scan_are_a_view(device: str) -> None:
+    labels = strewn(3)
+    view = np.ascontiguousarray(labels.transpose(2, 0, 1)[:, ::-1])[:, ::-1].transpose(1, 2, 0)
+    assert not view.flags.c_contiguous
+    rules = [ComponentRule((1, 2, 3), least_ml=5 * ML), ComponentRule((1,), keep_largest=True)]
+    removed = remove_pieces(view, rules, NAMES, SPACING_MM, load(device))
+    assert removed == remove_pieces(labels, rules, NAMES, SPACING_MM, load(device))
+    assert removed
+    np.testing.assert_array_equal(view, labels)
+
+
 def test_labels_that_are_absent_or_whole_stay_as_they_are() -> None:
     labels = np.zeros((6, 7, 9), np.uint8)
     labels[2:4, 2:4, 2:4] = 1

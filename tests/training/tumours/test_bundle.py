@@ -8,6 +8,7 @@ import torch
 
 from flare_trt.engine.base.errors import InputError
 from flare_trt.engine.model.bundle import open_bundle
+from flare_trt.engine.model.default_model import default_model
 from flare_trt.training.tumours.bundle import GATES, TrainedTumours, write_tumour_bundle
 from flare_trt.training.tumours.loop import new_state
 from flare_trt.training.tumours.recipe import CHANNELS, TUMOUR
@@ -17,14 +18,20 @@ from tests.training.tumours.tumour_fixtures import tumour_config
 
 def trained(folder: Path) -> TrainedTumours:
     config = replace(tumour_config(), patch_zyx=(16, 32, 32))
-    state = new_state(config)
+    state = new_state(config, default_model())
     state.step = 7
     state.save(folder / "best.pt")
     return TrainedTumours(config, folder / "best.pt")
 
 
-def test_the_bundle_has_the_tumour_s_class_its_rule_and_the_older_coarse_network(tmp_path: Path) -> None:
-    older = write_tiny_bundle(tmp_path / "older.zip", coarse=True)
+def test_the_bundle_has_the_tumour_s_class_its_rule_and_the_older_coarse_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for measure in ("measure_bundle", "measure_lesions"):  # they have tests of their own
+        monkeypatch.setattr(f"flare_trt.training.tumours.bundle.{measure}", lambda *arguments: [])
+    monkeypatch.setattr("flare_trt.training.tumours.card.data_sources", lambda configs: [])
+    older = write_tiny_bundle(tmp_path / "older", coarse=True)
+    (older / "MODEL_CARD.md").write_text("# Model card: older\n\nOrgans.\n\n## Recipe\nSteps.\n", "utf-8")
     spec = write_tumour_bundle(trained(tmp_path), older, "tiny-tumours", tmp_path / "bundle")
     with open_bundle(tmp_path / "bundle") as bundle, open_bundle(older) as before:
         assert bundle.spec == spec
@@ -34,11 +41,17 @@ def test_the_bundle_has_the_tumour_s_class_its_rule_and_the_older_coarse_network
     assert spec.fine.channel_values == tuple(range(CHANNELS))
     assert spec.lesion_gates == GATES
     assert "7 steps" in spec.provenance.source
+    card = (tmp_path / "bundle" / "MODEL_CARD.md").read_text("utf-8")
+    assert card.startswith("# Model card: tiny-tumours")
+    assert "## Recipe\nSteps." in card
+    assert "trained for 7 steps" in card
     assert all(check.measured <= check.limit for check in spec.provenance.checks)
 
 
 def test_what_is_missing_is_named(tmp_path: Path) -> None:
-    single = write_tiny_bundle(tmp_path / "single.zip")
+    single, plain = write_tiny_bundle(tmp_path / "single.zip"), write_tiny_bundle(tmp_path / "plain.zip", coarse=True)
+    with pytest.raises(InputError, match=r"got no MODEL_CARD.md"):
+        write_tumour_bundle(trained(tmp_path), plain, "x", tmp_path / "bundle")
     with pytest.raises(InputError, match="without a coarse stage"):
         write_tumour_bundle(trained(tmp_path), single, "x", tmp_path / "bundle")
     with pytest.raises(InputError, match="no such checkpoint"):

@@ -8,10 +8,23 @@ import pytest
 import torch
 
 from flare_trt.engine.base.errors import InputError
+from flare_trt.engine.model.default_model import default_model
 from flare_trt.training.distil.config import MixConfig, ScheduleConfig
 from flare_trt.training.distil.loop import read_log
+from flare_trt.training.distil.network import NetworkConfig
 from flare_trt.training.tumours.draw import draw_scene
-from flare_trt.training.tumours.loop import draw_example, train
+from flare_trt.training.tumours.loop import (
+    CROP_ZYX,
+    CROPS,
+    CROPS_ABOUT_LESIONS,
+    UPDATES,
+    Example,
+    crop_places,
+    cut_crops,
+    draw_example,
+    train,
+)
+from flare_trt.training.tumours.network import TumourConfig, TumourUNet, organs_of_bundle
 from flare_trt.training.tumours.pool import fill_pool, pool_files, read_patch
 from flare_trt.training.tumours.recipe import CHANNELS, TUMOUR
 from flare_trt.training.tumours.scene import FULL
@@ -51,37 +64,82 @@ def test_the_pool_replaces_its_oldest_patches(pool: Path) -> None:
         np.testing.assert_array_equal(read_patch(pool_files(pool)[slot]).hu, read_patch(again / f"{slot:05d}.npz").hu)
 
 
-def test_an_example_s_target_is_that_of_its_patch_and_background_beyond_the_scan(pool: Path) -> None:
+def test_an_example_s_target_is_that_of_its_patch_and_no_tumour_beyond_the_scan(pool: Path) -> None:
     plain = tumour_config(mix=MixConfig(short=0, circle=0, intensity=0))
-    example = draw_example(plain, pool, 3)
-    rng = np.random.default_rng([plain.seed, 3])
+    number = next(number for number in range(40) if float(draw_example(plain, pool, number).share.sum()) > 100)
+    example = draw_example(plain, pool, number)
+    rng = np.random.default_rng([plain.seed, number])
     stored = read_patch(pool_files(pool)[int(rng.integers(4))])
-    np.testing.assert_array_equal(example.target.classes.numpy(), stored.labels.classes.reshape(3, -1))
-    np.testing.assert_array_equal(example.target.trust.numpy(), stored.trust.ravel())
-    np.testing.assert_allclose(example.target.shares.sum(0).numpy(), 1, atol=1e-6)
-    cut = draw_example(tumour_config(mix=MixConfig(short=1, circle=0, intensity=0)), pool, 3)
-    ends = (cut.image.flatten() == 0).numpy()
-    assert ends.mean() > 0.05
-    assert np.mean(cut.target.classes[0].numpy()[ends] == 0) > 0.98  # the rest is tissue of 80 HU, which is 0 too
-    assert np.all(cut.target.trust.numpy()[ends] == FULL)
+    expected = np.where(stored.labels.classes == TUMOUR, stored.labels.shares / 255, 0).sum(0)
+    np.testing.assert_allclose(example.share.numpy(), expected, atol=1e-6)
+    np.testing.assert_array_equal(example.known.numpy(), stored.trust == FULL)
+    np.testing.assert_array_equal(example.classes.numpy(), stored.labels.classes[0])
+    cut = draw_example(tumour_config(mix=MixConfig(short=1, circle=0, intensity=0)), pool, number)
+    ends = cut.image[0, 0] == 0
+    assert float(ends.float().mean()) > 0.05
+    assert float((cut.share[ends] == 0).float().mean()) > 0.98  # the rest is tissue of 80 HU, which is 0 too
+    assert float(cut.known[ends].mean()) > 0.98
 
 
-def test_a_resumed_run_equals_one_that_was_never_stopped(pool: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flare_trt.training.tumours.loop.FITTED_TILES", 3)
-    config = tumour_config(schedule=SCHEDULE, train_patch_zyx=(16, 32, 48))
+def test_crops_lie_about_lesions_and_carry_the_features_of_their_place() -> None:
+    torch.manual_seed(3)
+    network = TumourUNet(TumourConfig(NetworkConfig(), branch=(8, 12)))
+    share = torch.zeros(48, 96, 112)
+    share[40:44, 80:90, 20:30] = 1
+    image = torch.randn(1, 1, 48, 96, 112)
+    classes = torch.zeros(48, 96, 112)
+    classes[:4, :6, 100:] = 9  # a gallbladder in a corner
+    example = Example(image, share, torch.ones(48, 96, 112), classes)
+    crops = cut_crops(network, [example, example], np.random.default_rng(0))
+    assert crops.image.shape == (2 * CROPS, 1, *CROP_ZYX)
+    assert crops.half.shape[2:] == tuple(size // 2 for size in CROP_ZYX)
+    assert all(bool(part.any()) for part in (*crops.share[:CROPS_ABOUT_LESIONS], *crops.share[CROPS : CROPS + CROPS_ABOUT_LESIONS]))
+    about_gallbladder = [crop_places(example, np.random.default_rng(seed))[-1] for seed in range(20)]
+    assert any(bool((classes[place] == 9).any()) for place in about_gallbladder)
+    place = crop_places(example, np.random.default_rng(0))[0]
+    assert all(part.start % 2 == 0 for part in place)
+    with torch.no_grad():
+        _, first = network.organs.half_features(image)
+    mirrored = [(), (-1,), (-2,), (-3,), (-1, -2), (-1, -3), (-2, -3), (-1, -2, -3)]
+    own = image[(slice(None), slice(None), *place)]
+    axes = next(axes for axes in mirrored if torch.equal(crops.image[:1], own.flip(axes)))
+    expected = first[(slice(None), slice(None), *place)].flip(axes)
+    difference = (crops.first[:1].float() - expected).abs().mean()
+    assert float(difference / expected.std()) < 0.02  # bfloat16
+
+
+def test_a_resumed_run_equals_one_that_was_never_stopped(pool: Path, tmp_path: Path) -> None:
+    config = tumour_config(schedule=SCHEDULE)
     config = replace(config, mix=MixConfig(short=0, circle=0))
     whole, again = tmp_path / "whole", tmp_path / "again"
     for folder in (whole, again):
         folder.mkdir()
-    straight = train(config, pool, whole)
+    straight = train(config, default_model(), pool, whole)
     assert [line["step"] for line in read_log(whole)] == [2, 4]
     assert all(np.isfinite(line["loss"]) for line in read_log(whole))
     (again / "last.pt").write_bytes((whole / "step_000002.pt").read_bytes())
-    resumed = train(config, pool, again)
+    resumed = train(config, default_model(), pool, again)
     assert resumed.step == straight.step == 4
     torch.testing.assert_close(weights(resumed), weights(straight), atol=0, rtol=0)
+    organs = organs_of_bundle(default_model(), config.network).state_dict()
+    for name, weight in resumed.averaged.organs.state_dict().items():
+        torch.testing.assert_close(weight, organs[name], atol=0, rtol=0)
+
+
+def test_norms_are_fixed_at_the_end(pool: Path, tmp_path: Path) -> None:
+    config = replace(tumour_config(schedule=SCHEDULE), mix=MixConfig(short=0, circle=0))
+    state = train(config, default_model(), pool, tmp_path)
+    before, last = torch.load(tmp_path / "step_000002.pt", weights_only=True), state.network.branch.first.norm
+    assert state.network.branch.norms_fixed
+    assert int(last.num_batches_tracked) == 3 * UPDATES  # steps 0 to 2 of 4
+    assert int(before["averaged"]["branch.first.norm.num_batches_tracked"]) == 2 * UPDATES
 
 
 def test_an_empty_pool_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="fill the pool first"):
-        train(tumour_config(schedule=SCHEDULE), tmp_path, tmp_path)
+        train(tumour_config(schedule=SCHEDULE), default_model(), tmp_path, tmp_path)
+
+
+def test_a_depth_whose_gradient_pytorch_gets_wrong_is_refused(pool: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="got 32 slices"):
+        train(tumour_config(schedule=SCHEDULE, train_patch_zyx=(32, 32, 48)), default_model(), pool, tmp_path)

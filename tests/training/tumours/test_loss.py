@@ -4,71 +4,53 @@ import numpy as np
 import pytest
 import torch
 
-from flare_trt.training.tumours.loss import HARD_WEIGHT, ORGAN_WEIGHT, TUMOUR_WEIGHT, Target, tumour_loss
-from flare_trt.training.tumours.recipe import CHANNELS, TUMOUR
-from flare_trt.training.tumours.scene import FULL, IGNORED, PARTIAL
+from flare_trt.training.tumours.loss import TUMOUR_WEIGHT, tumour_loss
 
 VOXELS = 400
 
 
-def example(seed: int = 0, trust: int = FULL) -> tuple[torch.Tensor, Target]:
-    rng = np.random.default_rng(seed)
-    classes = np.stack([rng.permutation(CHANNELS)[:3] for _ in range(VOXELS)], 1)
-    classes[0] = np.resize([0, 1, 4, TUMOUR], VOXELS)
-    classes[1:][classes[1:] == classes[0]] = 13
-    shares = np.sort(rng.dirichlet((6, 2, 1), VOXELS), 1)[:, ::-1].T
-    logits = torch.from_numpy(rng.normal(0, 1, (CHANNELS, VOXELS)).astype(np.float32)).requires_grad_()
-    target = Target(torch.from_numpy(classes), torch.from_numpy(shares.astype(np.float32)), torch.full((VOXELS,), trust))
-    return logits, target
+def example() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    rng = np.random.default_rng(0)
+    share = np.where(rng.random(VOXELS) < 0.3, rng.uniform(0.4, 1, VOXELS), 0)
+    logit = rng.normal(0, 2, VOXELS)
+    return tuple(torch.from_numpy(values.astype(np.float32)) for values in (logit, share, np.ones(VOXELS)))  # type: ignore[return-value]
 
 
-def dense_loss(logits: np.ndarray, target: Target) -> float:
-    """The same loss written out over all classes, in float64."""
-    shares = np.exp(logits) / np.exp(logits).sum(0)
-    aim = np.zeros_like(shares)
-    for classes, part in zip(target.classes.numpy(), target.shares.numpy(), strict=True):
-        aim[classes, np.arange(VOXELS)] += part
-    best = target.classes[0].numpy()
-    weight = np.where(best == 0, 1.0, np.where(best == TUMOUR, TUMOUR_WEIGHT, ORGAN_WEIGHT))
-    entropy = -(aim * np.log(shares)).sum(0) - HARD_WEIGHT * np.log(shares[best, np.arange(VOXELS)])
-    dice = dict[int, float]()
-    for label in range(1, CHANNELS):
-        if aim[label].sum() > 20:
-            squares = (target.shares.numpy() ** 2 * (target.classes.numpy() == label)).sum()
-            dice[label] = 2 * (shares[label] * aim[label]).sum() / ((shares[label] ** 2).sum() + squares)
-    tumour = dice.pop(TUMOUR)
-    return float((entropy * weight).sum() / weight.sum() + 1 - (np.mean(list(dice.values())) + tumour) / 2)
+def written_out(logit: np.ndarray, share: np.ndarray) -> float:
+    """The same loss in float64."""
+    found = 1 / (1 + np.exp(-logit))
+    weight = 1 + (TUMOUR_WEIGHT - 1) * share
+    entropy = -(share * np.log(found) + (1 - share) * np.log(1 - found))
+    dice = (2 * (found * share).sum() + 1) / (found.sum() + share.sum() + 1)
+    return float((entropy * weight).sum() / weight.sum() + 1 - dice)
 
 
-def test_the_loss_of_trusted_voxels_is_the_one_written_out() -> None:
-    logits, target = example()
-    assert float(tumour_loss(logits, target).detach()) == pytest.approx(
-        dense_loss(logits.detach().double().numpy(), target), rel=1e-4
-    )
+def test_the_loss_is_the_one_written_out() -> None:
+    logit, share, known = example()
+    expected = written_out(logit.double().numpy(), share.double().numpy())
+    assert float(tumour_loss(logit, share, known)) == pytest.approx(expected, rel=1e-5)
 
 
-def test_the_right_answer_costs_less_than_any_other() -> None:
-    _, target = example()
-    right = torch.zeros(CHANNELS, VOXELS).scatter_(0, target.classes[:1], 8.0)
-    wrong = torch.zeros(CHANNELS, VOXELS).scatter_(0, (target.classes[:1] + 1) % CHANNELS, 8.0)
-    assert tumour_loss(right, target) < 0.3 * tumour_loss(wrong, target)
+def test_the_right_answer_costs_less_than_silence_and_than_alarm() -> None:
+    _, share, known = example()
+    right = torch.where(share > 0.4, 6.0, -6.0)
+    silence, alarm = torch.full_like(right, -6.0), torch.full_like(right, 6.0)
+    assert tumour_loss(right, share, known) < 0.4 * min(tumour_loss(silence, share, known), tumour_loss(alarm, share, known))
 
 
-def test_a_tumour_found_in_a_partial_label_is_no_error() -> None:
-    _, target = example(trust=PARTIAL)
-    organ = torch.zeros(CHANNELS, VOXELS).scatter_(0, target.classes[:1], 12.0)
-    tumour = torch.zeros(CHANNELS, VOXELS)
-    tumour[TUMOUR] = 12.0
-    other = torch.zeros(CHANNELS, VOXELS)
-    other[2] = 12.0
-    assert float(tumour_loss(tumour, target)) == pytest.approx(float(tumour_loss(organ, target)), abs=1e-3)
-    assert float(tumour_loss(other, target)) > 5
+def test_where_an_undrawn_tumour_may_be_neither_answer_is_an_error() -> None:
+    logit, share, known = example()
+    known[100:] = 0
+    logit.requires_grad_()
+    tumour_loss(logit, share, known).backward()
+    assert logit.grad is not None
+    assert float(logit.grad[100:].abs().max()) == 0
+    assert float(logit.grad[:100].abs().min()) > 0
 
 
-def test_ignored_voxels_count_nowhere() -> None:
-    logits, target = example()
-    target.trust[:100] = IGNORED
-    tumour_loss(logits, target).backward()
-    assert logits.grad is not None
-    assert float(logits.grad[:, :100].abs().max()) == 0
-    assert float(logits.grad[:, 100:].abs().max()) > 0
+def test_without_a_lesion_only_alarms_cost() -> None:
+    silence, alarm = torch.full((VOXELS,), -8.0), torch.full((VOXELS,), 2.0)
+    nothing, known = torch.zeros(VOXELS), torch.ones(VOXELS)
+    assert float(tumour_loss(silence, nothing, known)) < 1e-3
+    assert float(tumour_loss(alarm, nothing, known)) == pytest.approx(np.log1p(np.exp(2.0)), rel=1e-5)
+    assert float(tumour_loss(alarm, nothing, 0 * known)) == 0

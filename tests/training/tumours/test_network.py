@@ -1,76 +1,107 @@
 from __future__ import annotations
 
-from pathlib import Path
-
+import numpy as np
 import pytest
 import torch
 
-from flare_trt.training.distil.network import NetworkConfig, network_from_onnx
-from flare_trt.training.tumours.network import HalfConfig, HalfUNet, start_from_teacher
-from tests.shared_data import shared_file
+from flare_trt.engine.base.errors import InputError
+from flare_trt.engine.model.default_model import default_model
+from flare_trt.training.distil.network import NetworkConfig
+from flare_trt.training.tumours.network import TumourConfig, TumourUNet, organs_of_bundle
+from tests.engine.tiny_bundle import write_tiny_bundle
+
+SMALL = TumourConfig(NetworkConfig(), branch=(8, 12, 16), hidden=4)
+ODD = (1, 1, 16, 48, 32)
 
 
-def teacher_file() -> Path:
-    return shared_file("teacher_flare25", "exported_model.onnx")
+def image_like_a_ct(shape: tuple[int, ...] = ODD) -> torch.Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(1))
+
+
+def network_on_the_default_organs() -> TumourUNet:
+    torch.manual_seed(0)
+    network = TumourUNet(SMALL)
+    network.organs.load_state_dict(organs_of_bundle(default_model(), SMALL.organs).state_dict())
+    network.eval()
+    return network
 
 
 def test_the_network_keeps_the_image_s_shape_and_fits_the_wheel() -> None:
-    network = HalfUNet(HalfConfig())
+    network = TumourUNet(TumourConfig())
     with torch.no_grad():
-        logits = network(torch.randn(1, 1, 24, 48, 32))
-    assert logits.shape == (1, 15, 24, 48, 32)
+        logits = network(image_like_a_ct((1, 1, 32, 48, 64)))
+    assert logits.shape == (1, 15, 32, 48, 64)
     assert 2 * sum(parameter.numel() for parameter in network.parameters()) < 7.2e6  # bytes in half precision
 
 
-def test_the_encoder_starts_as_the_teacher_s() -> None:
-    """Each stage gives the teacher's own output."""
-    teacher = network_from_onnx(teacher_file(), NetworkConfig())
-    network = HalfUNet(HalfConfig())
-    start_from_teacher(network, teacher_file())
-    image = other = torch.randn(1, 1, 16, 32, 48, generator=torch.Generator().manual_seed(1))
+def test_the_organs_are_the_bundle_s_own_whatever_the_branch_says() -> None:
+    """Voxel by voxel the organs' logits; the last channel is above them where the branch's logit beats the lead over a host."""
+    network, image = network_on_the_default_organs(), image_like_a_ct()
     with torch.no_grad():
-        for mine, theirs in zip(network.down, teacher.encoder.stages, strict=True):
-            image, other = mine(image), theirs(other)
-            torch.testing.assert_close(image, other, atol=2e-5, rtol=1e-4)
+        network.out.bias.zero_()
+        logits = network(image)
+        organs = organs_of_bundle(default_model(), SMALL.organs).eval()
+        torch.testing.assert_close(logits[:, :14], organs(image), atol=0, rtol=0)
+        half, first = organs.half_features(image)
+        wins = network.tumour_logit(image, half, first) > 0  # noise is background all over, and background is a host
+    assert 0.001 < float(wins.float().mean()) < 0.98
+    np.testing.assert_array_equal((logits.argmax(1, True) == 14).numpy(), wins.numpy())
 
 
-@pytest.mark.parametrize("level", range(3))
-def test_the_decoder_starts_as_the_teacher_s(level: int) -> None:
-    network, teacher = HalfUNet(HalfConfig()), network_from_onnx(teacher_file(), NetworkConfig())
-    start_from_teacher(network, teacher_file())
-    block = teacher.decoder.stages[level].convs[0]
-    width = block.conv["depthwise"].weight.shape[0]
-    image = torch.randn(1, width, 6, 8, 10, generator=torch.Generator().manual_seed(2))
+@pytest.mark.parametrize(
+    ("label", "is_host"), [(0, True), (1, True), (4, True), (5, False), (6, False), (7, True), (9, False), (10, False), (13, True)]
+)
+def test_tumour_competes_as_its_host(monkeypatch: pytest.MonkeyPatch, label: int, is_host: bool) -> None:
+    """The organs' network is sure of one class by 5, the branch of tumour by 3."""
+    network = TumourUNet(SMALL)
+    organs = torch.zeros(1, 14, *ODD[2:])
+    organs[:, label] = 5
+    monkeypatch.setattr(network.organs, "finish", lambda half, first: organs)
+    monkeypatch.setattr(network, "tumour_logit", lambda image, half, first: torch.full((1, 1, *ODD[2:]), 3.0))
     with torch.no_grad():
-        torch.testing.assert_close(network.join[level][0](image), block(image), atol=2e-5, rtol=1e-4)
+        found = network(image_like_a_ct()).argmax(1).unique().tolist()
+    assert found == [14 if is_host else label]
 
 
-def test_the_branch_does_the_same_in_training_and_with_folded_norms() -> None:
-    torch.manual_seed(0)
-    network = HalfUNet(HalfConfig())
-    image = torch.randn(1, 1, 32, 64, 64)
+def test_only_the_branch_learns() -> None:
+    network = TumourUNet(SMALL)
+    network.train()
+    network(image_like_a_ct()).square().mean().backward()
+    learnt = {name.partition(".")[0] for name, parameter in network.named_parameters() if parameter.grad is not None}
+    assert learnt == {"branch", "up", "edge", "out"}
+
+
+def test_a_bundle_of_another_network_is_named(tmp_path) -> None:
+    with pytest.raises(InputError, match="use a network of this topology"):
+        organs_of_bundle(write_tiny_bundle(tmp_path / "tiny.zip"), NetworkConfig())
+
+
+def test_fixed_norms_do_the_same_in_training_and_folded() -> None:
+    network, image = network_on_the_default_organs(), image_like_a_ct()
     with torch.no_grad():
-        inner, _ = network.organ_features(image)
-        network.branch.calibrate([(image, inner), (2 * image, inner)])
-        whole = network(image)
+        half, _ = network.organs.half_features(image)
+        network.branch.calibrate([(image, half), (2 * image, half)])
+        whole = network.branch(image, half)
+        network.branch.norms_fixed = True
         network.train()
-        torch.testing.assert_close(network(image), whole, atol=1e-5, rtol=1e-5)  # no statistics of its own
+        torch.testing.assert_close(network.branch(image, half), whole, atol=1e-5, rtol=1e-5)
+        network.branch.norms_fixed = False
+        network.train()
+        assert not torch.allclose(network.branch(image, half), whole, atol=1e-2)  # statistics of its own
+        network.branch.calibrate([(image, half), (2 * image, half)])
         network.eval()
         network.branch.fold_norms()
-        torch.testing.assert_close(network(image), whole, atol=1e-4, rtol=1e-3)
+        torch.testing.assert_close(network.branch(image, half), whole, atol=1e-4, rtol=1e-3)
     assert not any(isinstance(module, torch.nn.BatchNorm3d) for module in network.modules())
 
 
 def test_calibrated_norms_give_what_they_saw_no_mean_and_unit_deviation() -> None:
-    torch.manual_seed(0)
-    network = HalfUNet(HalfConfig())
-    image = 3 * torch.randn(1, 1, 32, 64, 64) + 5
+    network, image = network_on_the_default_organs(), 3 * image_like_a_ct() + 5
     with torch.no_grad():
-        inner, _ = network.organ_features(image)
-        network.branch.calibrate([(image, inner)])
+        half, _ = network.organs.half_features(image)
+        network.branch.calibrate([(image, half)])
         seen = list[torch.Tensor]()
         network.branch.first.norm.register_forward_hook(lambda module, inputs, output: seen.append(output))
-        network.branch(image, inner)
-    normed = seen[0]
-    torch.testing.assert_close(normed.mean((0, 2, 3, 4)), torch.zeros(16), atol=1e-3, rtol=0)
-    torch.testing.assert_close(normed.std((0, 2, 3, 4)), torch.ones(16), atol=1e-2, rtol=0)
+        network.branch(image, half)
+    torch.testing.assert_close(seen[0].mean((0, 2, 3, 4)), torch.zeros(8), atol=1e-3, rtol=0)
+    torch.testing.assert_close(seen[0].std((0, 2, 3, 4)), torch.ones(8), atol=1e-2, rtol=0)

@@ -28,6 +28,16 @@ def test_liver_that_differs_from_the_rest_may_be_a_tumour_in_a_cohort_of_metasta
     assert np.all(scene.trust[:2] == FULL)  # far from the liver
 
 
+def test_the_gallbladder_beside_a_suspect_liver_is_known_to_be_none() -> None:
+    scene, dark = liver_with_a_dark_part()
+    scene.shares[:, dark] = 0
+    scene.shares[9, dark] = 1
+    scene = Scene(scene.hu, scene.shares, scene.trust, scene.spacing_mm)
+    mark_suspects(scene, "crlm_1006")
+    assert np.all(scene.trust[dark] == FULL)
+    assert np.any(scene.trust == PARTIAL)
+
+
 def test_a_cohort_of_peritoneal_disease_is_suspect_everywhere_and_a_healthy_scan_nowhere() -> None:
     scene, _ = liver_with_a_dark_part()
     mark_suspects(scene, "lidc_0002")

@@ -8,6 +8,7 @@ import numpy as np
 
 from flare_trt.engine.phantom.synthetic_body import PhantomOptions, make_phantom
 from flare_trt.training.distil.config import DistilConfig
+from flare_trt.training.distil.network import NetworkConfig
 from flare_trt.training.distil.soft_labels import halved, soft_labels
 from flare_trt.training.distil.views import View
 from flare_trt.training.tumours.draw import NamedView
@@ -30,9 +31,9 @@ def liver_scene(shape: tuple[int, int, int] = (33, 49, 54), border: int = 8, lab
 
 
 def tumour_config(**changes: object) -> DistilConfig:
-    """A tiny configuration with the tumour's channel."""
-    config = tiny_config(spacing_mm=(6.0, 5.5, 5.0), train_patch_zyx=(24, 32, 48))
-    return replace(config, network=replace(config.network, channels=CHANNELS), **changes)  # type: ignore[arg-type]
+    """A tiny configuration on the organs' own network."""
+    config = tiny_config(spacing_mm=(6.0, 5.5, 5.0), train_patch_zyx=(48, 32, 48))
+    return replace(config, network=NetworkConfig(), **changes)  # type: ignore[arg-type]
 
 
 def abdomen_view(ct: str = "lidc_0002") -> NamedView:
