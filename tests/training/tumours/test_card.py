@@ -16,7 +16,6 @@ from flare_trt.training.tumours.held_out import LesionScore
 from flare_trt.training.tumours.lesion_figures import LesionFigure
 from tests.training.tumours.tumour_fixtures import tumour_config
 
-
 HEADINGS = ("Recipe", "Tumours", "Data", "Data of the branch", "Figures", "Where the fine network looks", "Limits")
 
 
