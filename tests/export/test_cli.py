@@ -37,7 +37,7 @@ def test_one_folder(golden: Golden, tmp_path: Path, capsys: pytest.CaptureFixtur
         kinds = rf"largest difference / standard deviation {number}, share of voxels with another label {number}"
         assert re.fullmatch(rf"fine_fold_{fold}\.onnx: {kinds}", line)
     assert told.out.endswith(f"wrote {bundle}\n")
-    assert told.err.splitlines()[0] == "fine: fold_1: exporting and comparing with torch"
+    assert told.err.splitlines()[0] == "fine: fold_1: exporting to ONNX, then comparing with torch"
 
 
 def test_two_folders(golden: Golden, tmp_path: Path) -> None:

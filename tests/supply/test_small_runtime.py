@@ -43,6 +43,10 @@ def test_running_a_command_names_the_extra_that_it_lacks(tmp_path: Path) -> None
     result, series = tmp_path / "result.json", tmp_path / "series"
     series.mkdir()
     (series / "1.dcm").write_bytes(b"\0" * 128 + b"DICM")
+    (tmp_path / "Dataset001_raw").mkdir()
+    (tmp_path / "Dataset001_raw" / "dataset.json").write_text(
+        '{"channel_names": {"0": "CT"}, "labels": {"background": 0, "liver": 1}}'
+    )
     lacking = {
         ("bench", "measure", "true"): "bench",
         ("bench", "roofline", "--out", str(result)): "bench",
