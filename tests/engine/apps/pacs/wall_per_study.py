@@ -1,11 +1,11 @@
 """Wall time a study through the worker beside that of one batch of `flare-trt segment`, the model loaded in both.
 
-    python -m tests.engine.apps.pacs.wall_per_study FOLDER STUDIES batch|worker     measures once, several times in turn
-    python -m tests.engine.apps.pacs.wall_per_study FOLDER                          medians of all that was measured there
+    python -m tests.engine.apps.pacs.wall_per_study FOLDER STUDIES KIND  measures once: batch, worker or arriving
+    python -m tests.engine.apps.pacs.wall_per_study FOLDER               medians of all that was measured there
 
 Sends synthetic bodies by storescu to a worker with the default model, and segments the same series in one batch with the same
-outputs. The worker's wall runs from its first run to its last result in Orthanc, the batch's from the loaded model to the last
-study written; CPU seconds are those of the process, its start included. Asserts nothing.
+outputs. The worker's wall runs from its first run to its last result in Orthanc, with all studies in its queue or (arriving) while
+storescu, one study after another, still sends on the same cores; the batch's from the loaded model to the last study written; CPU seconds are those of the process, its start included. Asserts nothing.
 """
 
 from __future__ import annotations
@@ -31,16 +31,20 @@ SHAPE_ZYX, SPACING_MM = (70, 112, 120), (5.0, 3.5, 3.5)
 _OPTIONS = ["--mode", "fast", "--device", "cpu"]
 
 
-def by_worker(folder: Path, studies: list[Path]) -> tuple[float, float]:
+def by_worker(folder: Path, studies: list[Path], arriving: bool) -> tuple[float, float]:
     """Seconds from the first run to the last `done` of the log, and CPU seconds."""
     with orthanc(folder / "orthanc", free_port()) as pacs:
-        words = ("--send-to", pacs.address, "--quiet", "5", *_OPTIONS, "--min-free", "1MB")
-        process = WorkerProcess(folder / "queue", default_model(), words)
+        words = ("--send-to", pacs.address, *_OPTIONS, "--min-free", "1MB", "--quiet")
+        process = WorkerProcess(folder / "queue", default_model(), (*words, "5" if arriving else "3600"))
         process.network = ()
         process.start()
         try:
             for study in studies:
                 assert send(process.port, study).returncode == 0
+            if not arriving:
+                process.kill()
+                process.options = (*words, "1")
+                process.start()
             until(lambda: process.states() == ["done"] * len(studies), "the last result")
             cpu_s = cpu_seconds(process.pid)
         finally:
@@ -81,7 +85,7 @@ def measure(folder: Path, count: int, kind: str) -> None:
     place = folder / "run"
     place.mkdir()
     try:
-        wall_s, cpu_s = {"batch": by_batch, "worker": by_worker}[kind](place, studies)
+        wall_s, cpu_s = by_batch(place, studies) if kind == "batch" else by_worker(place, studies, kind == "arriving")
     finally:
         shutil.rmtree(place)
     found = {"kind": kind, "studies": count, "wall_s": wall_s / count, "cpu_s": cpu_s / count}
@@ -93,13 +97,16 @@ def measure(folder: Path, count: int, kind: str) -> None:
 def report(folder: Path) -> None:
     """The medians and their ratio."""
     found = [json.loads(line) for line in (folder / "figures.jsonl").read_text().splitlines()]
-    walls = {kind: [one["wall_s"] for one in found if one["kind"] == kind] for kind in ("batch", "worker")}
-    cpus = {kind: statistics.median(one["cpu_s"] for one in found if one["kind"] == kind) for kind in walls}
+    walls = {kind: [one["wall_s"] for one in found if one["kind"] == kind] for kind in ("batch", "worker", "arriving")}
     for kind, seconds in walls.items():
-        wall_s = statistics.median(seconds)
-        spread = f"{min(seconds):.2f} to {max(seconds):.2f}"
-        print(f"{kind}: {len(seconds)} runs, {wall_s:.2f} s a study ({spread}), CPU {cpus[kind]:.2f} s")
-    print(f"ratio {statistics.median(walls['worker']) / statistics.median(walls['batch']):.2f}")
+        if seconds:
+            cpu_s = statistics.median(one["cpu_s"] for one in found if one["kind"] == kind)
+            wall_s = statistics.median(seconds)
+            spread = f"{min(seconds):.2f} to {max(seconds):.2f}"
+            ratio = wall_s / statistics.median(walls["batch"])
+            print(
+                f"{kind}: {len(seconds)} runs, {wall_s:.2f} s a study ({spread}), CPU {cpu_s:.2f} s, {ratio:.2f} of the batch's wall"
+            )
 
 
 if __name__ == "__main__":
