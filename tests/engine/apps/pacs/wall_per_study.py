@@ -5,7 +5,8 @@
 
 Sends synthetic bodies by storescu to a worker with the default model, and segments the same series in one batch with the same
 outputs. The worker's wall runs from its first run to its last result in Orthanc, with all studies in its queue or (arriving) while
-storescu, one study after another, still sends on the same cores; the batch's from the loaded model to the last study written; CPU seconds are those of the process, its start included. Asserts nothing.
+storescu, one study after another, still sends on the same cores; the batch's from the loaded model to the last study written. CPU
+seconds are those of the process, its start included. Asserts nothing.
 """
 
 from __future__ import annotations
@@ -104,9 +105,7 @@ def report(folder: Path) -> None:
             wall_s = statistics.median(seconds)
             spread = f"{min(seconds):.2f} to {max(seconds):.2f}"
             ratio = wall_s / statistics.median(walls["batch"])
-            print(
-                f"{kind}: {len(seconds)} runs, {wall_s:.2f} s a study ({spread}), CPU {cpu_s:.2f} s, {ratio:.2f} of the batch's wall"
-            )
+            print(f"{kind}: {len(seconds)} runs, {wall_s:.2f} s a study ({spread}), CPU {cpu_s:.2f} s, ratio {ratio:.2f}")
 
 
 if __name__ == "__main__":
