@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-
-from flare_trt.engine.base.grid import Reorientation
-from flare_trt.engine.base.volume import Volume
+from flare_trt.engine.base.volume import Volume, turned
 from flare_trt.engine.scans.nifti import read_ct
 
 ORIENTATION = "SPL"
@@ -15,6 +12,4 @@ ORIENTATION = "SPL"
 
 def turned_scan(ct: Path) -> Volume:
     """The scan with slices from below upwards, rows from front to back, voxels from right to left; no voxel changes."""
-    scan = read_ct(ct)
-    turn = Reorientation.to(scan.grid, ORIENTATION)
-    return Volume(np.ascontiguousarray(turn.apply(scan.array)), turn.grid(scan.grid))
+    return turned(read_ct(ct), ORIENTATION)

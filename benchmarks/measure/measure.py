@@ -63,6 +63,14 @@ class Measurement:
         return asdict(self) | {"tolerance_mb": TOLERANCE_MB, "curves": CURVES}
 
 
+def measured(command: Sequence[str], log: Path) -> Measurement:
+    """As `measure`, for a command that has to succeed; what it prints goes to `log`. Raises FlareError where it fails, too."""
+    found = measure(command, MeasureOptions(log=log))
+    if found.exit_code != 0:
+        raise FlareError(f"{' '.join(command[2:5])} failed with exit code {found.exit_code}; see {log}")
+    return found
+
+
 def measure(command: Sequence[str], options: MeasureOptions = MeasureOptions()) -> Measurement:
     """Run a command to its end, whatever end that is, and measure it.
 

@@ -13,11 +13,10 @@ import numpy as np
 
 from flare_trt.benchmarks.base.result_file import load_result, new_result, save_result
 from flare_trt.benchmarks.inputs.turned_scan import turned_scan
-from flare_trt.benchmarks.measure.measure import MeasureOptions, measure
+from flare_trt.benchmarks.measure.measure import measured
 from flare_trt.benchmarks.peers.compare import Labels, mean_dice
 from flare_trt.benchmarks.peers.peers_cli import tell_checks
 from flare_trt.benchmarks.studies.real_size import LEAST_VOXELS, agreement
-from flare_trt.engine.base.errors import FlareError
 from flare_trt.engine.base.text_tables import markdown_table
 from flare_trt.engine.model.spec import Check
 from flare_trt.engine.scans.nifti import read_labels, write_ct
@@ -85,7 +84,7 @@ def _row(what: str, ct: Path, model_folder: Path | None, folder: Path) -> dict[s
     else:
         runner = [sys.executable, "-m", "flare_trt.benchmarks.peers.peer_nnunet", str(model_folder), str(scan)]
         commands = [[*runner, str(full)], [*runner, str(half), "--autocast"]]
-    spent = [_cpu_s(command, folder / "log.txt") for command in commands]
+    spent = [measured(command, folder / "log.txt").cpu_s for command in commands]
     row = {"what": what, "case": ct.parent.name, **_difference(read_labels(half).array, read_labels(full).array)}
     shutil.rmtree(folder)
     return row | {"full_cpu_s": spent[0], "half_cpu_s": spent[1]}
@@ -98,10 +97,3 @@ def _difference(half: Labels, full: Labels) -> dict[str, Any]:
 
 def _segment(scan: Path, out: Path, mode: str) -> list[str]:
     return [sys.executable, "-m", "flare_trt.engine", "segment", str(scan), "-o", str(out), "--mode", mode, "--device", "cpu"]
-
-
-def _cpu_s(command: Sequence[str], log: Path) -> float:
-    found = measure(command, MeasureOptions(log=log))
-    if found.exit_code != 0:
-        raise FlareError(f"{' '.join(command[2:5])} failed with exit code {found.exit_code}; see {log}")
-    return found.cpu_s

@@ -17,9 +17,8 @@ from numpy.typing import NDArray
 
 from flare_trt.benchmarks.inputs.model_folder import write_model_folder
 from flare_trt.benchmarks.inputs.real_networks import RealNetwork
-from flare_trt.benchmarks.measure.measure import MeasureOptions, measure
+from flare_trt.benchmarks.measure.measure import measured
 from flare_trt.benchmarks.score.dice import dice
-from flare_trt.engine.base.errors import FlareError
 from flare_trt.engine.base.files import write_json
 from flare_trt.engine.model.bundle import open_bundle
 from flare_trt.engine.model.spec import Check
@@ -131,7 +130,5 @@ def _step(words: Sequence[str], log: Path) -> dict[str, Any]:
 
 
 def _measured(command: Sequence[str], log: Path) -> dict[str, Any]:
-    found = measure(command, MeasureOptions(log=log))
-    if found.exit_code != 0:
-        raise FlareError(f"{' '.join(command[2:5])} failed with exit code {found.exit_code}; see {log}")
+    found = measured(command, log)
     return {"wall_s": found.wall_s, "cpu_s": found.cpu_s, "peak_mb": found.memory["tree_rss"].peak_mb, "others": found.others_share}

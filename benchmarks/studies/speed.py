@@ -15,11 +15,11 @@ import numpy as np
 from flare_trt.benchmarks.inputs.model_folder import write_model_folder
 from flare_trt.benchmarks.inputs.real_networks import NETWORKS, RealNetwork
 from flare_trt.benchmarks.inputs.turned_scan import turned_scan
-from flare_trt.benchmarks.measure.measure import Measurement, MeasureOptions, measure
+from flare_trt.benchmarks.measure.measure import Measurement, measured
 from flare_trt.benchmarks.measure.phases import phase_seconds
 from flare_trt.benchmarks.peers.nnunet_share import whole_seconds
 from flare_trt.benchmarks.studies.real_size import agreement
-from flare_trt.engine.base.errors import FlareError, InputError
+from flare_trt.engine.base.errors import InputError
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.scans.nifti import read_labels, write_ct
 from flare_trt.kernels import Box
@@ -73,7 +73,7 @@ def catalogue_case(name: str, ct: Path, folder: Path) -> Case:
             "--check",
             "quick",
         ]
-        _measured([sys.executable, "-m", "flare_trt.engine", *export], folder / "export.log")
+        measured([sys.executable, "-m", "flare_trt.engine", *export], folder / "export.log")
     return case
 
 
@@ -121,7 +121,7 @@ def run_engine(engine: str, case: Case, folder: Path) -> dict[str, Any]:
             "--device",
             "cpu",
         ]
-    found = _measured([sys.executable, *command, *ENGINES[engine]], folder / f"{_slug(engine)}.log")
+    found = measured([sys.executable, *command, *ENGINES[engine]], folder / f"{_slug(engine)}.log")
     row = {"engine": engine, **_spent(found), "others": found.others_share}
     theirs = folder / f"{_slug(NNUNET)}.nii.gz"
     if engine not in (NNUNET, MIRRORED) and theirs.exists():
@@ -147,13 +147,6 @@ def _mean_of_tiles_mb(found: Measurement) -> float:
     start_s, stop_s = min(stage.start_s for stage in tiles), max(stage.stop_s for stage in tiles)
     samples = zip(found.samples["time_s"], found.samples["tree_rss_mb"], strict=True)
     return float(np.mean([mb for time_s, mb in samples if mb is not None and start_s <= (time_s or 0.0) <= stop_s]))
-
-
-def _measured(command: Sequence[str], log: Path) -> Measurement:
-    found = measure(command, MeasureOptions(log=log))
-    if found.exit_code != 0:
-        raise FlareError(f"{' '.join(command[2:5])} failed with exit code {found.exit_code}; see {log}")
-    return found
 
 
 def _slug(engine: str) -> str:

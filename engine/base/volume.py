@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flare_trt.engine.base.errors import InputError
-from flare_trt.engine.base.grid import Grid, Shape
+from flare_trt.engine.base.grid import Grid, Reorientation, Shape
 from flare_trt.kernels import Box
 
 Slices = tuple[slice, slice, slice]
@@ -97,6 +97,12 @@ class Volume:
         part: Any = self.array[cut]
         host: NDArray[Any] = part if self.device == "cpu" else part.get()
         return host
+
+
+def turned(volume: Volume, orientation: str) -> Volume:
+    """One channel in host memory with its axes turned (letters as in `Grid.orientation`), C-contiguous; no value changes."""
+    turn = Reorientation.to(volume.grid, orientation)
+    return Volume(np.ascontiguousarray(turn.apply(volume.array)), turn.grid(volume.grid))
 
 
 def ct_volume(array: NDArray[Any], grid: Grid) -> Volume:

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from flare_trt.engine.base.grid import Reorientation, Shape
-from flare_trt.engine.base.volume import Volume
+from flare_trt.engine.base.grid import Shape
+from flare_trt.engine.base.volume import Volume, turned
 from flare_trt.engine.scans.nifti import read_ct, read_labels
 from flare_trt.kernels import Intensity, Span, load
 from flare_trt.training.distil.warp import Vector
@@ -18,12 +18,12 @@ ORIENTATION = "SPL"
 
 def read_upright_ct(path: Path) -> Volume:
     """A CT in SPL orientation."""
-    return _upright(read_ct(path))
+    return turned(read_ct(path), ORIENTATION)
 
 
 def read_upright_labels(path: Path) -> Volume:
     """A label map in SPL orientation."""
-    return _upright(read_labels(path))
+    return turned(read_labels(path), ORIENTATION)
 
 
 def network_image(ct: Volume, spacing_mm: Vector, intensity: Intensity) -> NDArray[np.float32]:
@@ -51,8 +51,3 @@ def resampled(share: NDArray[np.float32], shape_zyx: Shape) -> NDArray[np.float3
     z, y, x = (Span.whole(size, wanted) for size, wanted in zip(share.shape, shape_zyx, strict=True))
     result: NDArray[np.float32] = load("reference").resample_spline(np.ascontiguousarray(share), (z, y, x), (1, 1, 1), (0.0, 1.0))
     return result
-
-
-def _upright(volume: Volume) -> Volume:
-    turn = Reorientation.to(volume.grid, ORIENTATION)
-    return Volume(np.ascontiguousarray(turn.apply(volume.array)), turn.grid(volume.grid))

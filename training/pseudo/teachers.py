@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from flare_trt.engine.base.errors import InputError
 from flare_trt.engine.base.grid import Reorientation
 from flare_trt.engine.base.organs import TUMOUR
-from flare_trt.engine.base.volume import Volume
+from flare_trt.engine.base.volume import Volume, turned
 from flare_trt.engine.model.bundle import open_bundle
 from flare_trt.engine.model.options import RunOptions
 from flare_trt.engine.model.spec import StageSpec
@@ -106,8 +106,7 @@ class BundleTeacher:
         stage: StageSpec = self._stage
         wanted = part.grid.orientation if stage.orientation == "as-stored" else stage.orientation
         turn = Reorientation.to(part.grid, wanted)
-        upright = Volume(np.ascontiguousarray(turn.apply(part.array)), turn.grid(part.grid))
-        image = network_image(upright, stage.spacing_mm, stage.of_one_ct)
+        image = network_image(turned(part, wanted), stage.spacing_mm, stage.of_one_ct)
         return probabilities(self._session.run, image, stage.patch_zyx, stage.tile_step), turn
 
 

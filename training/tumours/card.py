@@ -56,8 +56,7 @@ def tumour_card(older: str, spec: ModelSpec, branch: Branch, organs: Sequence[Fi
     )
     parts["Tumours"] = _tumours(branch, lesions)
     parts["Figures"] = figure_tables(organs)
-    own = source_table(data_sources([branch.config]))
-    parts["Data of the branch"] = own
+    parts["Data of the branch"] = source_table(data_sources([branch.config]))
     limits = _LIMITS.format(cts=len(branch.config.data.cts))
     parts["Limits"] = limits + parts.get("Limits", "").replace("; tumours are not labelled at all", "")
     order = ["Recipe", "Tumours", "Data", "Data of the branch", "Figures", "Where the fine network looks", "Limits"]

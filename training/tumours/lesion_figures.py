@@ -22,8 +22,6 @@ from flare_trt.training.tumours.scene import Scene
 
 #: Plantings of a scan and lesions of each, beside the scan as it is.
 PLANTINGS, LESIONS = 4, 6
-#: Array axes of an upright scan (superior, posterior, left) in the order of `Grid.direction`.
-_SPL = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
 
 
 @dataclass(frozen=True)
@@ -68,4 +66,4 @@ def _at_spacing(segmenter: Segmenter, ct: Volume, spacing_mm: Vector) -> tuple[F
 
 
 def _volume(scene: Scene) -> Volume:
-    return Volume(np.rint(scene.hu).astype(np.int16), Grid(scene.shape, scene.spacing_mm, direction=_SPL))
+    return Volume(np.rint(scene.hu).astype(np.int16), Grid(scene.shape, scene.spacing_mm))

@@ -141,16 +141,10 @@ def train_step(state: TrainState, examples: list[Example], config: DistilConfig)
         loss.backward()
         nn.utils.clip_grad_norm_(network.parameters(), 3.0)
         state.optimizer.step()
-        _follow(state, min(config.schedule.average, (state.step + 1) / (state.step + 11)))
+        follow(state.averaged, network, min(config.schedule.average, (state.step + 1) / (state.step + 11)))
         scores.append((float(loss.detach()), _dice(rows.detach(), share, known)))
     state.step += 1
     return scores
-
-
-def _follow(state: TrainState, keep: float) -> None:
-    follow(state.averaged, state.network, keep)
-    for kept, newest in zip(state.averaged.buffers(), state.network.buffers(), strict=True):
-        kept.copy_(newest)
 
 
 def cut_crops(network: TumourUNet, examples: list[Example], rng: np.random.Generator) -> Crops:

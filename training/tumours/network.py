@@ -6,7 +6,6 @@ and on the organs' own features there; its logit is how much likelier tumour is 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -90,19 +89,6 @@ class TumourBranch(nn.Module):
             for norm in self._norms():
                 norm.eval()
         return self
-
-    @torch.no_grad()
-    def calibrate(self, examples: Iterable[tuple[Tensor, Tensor]]) -> None:
-        """Set the norms to the mean and deviation that they see on images and organs' features, each example counting the same."""
-        norms, before = self._norms(), self.training
-        self.eval()
-        for norm in norms:
-            norm.reset_running_stats()
-            norm.momentum = None
-            norm.train()
-        for image, organs in examples:
-            self(image, organs)
-        self.train(before)
 
     def fold_norms(self) -> None:
         """Make each fixed norm a part of its convolution, for the export: the kernels are rounded to half precision as they run."""
