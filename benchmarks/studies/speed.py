@@ -16,7 +16,7 @@ from flare_trt.benchmarks.inputs.model_folder import write_model_folder
 from flare_trt.benchmarks.inputs.real_networks import NETWORKS, RealNetwork
 from flare_trt.benchmarks.inputs.turned_scan import turned_scan
 from flare_trt.benchmarks.measure.measure import Measurement, measured
-from flare_trt.benchmarks.measure.phases import phase_seconds
+from flare_trt.benchmarks.measure.phases import Phase, phase_seconds
 from flare_trt.benchmarks.peers.nnunet_share import whole_seconds
 from flare_trt.benchmarks.studies.real_size import agreement
 from flare_trt.engine.base.errors import InputError
@@ -133,20 +133,27 @@ def _spent(found: Measurement) -> dict[str, Any]:
     """Seconds, peak and area; where a share of the tiles was run, with what the others would have taken at the same rates."""
     wall_s, share = whole_seconds(found.wall_s, phase_seconds(found.stages))
     left_out_s = wall_s - found.wall_s
+    left_out_mb_s = left_out_s * mean_of_tiles_mb(found.stages, found.samples) if share else 0.0
     return {
         "wall_s": wall_s,
         "cpu_s": found.cpu_s + left_out_s * found.cpu_s / found.wall_s,
         "peak_mb": found.memory["tree_rss"].peak_mb,
-        "area_mb_s": found.memory["tree_rss"].true_mb_s + (left_out_s * _mean_of_tiles_mb(found) if share else 0.0),
+        "area_mb_s": found.memory["tree_rss"].true_mb_s + left_out_mb_s,
         "tiles": share,
     }
 
 
-def _mean_of_tiles_mb(found: Measurement) -> float:
-    tiles = [stage for stage in found.stages if stage.name.startswith("tiles: ")]
+def mean_of_tiles_mb(stages: Sequence[Phase], samples: Mapping[str, Sequence[float | None]]) -> float:
+    """Mean memory over the time that tiles ran. Straight lines join the samples, so that tiles between two have a mean too."""
+    tiles = [stage for stage in stages if stage.name.startswith("tiles: ")]
     start_s, stop_s = min(stage.start_s for stage in tiles), max(stage.stop_s for stage in tiles)
-    samples = zip(found.samples["time_s"], found.samples["tree_rss_mb"], strict=True)
-    return float(np.mean([mb for time_s, mb in samples if mb is not None and start_s <= (time_s or 0.0) <= stop_s]))
+    pairs = zip(samples["time_s"], samples["tree_rss_mb"], strict=True)
+    known = [(time_s, mb) for time_s, mb in pairs if time_s is not None and mb is not None]
+    times_s = np.array([start_s, *(time_s for time_s, _ in known if start_s < time_s < stop_s), stop_s])
+    levels_mb = np.interp(times_s, *np.array(known).T)
+    if stop_s <= start_s:
+        return float(levels_mb[0])
+    return float(np.sum(np.diff(times_s) * (levels_mb[1:] + levels_mb[:-1]) / 2) / (stop_s - start_s))
 
 
 def _slug(engine: str) -> str:

@@ -15,6 +15,7 @@ from tests.shared_data import shared_file
 from flare_trt.benchmarks.base.result_file import load_result
 from flare_trt.benchmarks.inputs.real_networks import NETWORKS
 from flare_trt.benchmarks.inputs.turned_scan import turned_scan
+from flare_trt.benchmarks.measure.phases import Phase
 from flare_trt.benchmarks.studies import speed
 from flare_trt.benchmarks.studies.speed import SPACINGS_MM, crop_of_tiles
 from flare_trt.benchmarks.studies.speed_cli import checks_of, speed_table
@@ -106,3 +107,13 @@ def test_a_turned_scan_has_the_same_voxels_where_they_lie(tmp_path: Path) -> Non
     assert turned.grid.orientation == "SPL"
     np.testing.assert_array_equal(turned.array, voxels.T[::-1, ::-1, ::-1])
     np.testing.assert_allclose(turned.grid.origin_mm, (-4.0, -9.0, -16.0))
+
+
+@pytest.mark.parametrize(
+    ("start_s", "stop_s", "mean_mb"),
+    [(0.25, 0.75, 150.0), (0.5, 2.0, 575 / 3), (0.5, 0.5, 150.0), (2.5, 4.0, 325.0 / 3)],
+)
+def test_the_mean_memory_of_tiles_however_short_they_were(start_s: float, stop_s: float, mean_mb: float) -> None:
+    """By hand, on straight lines from 100 MB to 200 MB in a second, a second there, and down again; held after the last sample."""
+    samples: dict[str, Any] = {"time_s": [0.0, 1.0, 1.5, 2.0, 3.0], "tree_rss_mb": [100.0, 200.0, None, 200.0, 100.0]}
+    assert speed.mean_of_tiles_mb([Phase("tiles: 1 of 8", start_s, stop_s)], samples) == pytest.approx(mean_mb)
