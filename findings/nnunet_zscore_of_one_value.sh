@@ -4,8 +4,8 @@
 #
 # Expected: 0 everywhere, whatever the value. Real: 0 for values whose float32 sums are exact (whole numbers of a scan's size), and 1 (or
 # another number) everywhere for 300.7: numpy's float32 mean misses the value by a rounding, and the standard deviation is that miss.
-# Why it matters here: exported networks are compared with nnU-Net voxel by voxel. Means here are float64, so such a channel is 0; labels can
-# differ from nnU-Net's where a scan's channel is all one fraction. Exits 1 where this behaviour has changed.
+# Why it matters here: exported networks give the labels that nnU-Net gives, so engine/passes/normalised.py sums a channel of one value as
+# numpy does, and any other in float64. Exits 1 where this behaviour has changed.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 Triple = tuple[int, int, int]
@@ -56,6 +56,11 @@ class Box:
     def along(self, axis: int, low: int, high: int) -> Box:
         """The box with another range on one axis."""
         return Box.spanning((low, high) if a == axis else span for a, span in enumerate(self.ranges))
+
+    def slabs(self, depth: int) -> Iterator[Box]:
+        """The box cut along z into boxes of this many planes; the last may have fewer."""
+        start, stop = self.ranges[0]
+        return (self.along(0, z, min(stop, z + depth)) for z in range(start, stop, depth))
 
     def shifted(self, by_zyx: Sequence[int], sign: int = 1) -> Box:
         """The box, moved by `sign * by_zyx` voxels."""

@@ -88,6 +88,10 @@ class Taps:
     upper: NDArray[np.int32]
     weight: NDArray[np.float32]
 
+    def __getitem__(self, targets: slice) -> Taps:
+        """The taps of some of the targets."""
+        return Taps(self.lower[targets], self.upper[targets], self.weight[targets])
+
 
 #: Taps of each axis.
 TapsZyx = tuple[Taps, Taps, Taps]

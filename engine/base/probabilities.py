@@ -84,10 +84,8 @@ class Probabilities:
 
     def parts(self) -> Iterator[Box]:
         """Boxes of whole planes that make up the scan, each of about PART_BYTES a channel."""
-        depth, height, width = self.axes.grid.shape_zyx
-        step = max(1, PART_BYTES // (4 * height * width))
-        for z in range(0, depth, step):
-            yield self.axes.grid.whole.along(0, z, min(depth, z + step))
+        _, height, width = self.axes.grid.shape_zyx
+        return self.axes.grid.whole.slabs(max(1, PART_BYTES // (4 * height * width)))
 
     def _stored(self, channel: int, part: Box) -> NDArray[np.float32]:
         """A box of the crop as it lies in the file."""

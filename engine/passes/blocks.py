@@ -11,9 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise, product
 
 from flare_trt.engine.passes.pass_plan import PassPlan
-from flare_trt.kernels.contract import Array, Taps
-
-TapsZyx = tuple[Taps, Taps, Taps]
+from flare_trt.kernels.contract import Array, Taps, TapsZyx
 
 
 @dataclass(frozen=True)
@@ -61,13 +59,10 @@ def cut_blocks(plan: PassPlan, taps_zyx: TapsZyx, splits_yx: tuple[int, int]) ->
 
 def _cut_axis(taps: Taps, count: int) -> list[tuple[slice, Taps, int, int]]:
     """Ranges of targets with their taps, counted from the lowest voxel that they read, and the range of voxels read."""
-    size = len(taps.lower)
-    edges = [size * i // count for i in range(count + 1)]
+    edges = [len(taps.lower) * i // count for i in range(count + 1)]
     parts = []
-    for first, last in pairwise(edges):
-        if first == last:
-            continue
-        part = slice(first, last)
-        low, high = int(taps.lower[first]), int(taps.upper[last - 1]) + 1
-        parts.append((part, Taps(taps.lower[part] - low, taps.upper[part] - low, taps.weight[part]), low, high))
+    for cut in (slice(first, last) for first, last in pairwise(edges) if first < last):
+        part = taps[cut]
+        low, high = int(part.lower[0]), int(part.upper[-1]) + 1
+        parts.append((cut, Taps(part.lower - low, part.upper - low, part.weight), low, high))
     return parts

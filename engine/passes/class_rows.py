@@ -1,8 +1,7 @@
 """Class probabilities of the voxels that labels are restored for: a few rows of all classes at a time, from the ring to disk.
 
 As nnU-Net makes them: interpolated logits, rounded to float16 (but for its torch resampling), through softmax or, for regions, the
-sigmoid, in float32
-(nnunetv2/inference/export_prediction.py, nnunetv2/utilities/label_handling/label_handling.py).
+sigmoid, in float32 (nnunetv2/inference/export_prediction.py, nnunetv2/utilities/label_handling/label_handling.py).
 """
 
 from __future__ import annotations
@@ -18,13 +17,12 @@ from flare_trt.engine.base.probabilities import Probabilities, StoredAxes
 from flare_trt.engine.model.spec import StageSpec
 from flare_trt.engine.passes.scan_view import ScanView
 from flare_trt.kernels import Box, Kernels
-from flare_trt.kernels.contract import Array, Taps
+from flare_trt.kernels.contract import Array, Taps, TapsZyx
 
-TapsZyx = tuple[Taps, Taps, Taps]
 #: Interpolated values that are held at once: 2 MB as float32, but one row of all classes at the least.
 _ROW_VALUES = 1 << 19
 #: Arrays of that size which interpolation, rounding and softmax hold together, and those of one plane of the ring.
-_ROW_ARRAYS, _PLANE_ARRAYS = 6, 4
+_ROW_ARRAYS, _PLANE_ARRAYS = 7, 4
 
 
 @dataclass(frozen=True)
@@ -38,6 +36,8 @@ class ClassRows:
 
     def write(self, ring: Array, taps_zyx: TapsZyx, offset_zyx: tuple[int, int, int], kernels: Kernels) -> None:
         """The voxels of some taps, whose first ones lie `offset_zyx` behind the pass' first. `ring` holds finished logits."""
+        from scipy.special import expit, softmax
+
         here = Box.spanning(
             (first + offset, first + offset + len(taps.lower))
             for first, offset, taps in zip(self.first_zyx, offset_zyx, taps_zyx, strict=True)
@@ -46,13 +46,13 @@ class ClassRows:
         if min(wanted.shape_zyx) <= 0:
             return
         parts = zip(taps_zyx, here.start_zyx, wanted.ranges, strict=True)
-        z_taps, y_taps, x_taps = (_cut(taps, low - start, high - start) for taps, start, (low, high) in parts)
+        z_taps, y_taps, x_taps = (taps[low - start : high - start] for taps, start, (low, high) in parts)
         for index, z in enumerate(range(*wanted.ranges[0])):
             lower, upper = (kernels.download(ring[:, int(place[index])]) for place in (z_taps.lower, z_taps.upper))
             plane = _mixed(lower, upper, z_taps.weight[index])
             for y, exact in _rows(plane, y_taps, x_taps):
                 rows = exact.astype(np.float16).astype(np.float32) if self.in_half else exact
-                probabilities = _softmax(rows) if self.kept.has_background else _sigmoid(rows)
+                probabilities = softmax(rows, axis=0) if self.kept.has_background else expit(rows)
                 self.kept.write((z, wanted.start_zyx[1] + y, wanted.start_zyx[2]), probabilities)
 
 
@@ -72,7 +72,7 @@ def _rows(plane: NDArray[np.float32], y: Taps, x: Taps) -> Iterator[tuple[int, N
     """(first row, logits (channel, y, x)) of a plane of the ring, interpolated."""
     step = max(1, _ROW_VALUES // (len(plane) * max(plane.shape[2], len(x.lower))))
     for first in range(0, len(y.lower), step):
-        part = _cut(y, first, min(len(y.lower), first + step))
+        part = y[first : first + step]
         rows = _mixed(plane[:, part.lower], plane[:, part.upper], part.weight[:, None])
         yield first, _mixed(rows[..., x.lower], rows[..., x.upper], x.weight)
 
@@ -84,19 +84,3 @@ def _mixed(lower: NDArray[Any], upper: NDArray[Any], weight: Any) -> NDArray[np.
     mixed *= weight
     mixed += low
     return mixed
-
-
-def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    logits -= logits.max(axis=0)
-    np.exp(logits, out=logits)
-    logits /= logits.sum(axis=0)
-    return logits
-
-
-def _sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    with np.errstate(over="ignore"):  # exp of a large number is infinite, and the sigmoid 0
-        return np.asarray(1 / (1 + np.exp(-logits)))
-
-
-def _cut(taps: Taps, first: int, stop: int) -> Taps:
-    return Taps(taps.lower[first:stop], taps.upper[first:stop], taps.weight[first:stop])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -72,17 +73,15 @@ class InputPlanes:
         """Planes [start, stop) of the padded window: resampled ones in it, zeros around it."""
         pad, low = self._plan.pad_below[0], self._plan.window.start_zyx[0]
         inside = range(max(start, pad), min(stop, pad + self._plan.window.shape_zyx[0]))
-        if inside:
-            for channel in range(len(self._source.channels)):
-                image = self._resample(channel, low + inside[0] - pad, low + inside[-1] + 1 - pad)
-                self._store(self._ring[channel], image, inside[0])
-            if self._labels is not None:
-                self._store(self._labels, self._resample_labels(low + inside[0] - pad, low + inside[-1] + 1 - pad), inside[0])
-        for z in range(start, stop):
-            if z not in inside:
-                self._ring[:, z % self._layout.planes] = 0
-                if self._labels is not None:
-                    self._labels[z % self._layout.planes] = 0
+        filled = [(self._ring[channel], partial(self._resample, channel)) for channel in range(len(self._source.channels))]
+        if self._source.labels is not None:
+            filled.append((self._labels, partial(self._resample_labels, self._source.labels)))
+        for ring, resampled in filled:
+            if inside:
+                self._store(ring, resampled(low + inside[0] - pad, low + inside[-1] + 1 - pad), inside[0])
+            for z in range(start, stop):
+                if z not in inside:
+                    ring[z % self._layout.planes] = 0
 
     def tile(self, corner_zyx: tuple[int, int, int]) -> Array:
         """A patch at this corner of the padded window, as a fresh (1, c, z, y, x) array."""
@@ -116,10 +115,10 @@ class InputPlanes:
         image = kernels.resample_spline(image, _by(self._turn, spans), _by(self._turn, orders), normal.clamp)
         return image.transpose([self._turn.index(axis) for axis in range(3)])
 
-    def _resample_labels(self, first: int, last: int) -> Array:
+    def _resample_labels(self, source: LabelSource, first: int, last: int) -> Array:
         """As `_resample`, of the labels of the stage before."""
-        source, turn = self._source.labels, self._turn
-        if source is None or source.labels is None:
+        turn = self._turn
+        if source.labels is None:
             raise ValueError("input planes: got no labels of the stage before, expected them for this network")
         orders = [0 if axis == self._plan.image_axis else source.spec.order for axis in range(3)]
         box, spans = self._slab(first, last, orders)

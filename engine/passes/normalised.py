@@ -2,13 +2,15 @@
 
 Source: nnunetv2/preprocessing/normalization/default_normalization_schemes.py, run on the cropped scan before it is resampled
 (preprocessors/default_preprocessor.py). Means and variances are summed in float64; nnU-Net's float32 sums differ by up to 1e-5.
+Where all voxels are equal that rounding is all there is (findings/nnunet_zscore_of_one_value.sh), so there it is followed.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,7 +18,7 @@ from flare_trt.engine.base.errors import InputError
 from flare_trt.engine.model.channel_spec import ChannelSpec
 from flare_trt.engine.passes.nonzero_mask import NonzeroMask
 from flare_trt.engine.passes.scan_view import ScanView
-from flare_trt.kernels import Box, Intensity, Kernels
+from flare_trt.kernels import Intensity, Kernels
 
 #: Voxels of a scan that are looked at together: 8 MB as float32.
 _SLAB_VOXELS = 2_000_000
@@ -61,25 +63,19 @@ def _of_scan(channel: ChannelSpec, seen: _Measured, mask: NonzeroMask | None) ->
             raise InputError(f"{channel.name}: got values from {low:g} to {high:g}, expected 0 to 255 for this model's RGB images")
     intensity = Intensity(-math.inf, math.inf, shift, divisor)
     ends = _clamp(intensity, seen.value_range)
-    if seen.voxels < seen.view_voxels:
-        ends = min(ends[0], 0.0), max(ends[1], 0.0)
-    return NormalChannel(intensity, ends, mask)
+    return NormalChannel(intensity, ends if mask is None else (min(ends[0], 0.0), max(ends[1], 0.0)), mask)
 
 
 def _clamp(intensity: Intensity, value_range: tuple[float, float]) -> tuple[float, float]:
-    ends = np.array(value_range, np.float32)
-    normal = (np.clip(ends, np.float32(intensity.low_hu), np.float32(intensity.high_hu)) - np.float32(intensity.mean_hu)) / (
-        np.float32(max(intensity.std_hu, 1e-8))
-    )
-    return float(normal[0]), float(normal[1])
+    limits = np.float32(intensity.low_hu), np.float32(intensity.high_hu)
+    clipped = np.clip(np.array(value_range, np.float32), *limits)
+    low, high = (clipped - np.float32(intensity.mean_hu)) / np.float32(max(intensity.std_hu, 1e-8))
+    return float(low), float(high)
 
 
-@dataclass(frozen=True)
-class _Measured:
+class _Measured(NamedTuple):
     """Of the voxels of a view, or of those inside a mask."""
 
-    view_voxels: int
-    voxels: int
     value_range: tuple[float, float]
     mean: float
     std: float
@@ -87,7 +83,7 @@ class _Measured:
 
 def _measured(view: ScanView, number: int, mask: NonzeroMask | None, kernels: Kernels) -> _Measured:
     voxels, total, squares, low, high = 0, 0.0, 0.0, math.inf, -math.inf
-    for box in _slabs(view):
+    for box in view.whole.slabs(max(1, _SLAB_VOXELS // math.prod(view.shape_zyx[1:]))):
         image = view.read(box, number) if mask is None else view.on_host(box, number)[mask.inside(box).astype(bool)]
         if not image.size:
             continue
@@ -95,13 +91,13 @@ def _measured(view: ScanView, number: int, mask: NonzeroMask | None, kernels: Ke
         ends, sums = kernels.value_range(values), kernels.moments(values)
         low, high = min(low, ends[0]), max(high, ends[1])
         voxels, total, squares = voxels + values.size, total + sums[0], squares + sums[1]
+    if low == high:
+        return _Measured((low, high), *_of_equal_numbers(low, voxels))
     mean = total / max(1, voxels)
-    variance = max(0.0, squares / max(1, voxels) - mean * mean)
-    return _Measured(math.prod(view.shape_zyx), voxels, (low, high), mean, math.sqrt(variance))
+    return _Measured((low, high), mean, math.sqrt(max(0.0, squares / max(1, voxels) - mean * mean)))
 
 
-def _slabs(view: ScanView) -> Iterator[Box]:
-    depth, rows, columns = view.shape_zyx
-    step = max(1, _SLAB_VOXELS // (rows * columns))
-    for z in range(0, depth, step):
-        yield view.whole.along(0, z, min(depth, z + step))
+def _of_equal_numbers(value: float, count: int) -> tuple[float, float]:
+    """Mean and standard deviation as NumPy sums float32: both miss by what rounding leaves."""
+    mean = np.broadcast_to(np.float32(value), count).mean()
+    return float(mean), float(np.sqrt(np.broadcast_to(np.square(np.float32(value) - mean), count).mean()))

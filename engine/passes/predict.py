@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, count
 from typing import Any
 
 import numpy as np
@@ -93,38 +93,33 @@ def predict(work: Pass, runner: Runner, sink: LabelSink) -> tuple[Array, Ring | 
     """Labels (z, y, x) on the kernels' device, one a tap of `sink`, in the network's axis order; the ring if it is kept."""
     blocks = list(cut_blocks(work.plan, sink.taps_zyx, work.layout.splits_yx))
     rows = len(work.plan.starts_zyx[0]) - (work.resumed.rows if work.resumed else 0)
-    tally = _Tally(rows * sum(len(block.corners(work.plan)) for block in blocks), runner.progress)
+    total, done = rows * sum(len(block.corners(work.plan)) for block in blocks), count(1)
+
+    def add_tile() -> None:
+        runner.progress(next(done), total)
+
     if len(blocks) == 1:
-        return _predict_block(_Blender(work, runner, blocks[0], sink.rows), work, runner, tally)
+        return _predict_block(_Blender(work, runner, blocks[0], sink.rows), work, runner, add_tile)
     labels = runner.kernels.zeros([len(taps.lower) for taps in sink.taps_zyx], work.stage.label_dtype)
     for block in blocks:
         blender = _Blender(work, runner, block, sink.rows)
-        labels[:, block.target_yx[0], block.target_yx[1]], _ = _predict_block(blender, work, runner, tally)
+        labels[:, block.target_yx[0], block.target_yx[1]], _ = _predict_block(blender, work, runner, add_tile)
     return labels, None
 
 
-class _Tally:
-    """Counts tiles and reports them."""
-
-    def __init__(self, total: int, progress: Progress) -> None:
-        self._done, self._total, self._progress = 0, total, progress
-
-    def add_one(self) -> None:
-        self._done += 1
-        self._progress(self._done, self._total)
-
-
-def _predict_block(blender: _Blender, work: Pass, runner: Runner, tally: _Tally) -> tuple[Array, Ring | None]:
+def _predict_block(blender: _Blender, work: Pass, runner: Runner, add_tile: Callable[[], None]) -> tuple[Array, Ring | None]:
     stage, plan = work.stage, work.plan
     starts_z, corners = plan.starts_zyx[0], blender.block.corners(plan)
     first = work.resumed.rows if work.resumed else 0
     planes = InputPlanes(work.source, plan, runner.kernels, work.layout, min(starts_z[first:], default=plan.padded_shape[0]))
     # a row of one tile is quicker with all cores on it
     pairs = len(corners) > 1 and not stage.mirror_axes and all(isinstance(session, RunsPairs) for session in runner.sessions)
+    step = 2 if pairs else 1
     for row, z in enumerate(starts_z[first:], start=first):
         with runner.watch.phase("preprocess"):
             planes.ensure(z + plan.patch_zyx[0])
-        for together in _cut(corners, 2 if pairs else 1):
+        for at in range(0, len(corners), step):
+            together = corners[at : at + step]
             tiles = [planes.tile((z, y, x)) for y, x in together]
             for fold, session in enumerate(runner.sessions):
                 with runner.watch.phase("network"):
@@ -133,7 +128,7 @@ def _predict_block(blender: _Blender, work: Pass, runner: Runner, tally: _Tally)
                     for part, (y, x) in zip(logits, together, strict=True):
                         blender.add(fold, part, (z, y, x))
             for _ in together:
-                tally.add_one()
+                add_tile()
         if row + 1 < len(starts_z):
             with runner.watch.phase("restore"):
                 blender.release(starts_z[row + 1])
@@ -143,10 +138,6 @@ def _predict_block(blender: _Blender, work: Pass, runner: Runner, tally: _Tally)
             return blender.labels, None
         blender.release_keeping(work.keep_from)
         return blender.labels, blender.ring
-
-
-def _cut(corners: Sequence[tuple[int, int]], size: int) -> list[Sequence[tuple[int, int]]]:
-    return [corners[first : first + size] for first in range(0, len(corners), size)]
 
 
 def _run(session: Session, tiles: Sequence[Array], axes: Sequence[int], pairs: bool) -> Sequence[Array]:
@@ -161,7 +152,7 @@ def run_mirrored(session: Session, tile: Array, axes: Sequence[int]) -> Array:
     if not axes:
         return session.run(tile)
     total = session.run(tile).copy()
-    flips = [c for count in range(1, len(axes) + 1) for c in combinations(axes, count)]
+    flips = [chosen for number in range(1, len(axes) + 1) for chosen in combinations(axes, number)]
     for flip in flips:
         cut: Any = (slice(None), slice(None), *(slice(None, None, -1 if axis in flip else 1) for axis in range(3)))
         total += session.run(tile[cut].copy())[cut[1:]]
@@ -215,10 +206,9 @@ class _Blender:
         ring.finish(final)
         stop = int(np.searchsorted(z.upper, final, side="left"))
         if stop > self._restored:
-            part = slice(self._restored, stop)
-            turned = Taps(z.lower[part] % ring.capacity, z.upper[part] % ring.capacity, z.weight[part])
-            taps = (turned, *self._taps[1:])
-            self._restore(ring.logits, taps, self._values, self.labels[part], self._in_half)
+            part = z[self._restored : stop]
+            taps = (Taps(part.lower % ring.capacity, part.upper % ring.capacity, part.weight), *self._taps[1:])
+            self._restore(ring.logits, taps, self._values, self.labels[self._restored : stop], self._in_half)
             if self._rows is not None:
                 y, x = (cut.start or 0 for cut in self.block.target_yx)
                 self._rows.write(ring.logits, taps, (self._restored, y, x), self._kernels)

@@ -90,6 +90,20 @@ def test_rgb_of_other_values_is_refused() -> None:
         normal_channels(view, stage.inputs, KERNELS)
 
 
+@pytest.mark.peer
+@pytest.mark.parametrize("masked", [True, False])
+@pytest.mark.parametrize("value", [300.7, 0.1, -3.3333, 117.0, 32767.0])
+@pytest.mark.parametrize("shape", [SHAPE, (7, 9, 11), (40, 33, 90)])
+def test_a_channel_of_one_value_is_nnunets_to_the_bit(value: float, shape: Any, masked: bool) -> None:
+    schemes = pytest.importorskip("nnunetv2.preprocessing.normalization.default_normalization_schemes")
+    image = np.full(shape, value, np.float32)
+    expected = schemes.ZScoreNormalization(masked, {}).run(image.copy(), np.zeros(shape, np.int8))
+    view, stage = view_of(image, masked=masked)
+    (normal,) = normal_channels(view, stage.inputs, KERNELS)
+    assert np.array_equal(KERNELS.normalise(view.read(view.whole), normal.intensity), expected)
+    assert normal.clamp[0] <= expected.min() <= expected.max() <= normal.clamp[1]
+
+
 def test_a_constant_channel_becomes_0() -> None:
     view, stage = view_of(np.full(SHAPE, 7, np.int16))
     (normal,) = normal_channels(view, stage.inputs, KERNELS)
