@@ -11,7 +11,7 @@ import pytest
 
 import flare_trt.engine
 from flare_trt.engine.apps.cli.commands import COMMANDS, build_parser
-from flare_trt.engine.scans.nifti import read_labels
+from flare_trt.engine.scans.image_files import read_labels
 from tests.engine.scans.nifti_files import AXIAL, write_raw
 from tests.engine.tiny_bundle import LABELS, write_tiny_bundle
 

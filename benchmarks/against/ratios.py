@@ -14,7 +14,7 @@ from flare_trt.engine.base.errors import InputError
 from flare_trt.engine.base.text_tables import markdown_table
 from flare_trt.engine.model.modes import MODES
 from flare_trt.engine.model.spec import Check
-from flare_trt.engine.scans.nifti import read_labels
+from flare_trt.engine.scans.image_files import read_labels
 
 COLUMNS = (
     *("scan", "mode", "our caches", "wall (s) before", "after", "ratio", "CPU (s) before", "after", "ratio"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from flare_trt.engine.base.volume import Volume, turned
-from flare_trt.engine.scans.nifti import read_ct
+from flare_trt.engine.scans.image_files import read_ct
 
 ORIENTATION = "SPL"
 

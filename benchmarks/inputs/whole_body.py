@@ -16,7 +16,8 @@ from flare_trt.engine.base.errors import InputError
 from flare_trt.engine.base.grid import Grid, Reorientation
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.phantom.synthetic_body import make_phantom
-from flare_trt.engine.scans.nifti import read_ct, write_ct
+from flare_trt.engine.scans.image_files import read_ct
+from flare_trt.engine.scans.nifti import write_ct
 
 ORIENTATION = "SPL"
 #: Slices over which the torso fades into the phantom: no edge that a network would take for a scan's end.

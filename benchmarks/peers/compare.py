@@ -16,7 +16,7 @@ from flare_trt.benchmarks.measure.phases import phase_seconds
 from flare_trt.benchmarks.peers.roster import LABELS, REPORT, Peer, Task
 from flare_trt.benchmarks.score.dice import dice
 from flare_trt.engine.base.errors import FlareError
-from flare_trt.engine.scans.nifti import read_labels
+from flare_trt.engine.scans.image_files import read_labels
 from flare_trt.kernels import Box
 
 Labels = NDArray[np.uint8]

@@ -11,7 +11,8 @@ from flare_trt.benchmarks.base.result_file import Result, new_result, save_resul
 from flare_trt.benchmarks.peers.compare import compare
 from flare_trt.benchmarks.peers.peers_report import peer_checks, peer_rows, peer_table, stage_table
 from flare_trt.benchmarks.peers.roster import NOT_COMPARED, PEERS, Peer, Task
-from flare_trt.engine.scans.nifti import NiftiReader, read_labels
+from flare_trt.engine.scans.image_files import read_labels
+from flare_trt.engine.scans.nifti import NiftiReader
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

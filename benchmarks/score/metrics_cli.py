@@ -11,7 +11,7 @@ from flare_trt.benchmarks.base.extra import require
 from flare_trt.benchmarks.base.result_file import new_result, save_result
 from flare_trt.benchmarks.score.metrics_speed import compare_speed
 from flare_trt.engine.model.spec import Check
-from flare_trt.engine.scans.nifti import read_labels
+from flare_trt.engine.scans.image_files import read_labels
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -23,7 +23,8 @@ from flare_trt.engine.base.grid import Grid
 from flare_trt.engine.base.text_tables import markdown_table
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.model.spec import Check
-from flare_trt.engine.scans.nifti import read_ct, read_labels, write_ct
+from flare_trt.engine.scans.image_files import read_ct, read_labels
+from flare_trt.engine.scans.nifti import write_ct
 
 #: Longer scans than a body are refused, see engine/scans/ct_checks.py.
 _MOST_LENGTH_MM = 2000.0

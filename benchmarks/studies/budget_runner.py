@@ -17,17 +17,18 @@ from flare_trt.kernels.host_memory import peak_resident_bytes, resident_bytes
 
 def main(bundle: Path, scan: Path, labels: Path, budget_mb: int) -> dict[str, float | str]:
     """Segment and write with this budget; budget 0 means none."""
-    from flare_trt.engine import Segmenter, read_ct, write_labels
+    from flare_trt.engine import Segmenter, write_labels
     from flare_trt.engine.model.options import RunOptions
     from flare_trt.engine.networks.silent_import import load_openvino
-    from flare_trt.engine.scans.nifti import spool_ct
+    from flare_trt.engine.scans.image_files import open_image
+    from flare_trt.engine.scans.scan_reader import spooled_ct, whole_ct
 
     load_openvino()  # part of the idle process
     idle = resident_bytes()
-    read = spool_ct if budget_mb else read_ct
+    taken = spooled_ct if budget_mb else whole_ct
     try:
         with Segmenter.open(bundle, RunOptions(device="cpu", max_memory_mb=budget_mb or None)) as segmenter:
-            found = segmenter.segment(read(scan))
+            found = segmenter.segment(taken(open_image(scan)))
         write_labels(labels, found.labels)
     except BudgetError as error:
         return {"refused": str(error)}

@@ -24,7 +24,8 @@ from flare_trt.benchmarks.peers.roster import NNUNET, NNUNET_DEFAULT, Task, own_
 from flare_trt.engine.base.errors import InputError
 from flare_trt.engine.base.text_tables import markdown_table
 from flare_trt.engine.model.spec import Check
-from flare_trt.engine.scans.nifti import NiftiReader, read_labels
+from flare_trt.engine.scans.image_files import read_labels
+from flare_trt.engine.scans.nifti import NiftiReader
 from flare_trt.kernels import Box
 
 WHOLE, EXACT, FAST = "without coarse", "cascade, exact", "cascade, fast"

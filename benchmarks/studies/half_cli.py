@@ -19,7 +19,8 @@ from flare_trt.benchmarks.peers.peers_cli import tell_checks
 from flare_trt.benchmarks.studies.real_size import LEAST_VOXELS, agreement
 from flare_trt.engine.base.text_tables import markdown_table
 from flare_trt.engine.model.spec import Check
-from flare_trt.engine.scans.nifti import read_labels, write_ct
+from flare_trt.engine.scans.image_files import read_labels
+from flare_trt.engine.scans.nifti import write_ct
 
 OURS, NNUNET = "flare-trt, mode half beside exact", "nnU-Net, autocast beside fp32"
 _LEAST = f"least DSC from {LEAST_VOXELS} voxels on"

@@ -22,7 +22,7 @@ from flare_trt.benchmarks.score.dice import dice
 from flare_trt.engine.base.files import write_json
 from flare_trt.engine.model.bundle import open_bundle
 from flare_trt.engine.model.spec import Check
-from flare_trt.engine.scans.nifti import read_ct, read_labels
+from flare_trt.engine.scans.image_files import read_ct, read_labels
 
 BACKENDS = ("openvino", "onnxruntime")
 #: Promise 1 of mode=exact. Classes of fewer voxels in nnU-Net's map are listed: one voxel on a tie is 0.001 of their DSC.

@@ -24,7 +24,8 @@ from flare_trt.engine.model.bundle import open_bundle
 from flare_trt.engine.model.options import RunOptions
 from flare_trt.engine.networks.device_choice import place
 from flare_trt.engine.phantom.synthetic_body import make_phantom
-from flare_trt.engine.scans.nifti import read_ct, read_labels, write_ct
+from flare_trt.engine.scans.image_files import read_ct, read_labels
+from flare_trt.engine.scans.nifti import write_ct
 from flare_trt.engine.segmenter import Segmenter
 from flare_trt.kernels import load
 

@@ -16,7 +16,7 @@ from flare_trt.benchmarks.peers.compare import agreement
 from flare_trt.benchmarks.studies.scaling import Bench, Case, cases, exponent, work_seconds
 from flare_trt.engine.base.text_tables import markdown_table
 from flare_trt.engine.model.spec import Check
-from flare_trt.engine.scans.nifti import read_labels
+from flare_trt.engine.scans.image_files import read_labels
 
 COLUMNS = (
     "wall (s)",

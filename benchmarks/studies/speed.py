@@ -21,7 +21,8 @@ from flare_trt.benchmarks.peers.nnunet_share import whole_seconds
 from flare_trt.benchmarks.studies.real_size import agreement
 from flare_trt.engine.base.errors import InputError
 from flare_trt.engine.base.volume import Volume
-from flare_trt.engine.scans.nifti import read_labels, write_ct
+from flare_trt.engine.scans.image_files import read_labels
+from flare_trt.engine.scans.nifti import write_ct
 from flare_trt.kernels import Box
 
 NNUNET, MIRRORED, EXACT = "nnU-Net", "nnU-Net, mirroring on", "exact"

@@ -16,7 +16,8 @@ from flare_trt.benchmarks.peers.roster import Task, own_peer
 from flare_trt.benchmarks.studies.tricks import write_variants
 from flare_trt.engine.base.text_tables import markdown_table
 from flare_trt.engine.model.spec import Check
-from flare_trt.engine.scans.nifti import NiftiReader, read_labels
+from flare_trt.engine.scans.image_files import read_labels
+from flare_trt.engine.scans.nifti import NiftiReader
 
 EXACT, FAST = "exact", "fast, as the bundle has it"
 COLUMNS = (

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-from flare_trt.engine.base.errors import OutputError
+import numpy as np
+from numpy.typing import NDArray
+
+from flare_trt.engine.base.errors import InputError, OutputError
 from flare_trt.engine.base.files import has_ending
+from flare_trt.engine.base.label_types import MOST_LABEL
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.scans import itk_files, nifti
-from flare_trt.engine.scans.scan_reader import SlabReader, labels_of, whole_ct
+from flare_trt.engine.scans.scan_reader import SlabReader, whole_ct
 
 #: Names of the files that are read and written; the first is that of results whose scan has no such name.
 ENDINGS = (".nii.gz", ".nii", *itk_files.ENDINGS)
@@ -35,7 +40,19 @@ def read_ct(path: Path | str) -> Volume:
 
 def read_labels(path: Path | str) -> Volume:
     """Read a label map as uint8, or uint16 where a label is above 255. Raises InputError for a value that is no label."""
-    return nifti.read_labels(path) if not has_ending(Path(path), itk_files.ENDINGS) else labels_of(itk_files.ItkReader(path))
+    reader = open_image(path)
+    array: NDArray[Any] = np.empty(reader.grid.shape_zyx, np.uint8)
+    for z, slab in reader.slabs():
+        if array.dtype == np.uint8 and slab.max(initial=0) > 255:
+            array = array.astype(np.uint16)
+        labels = array[z : z + len(slab)]
+        np.copyto(labels, slab.clip(0, MOST_LABEL if slab.dtype.kind == "f" else None), casting="unsafe")
+        if not np.array_equal(labels, slab):
+            value = slab[labels != slab].flat[0]
+            raise InputError(f"{path}: got the value {value:g}, expected labels: whole numbers 0 to {MOST_LABEL}")
+    if isinstance(reader, nifti.NiftiReader) and reader.no_numbers:
+        raise InputError(f"{path}: got NaN or infinity, expected labels: whole numbers 0 to {MOST_LABEL}")
+    return Volume(array, reader.grid)
 
 
 def write_labels(path: Path | str, labels: Volume, source: SlabReader | None = None) -> None:

@@ -13,15 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flare_trt.engine.base.errors import InputError, OutputError
+from flare_trt.engine.base.errors import OutputError
 from flare_trt.engine.base.files import atomic_file, has_ending
 from flare_trt.engine.base.grid import Grid
-from flare_trt.engine.base.label_types import MOST_LABEL
 from flare_trt.engine.base.regular_file import require_regular
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.scans.nifti_fields import HEADER_BYTES
 from flare_trt.engine.scans.nifti_header import NiftiHeader, parse_header, volume_header
-from flare_trt.engine.scans.scan_reader import labels_of, spooled_ct, whole_ct
 from flare_trt.engine.scans.voxel_stream import Packing, VoxelBlock, input_errors, narrowed, opened, read_up_to
 
 #: Names of the files that are read and written.
@@ -97,25 +95,6 @@ class NiftiReader:
             exact = raw.astype(np.float32) if raw.dtype.kind in "iu" else raw
             values = exact.astype(np.float64) * header.slope + header.intercept
         return narrowed(values, self.dtype == np.int16)
-
-
-def read_ct(path: Path | str) -> Volume:
-    """Read a CT in HU: int16 where nothing is lost, else float32. Raises InputError (see NiftiReader and ct_volume)."""
-    return whole_ct(NiftiReader(path))
-
-
-def spool_ct(path: Path | str) -> Volume:
-    """Read a CT into a temporary file instead of memory. Raises InputError."""
-    return spooled_ct(NiftiReader(path))
-
-
-def read_labels(path: Path | str) -> Volume:
-    """Read a label map as uint8, or uint16 where a label is above 255. Raises InputError for a value that is no label."""
-    reader = NiftiReader(path)
-    labels = labels_of(reader)
-    if reader.no_numbers:
-        raise InputError(f"{path}: got NaN or infinity, expected labels: whole numbers 0 to {MOST_LABEL}")
-    return labels
 
 
 def write_labels(path: Path | str, labels: Volume, source: NiftiHeader | None = None) -> None:

@@ -1,4 +1,4 @@
-"""What every reader of scans offers, and what is taken from one: a scan into memory or onto the disk, or labels."""
+"""What every reader of scans offers, and the two ways to take a scan from one: into memory, or onto the disk."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from flare_trt.engine.base.errors import InputError
 from flare_trt.engine.base.grid import Grid
-from flare_trt.engine.base.label_types import MOST_LABEL
 from flare_trt.engine.base.volume import Volume, channel_volume, require_varied
 from flare_trt.engine.scans.disk_array import DiskArray
 
@@ -88,17 +87,3 @@ def spooled_channel(reader: SlabReader) -> Volume:
     """As `spooled_ct`, for a channel among others, which may be constant."""
     array = DiskArray(reader.grid.shape_zyx, reader.widest, reader.slabs())
     return Volume(array, reader.grid, array.measured)
-
-
-def labels_of(reader: SlabReader) -> Volume:
-    """A label map as uint8, or uint16 where a label is above 255. Raises InputError for a value that is no label."""
-    array: NDArray[Any] = np.empty(reader.grid.shape_zyx, np.uint8)
-    for z, slab in reader.slabs():
-        if array.dtype == np.uint8 and slab.max(initial=0) > 255:
-            array = array.astype(np.uint16)
-        labels = array[z : z + len(slab)]
-        np.copyto(labels, slab.clip(0, MOST_LABEL if slab.dtype.kind == "f" else None), casting="unsafe")
-        if not np.array_equal(labels, slab):
-            value = slab[labels != slab].flat[0]
-            raise InputError(f"{reader.path}: got the value {value:g}, expected labels: whole numbers 0 to {MOST_LABEL}")
-    return Volume(array, reader.grid)

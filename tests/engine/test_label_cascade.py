@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from flare_trt.engine.batch.ensemble import Ensemble
 from flare_trt.engine.model.options import RunOptions
-from flare_trt.engine.scans.nifti import read_ct, spool_ct
+from flare_trt.engine.scans.image_files import open_image, read_ct
+from flare_trt.engine.scans.scan_reader import spooled_ct
 from flare_trt.engine.segmenter import Segmenter
 from tests.engine.test_nnunet_parity import EXACT, hold_to_promise
 from tests.engine.test_other_intensities import exported, mr_scan
@@ -74,7 +75,7 @@ def test_other_ways_to_the_same_labels(trained: Path, tmp_path: Path) -> None:
     scan = ct_scan(tmp_path / "ct.nii.gz")
     expected = our_labels(trained, scan)
     with Segmenter.open(trained.with_name("bundle"), replace(EXACT, max_memory_mb=300)) as segmenter:
-        assert np.array_equal(segmenter.segment(spool_ct(scan)).labels.array, expected)
+        assert np.array_equal(segmenter.segment(spooled_ct(open_image(scan))).labels.array, expected)
     hold_to_promise(our_labels(trained, scan, replace(EXACT, backend="onnxruntime")), expected)
     bundle = trained.with_name("bundle")
     with Ensemble([bundle, bundle], EXACT) as ensemble:

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from flare_trt.engine.model.options import RunOptions
-from flare_trt.engine.scans.nifti import read_ct
+from flare_trt.engine.scans.image_files import read_ct
 from flare_trt.engine.segmenter import Segmenter
 from tests.golden.variants import golden_folder
 from tests.shared_data import shared_file

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flare_trt.engine.scans.nifti import read_ct, spool_ct
+from flare_trt.engine.scans.image_files import open_image, read_ct
+from flare_trt.engine.scans.scan_reader import spooled_ct
 from flare_trt.engine.segmenter import Segmenter
 from tests.engine.test_nnunet_parity import EXACT, hold_to_promise
 from tests.golden.made import Made, head_mask, organ_image, write_scan
@@ -42,7 +43,7 @@ def hold_together(model: Made, scan: Path, tmp_path: Path, mirror: bool = False)
         hold_to_promise(ours, theirs)
         assert (np.bincount(theirs.ravel()) > 500).sum() >= 3, "too few contested voxels to mean anything"
         if not mirror:
-            assert np.array_equal(segmenter.segment(spool_ct(scan)).labels.array, ours)
+            assert np.array_equal(segmenter.segment(spooled_ct(open_image(scan))).labels.array, ours)
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,7 @@ import pytest
 
 from flare_trt.engine.apps.cli import main
 from flare_trt.engine.base.volume import Volume
-from flare_trt.engine.scans.image_files import read_labels
-from flare_trt.engine.scans.nifti import read_ct
+from flare_trt.engine.scans.image_files import read_ct, read_labels
 from flare_trt.engine.segmenter import Segmenter
 from tests.engine.test_nnunet_parity import EXACT, hold_to_promise
 from tests.engine.test_other_intensities import exported

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flare_trt.engine.scans.nifti import read_ct
+from flare_trt.engine.scans.image_files import read_ct
 from flare_trt.engine.segmenter import Segmenter
 from tests.engine.scans.nifti_files import Forms, affine, write_raw
 from tests.engine.test_nnunet_parity import EXACT, bundle_of, hold_to_promise

@@ -13,7 +13,7 @@ from flare_trt.engine.apps.cli import main
 from flare_trt.engine.base.errors import InputError
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.model.bundle import read_spec
-from flare_trt.engine.scans.nifti import read_ct, read_labels
+from flare_trt.engine.scans.image_files import read_ct, read_labels
 from flare_trt.engine.segmenter import Segmenter
 from flare_trt.kernels import Box
 from tests.engine.test_nnunet_parity import EXACT, hold_to_promise

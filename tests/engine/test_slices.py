@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flare_trt.engine.scans.nifti import read_ct
+from flare_trt.engine.scans.image_files import read_ct
 from flare_trt.engine.segmenter import Segmenter
 from tests.engine.test_nnunet_parity import EXACT, hold_to_promise
 from tests.engine.test_other_intensities import exported, mr_scan

@@ -17,7 +17,7 @@ from tests.shared_data import shared_file
 from flare_trt.benchmarks.inputs.model_folder import write_model_folder
 from flare_trt.benchmarks.inputs.real_networks import RealNetwork
 from flare_trt.engine.batch.combine import combine, combined_names
-from flare_trt.engine.scans.nifti import read_ct
+from flare_trt.engine.scans.image_files import read_ct
 
 pytest.importorskip("nnunetv2")
 pytestmark = pytest.mark.peer

@@ -22,7 +22,8 @@ from flare_trt.engine.batch.overlap import Outcome, run_in_turn, run_overlapped
 from flare_trt.engine.batch.scan_steps import PartlyWrittenError, ct_reader, scan_steps
 from flare_trt.engine.model.options import RunOptions
 from flare_trt.engine.results.scan_report import ScanReport
-from flare_trt.engine.scans.nifti import NiftiReader, read_ct
+from flare_trt.engine.scans.image_files import read_ct
+from flare_trt.engine.scans.nifti import NiftiReader
 from flare_trt.engine.segmenter import Segmenter
 
 Told = list[Outcome[Job, ScanReport]]

@@ -12,7 +12,7 @@ import numpy as np
 from tests.engine.fake_bundle import fake_bundle, fake_spec
 from tests.engine.scans.nifti_files import Forms, affine, write_raw
 
-from flare_trt.engine.scans.nifti import read_labels
+from flare_trt.engine.scans.image_files import read_labels
 
 ROOT = Path(__file__).resolve().parents[2]
 _PLACE = Forms(sform=affine(np.diag([-1, -1, 1]), (2.0, 2.1, 3.0), (50, 60, 70)), sform_code=1)

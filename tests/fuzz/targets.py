@@ -156,7 +156,7 @@ def _zipped_bundle(data: bytes, bench: Bench) -> None:
 
 def _run_bundle(path: Path, bench: Bench) -> None:
     from flare_trt.engine.model.options import RunOptions
-    from flare_trt.engine.scans.nifti import read_ct
+    from flare_trt.engine.scans.image_files import read_ct
     from flare_trt.engine.segmenter import Segmenter
 
     (bench.input / "ct.nii").write_bytes(seeds.scans()[0])

@@ -16,7 +16,7 @@ from flare_trt.engine.apps.cli import main
 from flare_trt.engine.base.grid import Grid
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.model.options import RunOptions
-from flare_trt.engine.scans.nifti import read_ct
+from flare_trt.engine.scans.image_files import read_ct
 from flare_trt.engine.segmenter import Segmenter
 
 ORIENTATIONS = ["".join(c) for order in itertools.permutations(("RL", "AP", "SI")) for c in itertools.product(*order)]

@@ -17,7 +17,8 @@ from tests.properties.sided_model import phantom
 
 from flare_trt.engine.apps.cli import main
 from flare_trt.engine.model.options import RunOptions
-from flare_trt.engine.scans.nifti import read_ct, spool_ct
+from flare_trt.engine.scans.image_files import open_image, read_ct
+from flare_trt.engine.scans.scan_reader import spooled_ct, whole_ct
 from flare_trt.engine.segmenter import Segmenter
 
 PLACE = Forms(sform=affine(np.diag([-1, -1, 1]), (2.1, 2.3, 2.6), (40, 35, 12)), sform_code=1)
@@ -77,8 +78,8 @@ def test_the_same_hu_give_the_same_labels(
     segmenter: Segmenter, expected: np.ndarray, tmp_path: Path, dtype: str, slope: float, intercept: float
 ) -> None:
     path = stored(tmp_path / "ct.nii.gz", dtype, slope, intercept)
-    for read in (read_ct, spool_ct):
-        ct = read(path)
+    for taken in (whole_ct, spooled_ct):
+        ct = taken(open_image(path))
         np.testing.assert_array_equal(ct.array[:, :, :], HU)
         np.testing.assert_array_equal(segmenter.segment(ct).labels.array, expected)
 

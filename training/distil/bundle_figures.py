@@ -11,7 +11,7 @@ from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.model.modes import Mode
 from flare_trt.engine.model.options import RunOptions
 from flare_trt.engine.phantom.synthetic_body import PhantomOptions, make_phantom
-from flare_trt.engine.scans.nifti import read_ct, read_labels
+from flare_trt.engine.scans.image_files import read_ct, read_labels
 from flare_trt.engine.segmenter import Segmenter
 from flare_trt.training.distil.config import DataConfig
 from flare_trt.training.distil.validate import dice_by_label

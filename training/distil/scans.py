@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from flare_trt.engine.base.grid import Shape
 from flare_trt.engine.base.volume import Volume, turned
-from flare_trt.engine.scans.nifti import read_ct, read_labels
+from flare_trt.engine.scans.image_files import read_ct, read_labels
 from flare_trt.kernels import Intensity, Span, load
 from flare_trt.training.distil.warp import Vector
 

@@ -13,7 +13,7 @@ from flare_trt.engine.base.errors import InputError
 from flare_trt.engine.base.grid import Grid, Reorientation
 from flare_trt.engine.base.organs import CORE_ORGANS, LEFT_KIDNEY, LIVER, RIGHT_KIDNEY, SPLEEN, STRUCTURES
 from flare_trt.engine.base.volume import Volume
-from flare_trt.engine.scans.nifti import read_ct, read_labels
+from flare_trt.engine.scans.image_files import read_ct, read_labels
 from flare_trt.training.prepare.cases import Case
 from flare_trt.training.prepare.vouching import vouched_classes
 

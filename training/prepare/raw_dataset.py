@@ -14,7 +14,8 @@ from flare_trt.engine.base.files import CHANNEL, write_json
 from flare_trt.engine.base.organs import TUMOUR
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.model.spec import FLARE_LABELS
-from flare_trt.engine.scans.nifti import read_labels, write_labels
+from flare_trt.engine.scans.image_files import read_labels
+from flare_trt.engine.scans.nifti import write_labels
 from flare_trt.training.prepare.cases import ENDING, Case
 from flare_trt.training.prepare.coarse_labels import COARSE_IGNORE, FINE_IGNORE, without_tumour
 from flare_trt.training.prepare.splits import split_cases

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from flare_trt.engine.base.files import atomic_file
 from flare_trt.engine.base.organs import TUMOUR
 from flare_trt.engine.base.volume import Volume
-from flare_trt.engine.scans.nifti import read_ct
+from flare_trt.engine.scans.image_files import read_ct
 from flare_trt.training.prepare.cases import Case
 from flare_trt.training.pseudo.teachers import Reading, Teachers
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from flare_trt.engine.base.files import CHANNEL, write_text
-from flare_trt.engine.scans.nifti import read_ct, read_labels
+from flare_trt.engine.scans.image_files import read_ct, read_labels
 from flare_trt.training.prepare.cases import ENDING
 from flare_trt.training.pseudo.pictures import draw_case
 

@@ -16,7 +16,8 @@ from flare_trt.engine.base.errors import InputError
 from flare_trt.engine.base.files import CHANNEL, write_json
 from flare_trt.engine.base.organs import TUMOUR
 from flare_trt.engine.base.volume import Volume
-from flare_trt.engine.scans.nifti import NiftiReader, read_labels, write_labels
+from flare_trt.engine.scans.image_files import read_labels
+from flare_trt.engine.scans.nifti import NiftiReader, write_labels
 from flare_trt.training.prepare.cases import ENDING, Case
 from flare_trt.training.prepare.inspect_case import LABEL_NAMES
 from flare_trt.training.prepare.raw_dataset import VOUCHED_FILE, DatasetNames, LabelledCase, write_datasets

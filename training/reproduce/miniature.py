@@ -12,7 +12,8 @@ from flare_trt.engine.base.grid import Grid
 from flare_trt.engine.base.organs import AORTA, LEFT_KIDNEY, LIVER, RIGHT_KIDNEY, SPLEEN, STOMACH, TUMOUR, VENA_CAVA
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.phantom.synthetic_body import PhantomOptions, make_phantom
-from flare_trt.engine.scans.nifti import read_ct, read_labels, write_ct, write_labels
+from flare_trt.engine.scans.image_files import read_ct, read_labels
+from flare_trt.engine.scans.nifti import write_ct, write_labels
 from flare_trt.kernels import Span, load
 
 SPACING_MM = (8.0, 7.0, 7.0)

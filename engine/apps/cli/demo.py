@@ -20,7 +20,8 @@ from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.batch.jobs import Job, make_folders
 from flare_trt.engine.model.options import RunOptions
 from flare_trt.engine.phantom.synthetic_body import make_phantom
-from flare_trt.engine.scans.nifti import read_labels, write_ct
+from flare_trt.engine.scans.image_files import read_labels
+from flare_trt.engine.scans.nifti import write_ct
 
 #: The phantom: a whole body, 1.75 m high.
 _PHANTOM_SEED, _PHANTOM_SHAPE_ZYX, _PHANTOM_SPACING_MM = 7, (350, 160, 220), (5.0, 2.5, 2.5)

@@ -15,7 +15,8 @@ from flare_trt.benchmarks.measure.phases import VARIABLE, phase_seconds, read_ph
 from flare_trt.benchmarks.peers import nnunet_runner, peer_nnunet
 from flare_trt.benchmarks.peers.compare import agreement
 from flare_trt.engine.phantom.synthetic_body import PhantomOptions, make_phantom
-from flare_trt.engine.scans.nifti import read_labels, write_ct
+from flare_trt.engine.scans.image_files import read_labels
+from flare_trt.engine.scans.nifti import write_ct
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "models" / "plain"
 STAGES = ["import", "load model", "read", "preprocess", "network", "export"]

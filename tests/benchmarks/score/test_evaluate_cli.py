@@ -13,7 +13,7 @@ from tests.benchmarks.phantoms import label_map, save_labels
 
 from flare_trt.benchmarks.score import evaluate_cli
 from flare_trt.engine.base.errors import InputError
-from flare_trt.engine.scans.nifti import read_labels
+from flare_trt.engine.scans.image_files import read_labels
 
 SPACING = (3.0, 0.8, 0.7)
 

@@ -17,7 +17,7 @@ from flare_trt.benchmarks.inputs.real_networks import NETWORKS
 from flare_trt.benchmarks.studies import export_cli
 from flare_trt.benchmarks.studies.real_size import Job, _kept, agreement
 from flare_trt.engine.apps.cli import main
-from flare_trt.engine.scans.nifti import read_ct
+from flare_trt.engine.scans.image_files import read_ct
 
 TINY = replace(NETWORKS[0], name="tiny", features=(4, 8, 8, 8), patch_zyx=(16, 24, 24), spacing_mm=(9.0, 7.0, 7.0), classes=5)
 

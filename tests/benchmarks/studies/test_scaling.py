@@ -6,7 +6,7 @@ import pytest
 
 from flare_trt.benchmarks.studies.scaling import Bench, Case, cases, exponent
 from flare_trt.engine.base.errors import FlareError
-from flare_trt.engine.scans.nifti import read_labels
+from flare_trt.engine.scans.image_files import read_labels
 
 SMALL = Case("slices", 61, (61, 78, 86), 5, 1)
 

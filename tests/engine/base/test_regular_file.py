@@ -16,7 +16,7 @@ from tests.engine.fake_bundle import fake_bundle, fake_spec
 from flare_trt.engine.base.errors import InputError
 from flare_trt.engine.base.regular_file import require_regular
 from flare_trt.engine.scans.dicom.series import find_series
-from flare_trt.engine.scans.nifti import read_ct, read_labels
+from flare_trt.engine.scans.image_files import read_ct, read_labels
 
 
 @pytest.fixture(autouse=True)

@@ -19,7 +19,8 @@ from flare_trt.engine.model.bundle import open_bundle
 from flare_trt.engine.model.bundle_writer import write_bundle
 from flare_trt.engine.model.options import RunOptions
 from flare_trt.engine.model.spec import LabelSpec
-from flare_trt.engine.scans.nifti import read_labels, write_ct
+from flare_trt.engine.scans.image_files import read_labels
+from flare_trt.engine.scans.nifti import write_ct
 from flare_trt.engine.segmenter import Segmenter
 
 CPU = RunOptions(device="cpu", threads=1)

@@ -14,7 +14,8 @@ from flare_trt.engine.base.files import case_name
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.batch.jobs import Destination, Job, is_finished, make_folders, plan_jobs
 from flare_trt.engine.scans.dicom.choice import SeriesChoice
-from flare_trt.engine.scans.nifti import read_ct, write_labels
+from flare_trt.engine.scans.image_files import read_ct
+from flare_trt.engine.scans.nifti import write_labels
 
 
 @pytest.fixture

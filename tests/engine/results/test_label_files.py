@@ -14,7 +14,8 @@ from flare_trt.engine.base.grid import Grid
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.results.dicom.stable import Making
 from flare_trt.engine.results.label_files import DicomWishes, fits_scan, require_makeable, write_contours, write_label_file
-from flare_trt.engine.scans.nifti import read_labels, write_ct
+from flare_trt.engine.scans.image_files import read_labels
+from flare_trt.engine.scans.nifti import write_ct
 from flare_trt.engine.scans.open_scan import open_scan
 from flare_trt.engine.scans.scan_reader import SlabReader
 

@@ -10,7 +10,8 @@ import pytest
 
 from flare_trt.engine.apps.cli import main
 from flare_trt.engine.phantom.synthetic_body import PhantomOptions, make_phantom
-from flare_trt.engine.scans.nifti import read_labels, write_ct
+from flare_trt.engine.scans.image_files import read_labels
+from flare_trt.engine.scans.nifti import write_ct
 
 
 @pytest.mark.parametrize("seed", [900013, 3])

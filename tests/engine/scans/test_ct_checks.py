@@ -10,7 +10,7 @@ from flare_trt.engine.base.grid import Grid
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.scans.ct_checks import ct_warnings
 from flare_trt.engine.scans.disk_array import DiskArray
-from flare_trt.engine.scans.nifti import read_ct
+from flare_trt.engine.scans.image_files import read_ct
 
 GRID = Grid((31, 41, 51), (5.0, 2.0, 2.0))
 

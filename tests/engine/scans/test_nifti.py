@@ -15,7 +15,9 @@ from tests.shared_data import shared_file
 
 from flare_trt.engine.base.errors import InputError
 from flare_trt.engine.base.volume import Volume
-from flare_trt.engine.scans.nifti import NiftiReader, read_ct, read_labels, spool_ct
+from flare_trt.engine.scans.image_files import open_image, read_ct, read_labels
+from flare_trt.engine.scans.nifti import NiftiReader
+from flare_trt.engine.scans.scan_reader import spooled_ct
 
 SPACING_XYZ = (0.7, 0.8, 2.5)
 OFFSET = (90.5, -120.25, 300.0)
@@ -240,7 +242,7 @@ def test_a_spooled_scan_holds_the_same_numbers(tmp_path: Path, dtype: str, spool
     if dtype == "<i4":
         array[3] = 40000
     path = write_raw(tmp_path / "ct.nii.gz", array, AXIAL)
-    volume, whole = spool_ct(path), read_ct(path)
+    volume, whole = spooled_ct(open_image(path)), read_ct(path)
     assert (volume.array.dtype, volume.grid, volume.value_range) == (spooled, whole.grid, whole.value_range)
     np.testing.assert_array_equal(volume.array[:, :, :], whole.array)
 

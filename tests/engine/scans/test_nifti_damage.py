@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from tests.engine.scans.nifti_files import AXIAL, Edit, Forms, write_raw
 
 from flare_trt.engine.base.errors import InputError
-from flare_trt.engine.scans.nifti import NiftiReader, read_ct, read_labels
+from flare_trt.engine.scans.image_files import read_ct, read_labels
+from flare_trt.engine.scans.nifti import NiftiReader
 from flare_trt.engine.scans.scan_reader import whole_ct
 
 SCAN = np.arange(7 * 6 * 5, dtype="<i2").reshape(7, 6, 5)

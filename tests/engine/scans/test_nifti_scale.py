@@ -10,7 +10,8 @@ import pytest
 import SimpleITK as sitk  # noqa: N813 (its usual name)
 from tests.engine.scans.nifti_files import AXIAL, Edit, write_raw
 
-from flare_trt.engine.scans.nifti import NiftiReader, read_ct
+from flare_trt.engine.scans.image_files import read_ct
+from flare_trt.engine.scans.nifti import NiftiReader
 
 VOXELS = np.arange(60, dtype="<i2").reshape(5, 4, 3)
 

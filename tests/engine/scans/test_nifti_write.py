@@ -16,7 +16,8 @@ from tests.engine.scans.nifti_files import AXIAL, Forms, affine, random_rotation
 from flare_trt.engine.base.errors import OutputError
 from flare_trt.engine.base.grid import Grid
 from flare_trt.engine.base.volume import Volume
-from flare_trt.engine.scans.nifti import NiftiReader, read_ct, read_labels, write_ct, write_labels
+from flare_trt.engine.scans.image_files import read_ct, read_labels
+from flare_trt.engine.scans.nifti import NiftiReader, write_ct, write_labels
 
 KEPT = ("pixdim", "qform_code", "sform_code", "quatern_b", "quatern_c", "quatern_d", "qoffset_x", "qoffset_y", "qoffset_z")
 

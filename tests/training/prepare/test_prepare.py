@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from flare_trt.engine.base.errors import InputError, OutputError
-from flare_trt.engine.scans.nifti import read_labels
+from flare_trt.engine.scans.image_files import read_labels
 from flare_trt.training.prepare import command
 from flare_trt.training.prepare.cases import Case
 from flare_trt.training.prepare.inspect_case import inspect_case

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from flare_trt.engine.scans.nifti import read_labels
+from flare_trt.engine.scans.image_files import read_labels
 from flare_trt.training.prepare.cases import Case
 from flare_trt.training.prepare.raw_dataset import DatasetNames, LabelledCase, write_datasets
 from tests.training.flare_folder import phantom_arrays, write_nifti

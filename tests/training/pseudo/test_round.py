@@ -11,7 +11,7 @@ import pytest
 from flare_trt.engine.base.errors import InputError
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.phantom.synthetic_body import PhantomOptions, make_phantom
-from flare_trt.engine.scans.nifti import read_ct, read_labels
+from flare_trt.engine.scans.image_files import read_ct, read_labels
 from flare_trt.training.prepare.cases import find_cases
 from flare_trt.training.prepare.inspect_case import inspect_case
 from flare_trt.training.prepare.raw_dataset import DatasetNames, LabelledCase, write_datasets

@@ -9,7 +9,8 @@ import pytest
 
 from flare_trt.engine.base.grid import Grid
 from flare_trt.engine.base.volume import Volume
-from flare_trt.engine.scans.nifti import read_ct, read_labels, write_ct, write_labels
+from flare_trt.engine.scans.image_files import read_ct, read_labels
+from flare_trt.engine.scans.nifti import write_ct, write_labels
 from flare_trt.training.prepare.cases import find_cases
 from flare_trt.training.prepare.inspect_case import inspect_case
 from flare_trt.training.reproduce import miniature

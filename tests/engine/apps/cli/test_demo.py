@@ -16,7 +16,7 @@ from flare_trt.engine.apps.cli import demo, main
 from flare_trt.engine.model import default_model
 from flare_trt.engine.phantom.synthetic_body import make_phantom
 from flare_trt.engine.scans.dicom.reader import DicomReader
-from flare_trt.engine.scans.nifti import read_ct, read_labels
+from flare_trt.engine.scans.image_files import read_ct, read_labels
 from flare_trt.engine.scans.scan_reader import whole_ct
 
 

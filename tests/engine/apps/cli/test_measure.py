@@ -13,7 +13,8 @@ from tests.engine.tiny_bundle import write_tiny_bundle
 
 from flare_trt.engine.apps.cli import main
 from flare_trt.engine.results.cohort import hashed
-from flare_trt.engine.scans.nifti import read_labels, write_labels
+from flare_trt.engine.scans.image_files import read_labels
+from flare_trt.engine.scans.nifti import write_labels
 
 HU = small_ct((19, 27, 25))
 

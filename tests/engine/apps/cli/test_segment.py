@@ -19,7 +19,7 @@ from flare_trt.engine.base.run_report import RunReport
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.model import default_model
 from flare_trt.engine.model.spec import ModelSpec
-from flare_trt.engine.scans.nifti import read_ct, read_labels
+from flare_trt.engine.scans.image_files import read_ct, read_labels
 from flare_trt.engine.segmenter import Segmentation, Segmenter
 
 BODY = Forms(sform=affine(np.diag([-1, -1, 1]), (2.0, 2.1, 3.0), (50, 60, 70)), sform_code=1)

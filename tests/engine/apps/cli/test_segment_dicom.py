@@ -25,7 +25,8 @@ from tests.engine.tiny_bundle import write_tiny_bundle
 from flare_trt.engine.apps.cli import main
 from flare_trt.engine.scans.dicom import reader
 from flare_trt.engine.scans.dicom.reader import DicomReader
-from flare_trt.engine.scans.nifti import read_labels, write_ct
+from flare_trt.engine.scans.image_files import read_labels
+from flare_trt.engine.scans.nifti import write_ct
 from flare_trt.engine.scans.scan_reader import whole_ct
 
 HU = small_ct((19, 27, 25))

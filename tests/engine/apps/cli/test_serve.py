@@ -23,7 +23,7 @@ from tests.engine.fake_bundle import fake_bundle, fake_spec
 from tests.engine.scans.nifti_files import AXIAL, write_raw
 
 from flare_trt.engine.apps.cli import main
-from flare_trt.engine.scans.nifti import read_labels
+from flare_trt.engine.scans.image_files import read_labels
 
 ROOT = Path(__file__).resolve().parents[4]
 SLOW_SERVER = Path(__file__).with_name("slow_server.py")

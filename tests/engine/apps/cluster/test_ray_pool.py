@@ -22,7 +22,7 @@ from flare_trt.engine.apps.cli import main
 from flare_trt.engine.apps.cluster.ray_pool import Share, share_of
 from flare_trt.engine.base.errors import ServiceError
 from flare_trt.engine.model.options import RunOptions
-from flare_trt.engine.scans.nifti import read_ct, read_labels
+from flare_trt.engine.scans.image_files import read_ct, read_labels
 from flare_trt.engine.segmenter import Segmenter
 
 ROOT = Path(__file__).resolve().parents[4]

@@ -15,7 +15,7 @@ from flare_trt.engine.apps.cluster.worker import ScanWorker, WorkerSetup
 from flare_trt.engine.base.errors import BundleError, InputError, ServiceError
 from flare_trt.engine.batch.jobs import Job
 from flare_trt.engine.model.options import RunOptions
-from flare_trt.engine.scans.nifti import read_labels
+from flare_trt.engine.scans.image_files import read_labels
 
 OPTIONS = RunOptions(device="cpu", backend="fake", threads=1)
 

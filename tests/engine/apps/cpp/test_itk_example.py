@@ -16,7 +16,8 @@ from flare_trt.engine.apps.cli import main
 from flare_trt.engine.base.grid import Grid
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.phantom.synthetic_body import make_phantom
-from flare_trt.engine.scans.nifti import read_ct, read_labels, write_ct
+from flare_trt.engine.scans.image_files import read_ct, read_labels
+from flare_trt.engine.scans.nifti import write_ct
 from flare_trt.kernels import Box
 
 pytestmark = pytest.mark.nightly

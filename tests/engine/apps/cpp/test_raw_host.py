@@ -21,7 +21,8 @@ from flare_trt.engine.base.grid import Grid
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.model.options import RunOptions
 from flare_trt.engine.phantom.synthetic_body import make_phantom
-from flare_trt.engine.scans.nifti import read_labels, write_ct
+from flare_trt.engine.scans.image_files import read_labels
+from flare_trt.engine.scans.nifti import write_ct
 from flare_trt.engine.segmenter import Segmenter
 
 #: The grid of raw_host.cpp: x runs to the right.

@@ -13,7 +13,7 @@ from tests.engine.scans.dicom.series_files import Look, small_ct, write_series
 
 from flare_trt.engine.apps.serve.limits import Limits
 from flare_trt.engine.apps.serve.steps import upload_steps
-from flare_trt.engine.scans.nifti import read_labels
+from flare_trt.engine.scans.image_files import read_labels
 
 
 def test_a_proxy_s_names_and_prefix(tmp_path: Path) -> None:

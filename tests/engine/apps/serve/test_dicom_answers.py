@@ -20,7 +20,7 @@ from flare_trt.engine.apps.serve.limits import Limits
 from flare_trt.engine.apps.serve.steps import upload_steps
 from flare_trt.engine.model.options import RunOptions
 from flare_trt.engine.scans.dicom.reader import DicomReader
-from flare_trt.engine.scans.nifti import read_labels
+from flare_trt.engine.scans.image_files import read_labels
 from flare_trt.engine.segmenter import Segmenter
 
 KINDS = {"seg": "SEG", "sr": "SR", "rtstruct": "RTSTRUCT"}

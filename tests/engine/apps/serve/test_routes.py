@@ -21,7 +21,7 @@ from flare_trt.engine.apps.serve.limits import Limits
 from flare_trt.engine.apps.serve.service import Service
 from flare_trt.engine.apps.serve.steps import upload_steps
 from flare_trt.engine.model.options import RunOptions
-from flare_trt.engine.scans.nifti import read_ct, read_labels
+from flare_trt.engine.scans.image_files import read_ct, read_labels
 from flare_trt.engine.segmenter import Segmenter
 
 Spoil = Callable[[bytes], bytes]

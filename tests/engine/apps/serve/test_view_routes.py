@@ -15,7 +15,7 @@ from flare_trt.engine.apps.serve.limits import Limits
 from flare_trt.engine.apps.serve.service import Service
 from flare_trt.engine.apps.serve.steps import upload_steps
 from flare_trt.engine.results.viewer import niivue
-from flare_trt.engine.scans.nifti import read_ct, read_labels
+from flare_trt.engine.scans.image_files import read_ct, read_labels
 
 TOKEN = "0123456789abcdef"  # noqa: S105  # made up
 HTML = {"accept": "text/html"}

@@ -19,7 +19,8 @@ from flare_trt.engine.results.dicom.segmentation import write_segmentation
 from flare_trt.engine.results.viewer.scene import read_scene
 from flare_trt.engine.scans import image_files
 from flare_trt.engine.scans.dicom.reader import DicomReader
-from flare_trt.engine.scans.nifti import read_ct, read_labels, write_labels
+from flare_trt.engine.scans.image_files import read_ct, read_labels
+from flare_trt.engine.scans.nifti import write_labels
 
 SHAPE = (7, 31, 27)
 

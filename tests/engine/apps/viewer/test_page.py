@@ -22,7 +22,8 @@ from flare_trt.engine.phantom.synthetic_body import make_phantom
 from flare_trt.engine.results.viewer.niivue import require_niivue
 from flare_trt.engine.results.viewer.page import Resource, page_resources
 from flare_trt.engine.results.viewer.scene import Scene, read_scene
-from flare_trt.engine.scans.nifti import read_labels, write_ct, write_labels
+from flare_trt.engine.scans.image_files import read_labels
+from flare_trt.engine.scans.nifti import write_ct, write_labels
 
 #: selenium's Keys.ARROW_RIGHT, which need not be installed.
 ARROW_RIGHT = "\ue014"

@@ -14,7 +14,8 @@ from flare_trt.engine.base.grid import Grid, Reorientation
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.model.spec import FLARE_LABELS, LabelSpec
 from flare_trt.engine.results.viewer.scene import named, read_scene
-from flare_trt.engine.scans.nifti import read_labels, write_ct, write_labels
+from flare_trt.engine.scans.image_files import read_labels
+from flare_trt.engine.scans.nifti import write_ct, write_labels
 
 TURNED = ((0.0, 0.0, -1.0), (-1.0, 0.0, 0.0), (0.0, 1.0, 0.0))
 GRID = Grid((11, 13, 17), (2.0, 1.5, 1.0), (10.0, -20.0, 30.0), TURNED)
