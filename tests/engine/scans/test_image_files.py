@@ -46,3 +46,21 @@ def test_a_nifti_scan_hands_its_codes_on_to_nifti_labels_alone(tmp_path: Path) -
         write_labels(tmp_path / name, labels, source)
         assert open_image(tmp_path / name).grid.same_place(source.grid)
     assert int(NiftiReader(tmp_path / "out.nii.gz").header.raw["sform_code"]) == 1
+
+
+@pytest.mark.parametrize("dtype", ["u1", "<i2", "<f4", ">f8"])
+def test_labels_of_any_type_come_as_uint8(tmp_path: Path, dtype: str) -> None:
+    array = (LABELS.array % 15).astype(dtype)
+    for last in (0, 99 if np.dtype(dtype).itemsize == 1 else 300):
+        array[-1, -1, -1] = last  # in the last slab
+        volume = read_labels(write_raw(tmp_path / "labels.nii.gz", array, AXIAL))
+        assert volume.array.dtype == (np.uint16 if last == 300 else np.uint8)
+        np.testing.assert_array_equal(volume.array, array)
+
+
+@pytest.mark.parametrize(("dtype", "value"), [("<i2", -1), ("<i4", 65536), ("<f4", 2.5)])
+def test_labels_that_are_none_are_refused(tmp_path: Path, dtype: str, value: float) -> None:
+    array = (LABELS.array % 100).astype(dtype)
+    array[3, 2, 1] = value
+    with pytest.raises(InputError, match=f"labels.nii: got the value {value:g}, expected labels"):
+        read_labels(write_raw(tmp_path / "labels.nii", array, AXIAL))

@@ -15,7 +15,7 @@ from tests.shared_data import shared_file
 
 from flare_trt.engine.base.errors import InputError
 from flare_trt.engine.base.volume import Volume
-from flare_trt.engine.scans.image_files import open_image, read_ct, read_labels
+from flare_trt.engine.scans.image_files import open_image, read_ct
 from flare_trt.engine.scans.nifti import NiftiReader
 from flare_trt.engine.scans.scan_reader import spooled_ct
 
@@ -245,24 +245,6 @@ def test_a_spooled_scan_holds_the_same_numbers(tmp_path: Path, dtype: str, spool
     volume, whole = spooled_ct(open_image(path)), read_ct(path)
     assert (volume.array.dtype, volume.grid, volume.value_range) == (spooled, whole.grid, whole.value_range)
     np.testing.assert_array_equal(volume.array[:, :, :], whole.array)
-
-
-@pytest.mark.parametrize("dtype", ["u1", "<i2", "<f4", ">f8"])
-def test_labels_of_any_type_come_as_uint8(tmp_path: Path, dtype: str) -> None:
-    array = (scan("u1") % 15).astype(dtype)
-    for last in (0, 99 if np.dtype(dtype).itemsize == 1 else 300):
-        array[-1, -1, -1] = last  # in the last slab
-        volume = read_labels(write_raw(tmp_path / "labels.nii.gz", array, AXIAL))
-        assert volume.array.dtype == (np.uint16 if last == 300 else np.uint8)
-        np.testing.assert_array_equal(volume.array, array)
-
-
-@pytest.mark.parametrize(("dtype", "value"), [("<i2", -1), ("<i4", 65536), ("<f4", 2.5)])
-def test_labels_that_are_none_are_refused(tmp_path: Path, dtype: str, value: float) -> None:
-    array = scan("u1").astype(dtype)
-    array[3, 2, 1] = value
-    with pytest.raises(InputError, match=f"labels.nii: got the value {value:g}, expected labels"):
-        read_labels(write_raw(tmp_path / "labels.nii", array, AXIAL))
 
 
 @pytest.mark.parametrize("name", ["ts_example", "crlm_1004"])
