@@ -66,12 +66,12 @@ class Segmenter:
         self.options, self.placement = options, placement
         self._kernels, self._bundle = kernels, bundle
         self._lock, self._closed = threading.Lock(), False
+        as_run = bundle.spec.with_stages(options.stage_as_run)
+        self._runs_int8 = any(stage.networks != bundle.spec.stages[name].networks for name, stage in as_run.stages.items())
         with kernels.active():
             idle = kernels.used_bytes() if options.max_memory_mb else 0
             session = replace(placement.session, pairs=placement.session.pairs and _has_room_for_pairs(bundle.spec, options))
-            self._sessions = {
-                name: _open_stage(bundle, stage, placement.backend, session) for name, stage in bundle.spec.stages.items()
-            }
+            self._sessions = {name: _open_stage(bundle, stage, placement.backend, session) for name, stage in as_run.stages.items()}
             self._network_bytes = _warm_up(self._sessions, kernels, idle) if options.max_memory_mb else 0
 
     @staticmethod
@@ -208,7 +208,7 @@ class Segmenter:
             device_reason=self.placement.reason,
             kernels=self.placement.kernels,
             backend=self.placement.backend,
-            precision=self.placement.session.precision,
+            precision=f"{'int8 and ' if self._runs_int8 else ''}{self.placement.session.precision}",
             stages={name: round(seconds, 4) for name, seconds in watch.seconds.items()},
             tiles=tiles,
             roi=story,

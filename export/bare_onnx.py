@@ -13,16 +13,21 @@ from flare_trt.engine.base.errors import ExportError
 from flare_trt.engine.model import strict_json
 from flare_trt.engine.model.bundle_writer import require_replaceable, write_bundle
 from flare_trt.engine.model.spec import SCHEMA, Check, ModelSpec
+from flare_trt.export.calibrate import Calibration, without_int8
 from flare_trt.export.verify import FULL, CheckPlan, session_reference, verify_graph, verify_logits
 
 
-def export_onnx(networks: Sequence[Path], spec_file: Path, destination: Path, plan: CheckPlan = FULL) -> ModelSpec:
+def export_onnx(
+    networks: Sequence[Path], spec_file: Path, destination: Path, plan: CheckPlan = FULL, calibrate: Path | None = None
+) -> ModelSpec:
     """Verify ONNX files and bundle them. Raises ExportError, BundleError, OutputError.
 
     `spec_file` is a bundle.json without checksums; it names the files by their last part. There is no torch network to compare
     with, so ONNX Runtime is compared with OpenVINO; where they differ, nothing says which is right, and nothing is written.
+    `calibrate` is a folder of CTs that int8 networks are made on; without it there are none.
     """
     require_replaceable(destination)
+    calibration = None if calibrate is None else Calibration(calibrate)
     try:
         text = spec_file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -42,7 +47,10 @@ def export_onnx(networks: Sequence[Path], spec_file: Path, destination: Path, pl
                 checks += verify_logits(files[network.file], stage, session_reference(files[network.file], "openvino"), plan).checks
         exported_by = f"flare-trt {version('flare-trt')}"
         provenance = replace(spec.provenance, exported_by=exported_by, checks=checks, checked=plan.depth)
-        return write_bundle(replace(spec, schema=SCHEMA, provenance=provenance), files, destination)
+        spec = replace(spec, schema=SCHEMA, provenance=provenance).with_stages(without_int8)
+        if calibration is not None:
+            spec, files = calibration.applied(spec, files, Path(temporary), plan.tell)
+        return write_bundle(spec, files, destination)
 
 
 def _write_self_contained(source: Path, target: Path) -> None:

@@ -33,6 +33,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     triton.add_argument("-o", "--output", type=Path, required=True, metavar="REPO", help="folder to write, new or empty")
     for kind in (nnunet, bare):
         kind.add_argument(
+            "--calibrate",
+            type=Path,
+            metavar="FOLDER",
+            help="also make int8 networks for mode fast, on the CTs of this folder; kept where every class keeps its labels",
+        )
+        kind.add_argument(
             "--check",
             choices=("quick", "full"),
             default="full",
@@ -89,6 +95,8 @@ def run(arguments: argparse.Namespace) -> int:
         spec = _nnunet(arguments) if arguments.kind == "nnunet" else _onnx(arguments)
         for line in summaries(spec.provenance.checks):
             print(line)
+        for line in spec.provenance.int8:
+            print(line)
         for bar in spec.barred:
             print(f"barred: {bar.backend}: {bar.reason}")
     print(f"wrote {arguments.output}")
@@ -132,7 +140,7 @@ def _models(arguments: argparse.Namespace) -> tuple[TrainedModel, TrainedModel |
 
     coarse = model(arguments.coarse) if two else None
     fine = model(arguments.fine if two else arguments.folder)
-    return fine, coarse, About(arguments.licence, arguments.name, arguments.postprocessing)
+    return fine, coarse, About(arguments.licence, arguments.name, arguments.postprocessing, arguments.calibrate)
 
 
 def summaries(checks: Sequence[Check]) -> list[str]:
@@ -153,7 +161,7 @@ def _onnx(arguments: argparse.Namespace) -> ModelSpec:
     from flare_trt.export.bare_onnx import export_onnx
     from flare_trt.export.verify import CheckPlan
 
-    return export_onnx(arguments.networks, arguments.spec, arguments.output, CheckPlan(arguments.check, _tell))
+    return export_onnx(arguments.networks, arguments.spec, arguments.output, CheckPlan(arguments.check, _tell), arguments.calibrate)
 
 
 def _triton(arguments: argparse.Namespace) -> None:

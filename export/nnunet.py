@@ -11,6 +11,7 @@ from pathlib import Path
 from flare_trt.engine.base.errors import ExportError
 from flare_trt.engine.model.bundle_writer import require_replaceable, write_bundle
 from flare_trt.engine.model.spec import SCHEMA, BarredBackend, ModelSpec, NetworkFile, Provenance, StageSpec
+from flare_trt.export.calibrate import Calibration
 from flare_trt.export.checkpoint import Checkpoint, load_checkpoint
 from flare_trt.export.colours import label_specs
 from flare_trt.export.configuration import configuration_of
@@ -57,11 +58,15 @@ class TrainedModel:
 
 @dataclass(frozen=True)
 class About:
-    """What the user says about the bundle. No name: the dataset's. `postprocessing` is nnU-Net's postprocessing.json."""
+    """What the user says about the bundle. No name: the dataset's. `postprocessing` is nnU-Net's postprocessing.json.
+
+    `calibrate` is a folder of CTs that int8 networks are made on; without it there are none.
+    """
 
     licence: str
     name: str | None = None
     postprocessing: Path | None = None
+    calibrate: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -86,6 +91,7 @@ def export_nnunet(
     A backend that misses a limit is barred in the bundle, with the reason. Raises ExportError, OutputError.
     """
     require_replaceable(destination)
+    calibration = None if about.calibrate is None else Calibration(about.calibrate)
     with tempfile.TemporaryDirectory(prefix="flare-trt-") as temporary:
         plan = CheckPlan(depth, tell)
         found = export_stage(fine, "fine", Path(temporary), plan, fine.folder if coarse is None else None)
@@ -110,7 +116,10 @@ def export_nnunet(
             ),
             barred=_barred(stages),
         )
-        return write_bundle(spec, {name: path for stage in stages for name, path in stage.files.items()}, destination)
+        files = {name: path for stage in stages for name, path in stage.files.items()}
+        if calibration is not None:
+            spec, files = calibration.applied(spec, files, Path(temporary), tell)
+        return write_bundle(spec, files, destination)
 
 
 def _barred(stages: Sequence[ExportedStage]) -> tuple[BarredBackend, ...]:

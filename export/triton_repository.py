@@ -14,6 +14,7 @@ from typing import Any
 from flare_trt.engine.base.errors import ExportError, OutputError
 from flare_trt.engine.model import strict_json
 from flare_trt.engine.model.bundle import SPEC_FILE, Bundle, named_networks, open_bundle
+from flare_trt.export.calibrate import without_int8
 from flare_trt.export.triton_readme import readme
 
 
@@ -55,8 +56,8 @@ def model_config(name: str, taken: Tensor, given: Tensor) -> str:
 
 
 def _write(bundle: Bundle, folder: Path) -> None:
-    rows = []
-    for file in dict.fromkeys(network.file for _, network in named_networks(bundle.spec)):
+    rows, spec = [], bundle.spec.with_stages(without_int8)
+    for file in dict.fromkeys(network.file for _, network in named_networks(spec)):
         name = file.removesuffix(".onnx")
         version = folder / name / "1"
         version.mkdir(parents=True)
@@ -64,8 +65,8 @@ def _write(bundle: Bundle, folder: Path) -> None:
         taken, given = _tensors(bundle.folder / file)
         (folder / name / "config.pbtxt").write_text(model_config(name, taken, given), encoding="utf-8")
         rows.append(f"| `{name}` | {_shown(taken)} | {_shown(given)} |")
-    (folder / SPEC_FILE).write_text(strict_json.dump(bundle.spec), encoding="utf-8")
-    (folder / "README.md").write_text(readme(bundle.spec, rows), encoding="utf-8")
+    (folder / SPEC_FILE).write_text(strict_json.dump(spec), encoding="utf-8")
+    (folder / "README.md").write_text(readme(spec, rows), encoding="utf-8")
 
 
 def _tensors(path: Path) -> tuple[Tensor, Tensor]:

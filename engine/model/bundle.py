@@ -105,9 +105,10 @@ def _refuse_other_models(path: Path) -> None:
 
 def named_networks(spec: ModelSpec) -> Iterator[tuple[str, NetworkFile]]:
     """Every network file of a bundle with the name of its field in bundle.json."""
-    for stage_name, stage in (("coarse", spec.coarse), ("fine", spec.fine)):
-        for index, network in enumerate(stage.networks if stage is not None else ()):
-            yield f"{SPEC_FILE}: {stage_name}.networks[{index}]", network
+    for stage_name, stage in spec.stages.items():
+        for field, networks in (("networks", stage.networks), ("fast.networks", stage.fast.networks or ())):
+            for index, network in enumerate(networks):
+                yield f"{SPEC_FILE}: {stage_name}.{field}[{index}]", network
 
 
 def require_plain_names(spec: ModelSpec) -> None:

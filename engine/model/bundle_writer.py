@@ -13,7 +13,7 @@ from types import MappingProxyType
 from flare_trt.engine.base.errors import BundleError, OutputError
 from flare_trt.engine.model import strict_json
 from flare_trt.engine.model.bundle import SPEC_FILE, named_networks, open_bundle, require_plain_names, sha256_of
-from flare_trt.engine.model.spec import ModelSpec, StageSpec
+from flare_trt.engine.model.spec import ModelSpec, NetworkFile, StageSpec
 
 NO_TEXTS: Mapping[str, str] = MappingProxyType({})
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # the same bundle gives the same bytes
@@ -75,11 +75,14 @@ def _is_zip(destination: Path) -> bool:
 
 
 def _with_checksums(spec: ModelSpec, folder: Path) -> ModelSpec:
-    def hashed(stage: StageSpec) -> StageSpec:
-        networks = tuple(replace(network, sha256=sha256_of(folder / network.file)) for network in stage.networks)
-        return replace(stage, networks=networks)
+    def hashed(networks: tuple[NetworkFile, ...]) -> tuple[NetworkFile, ...]:
+        return tuple(replace(network, sha256=sha256_of(folder / network.file)) for network in networks)
 
-    return replace(spec, fine=hashed(spec.fine), coarse=None if spec.coarse is None else hashed(spec.coarse))
+    def hashed_stage(stage: StageSpec, _: str) -> StageSpec:
+        fast = stage.fast if stage.fast.networks is None else replace(stage.fast, networks=hashed(stage.fast.networks))
+        return replace(stage, networks=hashed(stage.networks), fast=fast)
+
+    return spec.with_stages(hashed_stage)
 
 
 def _zipped(folder: Path) -> Path:

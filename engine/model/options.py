@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from flare_trt.engine.base.errors import InputError
 from flare_trt.engine.model.modes import MODES, Mode, ModeSettings
-from flare_trt.engine.model.spec import StageSpec
+from flare_trt.engine.model.spec import FastSpec, StageSpec
 
 
 @dataclass(frozen=True)
@@ -42,12 +42,13 @@ class RunOptions:
         return MODES[self.mode]
 
     def stage_as_run(self, stage: StageSpec, name: str) -> StageSpec:
-        """The stage, "coarse" or "fine", with what the options change: fast settings, step, mirroring only where wanted."""
-        spacing_mm = stage.fast.spacing_mm if self.settings.uses_fast_spec else None
+        """The stage, "coarse" or "fine", as the options have it run: fast settings and networks, step, mirroring."""
+        fast = stage.fast if self.settings.uses_fast_spec else FastSpec()
         tile_step = self.tile_step if name == "fine" else None
         return replace(
             stage,
-            spacing_mm=spacing_mm or stage.spacing_mm,
+            networks=fast.networks or stage.networks,
+            spacing_mm=fast.spacing_mm or stage.spacing_mm,
             mirror_axes=stage.mirror_axes if self.mirror else (),
             tile_step=tile_step or stage.tile_step,
         )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -50,6 +51,7 @@ class NetworkFile:
 class FastSpec:
     """What a mode that takes a bundle's fast settings changes in a stage; None leaves the exact value.
 
+    `networks`, one a fold, are calibrated int8 forms of the stage's own; where a fold has none, its own stands in its place.
     Bundles written before November 2026 may also name a tile step and an image order: both lost labels and saved no time
     (benchmarks/LOG.md, "Tricks on the same scan"), so they are read past.
     """
@@ -57,6 +59,7 @@ class FastSpec:
     RETIRED: ClassVar[frozenset[str]] = frozenset({"tile_step", "image_order"})
 
     spacing_mm: tuple[float, float, float] | None = None
+    networks: tuple[NetworkFile, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,8 @@ class StageSpec:
 
     def __post_init__(self) -> None:
         require_field(bool(self.networks), "networks", "[]", "at least one network file")
+        folds = len(self.fast.networks or self.networks)
+        require_field(folds == len(self.networks), "fast.networks", folds, f"one a fold, {len(self.networks)}")
         for spacing_mm in (self.spacing_mm, self.fast.spacing_mm or self.spacing_mm):
             fits = min(spacing_mm) >= SPACING_MM[0] and max(spacing_mm) <= SPACING_MM[1]
             require_field(fits, "spacing_mm", spacing_mm, f"three numbers from {SPACING_MM[0]:g} to {SPACING_MM[1]:g} mm")
@@ -185,7 +190,8 @@ class Provenance:
 
     `checked` is how the ONNX files were compared with the trained networks: "full" with two images on each CPU backend, "quick"
     with one on the default backend alone. `network_from` is what nnU-Net's networks were built by: the "trainer" class, or
-    plans.json alone, because the class is known to follow it ("known trainer") or by the user's word ("plans").
+    plans.json alone, because the class is known to follow it ("known trainer") or by the user's word ("plans"). `int8` says, one
+    line a network, what calibration came to: how many convolutions of its fast form are int8, or why it has none.
     """
 
     source: str
@@ -194,6 +200,7 @@ class Provenance:
     checks: tuple[Check, ...] = ()
     checked: Literal["", "quick", "full"] = ""
     network_from: Literal["", "trainer", "known trainer", "plans"] = ""
+    int8: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -240,6 +247,10 @@ class ModelSpec:
     def stages(self) -> dict[str, StageSpec]:
         """The stages by name, in the order in which they run."""
         return {"fine": self.fine} if self.coarse is None else {"coarse": self.coarse, "fine": self.fine}
+
+    def with_stages(self, change: Callable[[StageSpec, str], StageSpec]) -> ModelSpec:
+        """With each stage as a function of it and of its name gives it."""
+        return replace(self, **{name: change(stage, name) for name, stage in self.stages.items()})  # type: ignore[arg-type]
 
     @property
     def input_names(self) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ Source: nnunetv2/preprocessing/preprocessors/default_preprocessor.py (transpose,
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from numpy.typing import NDArray
@@ -86,6 +86,13 @@ class ScanView:
         output = kernels.zeros(self.ct.grid.shape_zyx, labels.dtype)
         output[self.to_source(target).slices] = turned
         return output
+
+
+def at_spacing_of(view: ScanView, stage: StageSpec) -> StageSpec:
+    """The stage with the scan's spacing where that is kept: across the slices of 2d, or on all axes."""
+    if stage.resampled and not stage.slices:
+        return stage
+    return replace(stage, spacing_mm=(view.spacing_mm[0], *(stage if stage.resampled else view).spacing_mm[1:]))
 
 
 def storage_warning(grid: Grid, stage: StageSpec) -> str | None:

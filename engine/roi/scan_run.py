@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.model.options import RunOptions
 from flare_trt.engine.model.spec import ModelSpec
 from flare_trt.engine.passes.class_rows import probabilities_of
 from flare_trt.engine.passes.predict import Runner
-from flare_trt.engine.passes.scan_view import ScanView
+from flare_trt.engine.passes.scan_view import ScanView, at_spacing_of
 from flare_trt.engine.passes.stage_run import StageRun
 from flare_trt.engine.roi.body_box import body_box
 from flare_trt.kernels import Box
@@ -33,10 +33,8 @@ class ScanRun:
         """
         runs = {}
         for name, stage in spec.stages.items():
-            as_run = options.stage_as_run(stage, name)
-            view = ScanView.of(ct, as_run)
-            if stage.slices or not stage.resampled:
-                as_run = replace(as_run, spacing_mm=(view.spacing_mm[0], *(as_run if stage.resampled else view).spacing_mm[1:]))
+            view = ScanView.of(ct, stage)
+            as_run = at_spacing_of(view, options.stage_as_run(stage, name))
             kept = probabilities_of(view, as_run) if options.probabilities and name == "fine" else None
             runs[name] = StageRun(as_run, view, runners[name], options.settings.raster, budget_bytes, kept)
             _ = runs[name].whole

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from flare_trt.engine.apps.cli.values import device
-from flare_trt.engine.model.bundle import named_networks, open_bundle
+from flare_trt.engine.model.bundle import open_bundle
 from flare_trt.engine.model.modes import MODES
 from flare_trt.engine.model.options import RunOptions
 from flare_trt.engine.networks.device_choice import place
@@ -23,9 +23,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Build what is not in the cache yet. Raises DeviceError where there is no GPU, BundleError for a wrong bundle."""
-    options = place(RunOptions(mode=arguments.mode, device=arguments.device, backend="tensorrt")).session
+    run_options = RunOptions(mode=arguments.mode, device=arguments.device, backend="tensorrt")
+    options = place(run_options).session
     with open_bundle(arguments.bundle) as bundle:
-        for file in dict.fromkeys(network.file for _, network in named_networks(bundle.spec)):
+        stages = bundle.spec.with_stages(run_options.stage_as_run).stages.values()
+        for file in dict.fromkeys(network.file for stage in stages for network in stage.networks):
             start_s = time.perf_counter()
             was_built = build_ahead(bundle.folder / file, options)
             what = f"built in {time.perf_counter() - start_s:.0f} s" if was_built else "is in the cache already"

@@ -60,6 +60,7 @@ def _spec_text(spec: ModelSpec) -> str:
         f"  licence  {source.licence} (of the weights)",
         f"  export   {', '.join(_export_told(source)) or '-'}",
         *(f"  check    {check.name}: {check.measured:g} (limit {check.limit:g})" for check in source.checks),
+        *(f"  int8     {line}" for line in source.int8),
         *(f"  barred   {bar.backend}: {bar.reason}" for bar in spec.barred),
         f"  labels   {', '.join(f'{label.value} {label.name}' for label in spec.labels)}",
         *_afterwards(spec),

@@ -60,8 +60,8 @@ def _is_volume(name: str, makers: dict[str, Node], ranks: dict[str, int]) -> boo
 
 
 def _rank(weight: str, makers: dict[str, Node], ranks: dict[str, int]) -> int:
-    """Of a weight, which may be shared (Identity) or stored in half precision (Cast)."""
-    while weight in makers and makers[weight].op in ("Identity", "Cast"):
+    """Of a weight, which may be shared (Identity), or stored in half precision (Cast) or in int8."""
+    while weight in makers and makers[weight].op in ("Identity", "Cast", "DequantizeLinear"):
         weight = makers[weight].inputs[0]
     return ranks.get(weight, 0)
 

@@ -15,8 +15,13 @@ from flare_trt.engine.base.extras import install_command
 
 #: Operators that compute in fp16, and those that keep fp32. Another one is refused: its meaning in fp16 is not known here.
 FP16_OPERATORS = frozenset(
-    ["Add", "AveragePool", "Concat", "Conv", "ConvTranspose", "Identity", "LeakyRelu", "MaxPool", "Mul", "Relu", "Sub"]
+    (
+        *("Add", "AveragePool", "Concat", "Conv", "ConvTranspose", "DequantizeLinear", "Identity", "LeakyRelu", "MaxPool", "Mul"),
+        *("QuantizeLinear", "Relu", "Sub"),
+    )
 )
+#: From here on the scales of int8 may be fp16; the operators above mean the same as before.
+_OPSET_OF_FP16_SCALES, _IR_OF_FP16_SCALES = 19, 9
 FP32_OPERATORS = frozenset(["InstanceNormalization"])
 #: What stands between a weight and its reader: torch's exporter shares a weight by Identity, export/half_weights.py stores kernels
 #: in fp16 behind a Cast.
@@ -40,6 +45,10 @@ def to_fp16(model: bytes, name: str) -> bytes:
     if unknown or any(node.domain not in ("", "ai.onnx") for node in graph.node):
         raise BundleError(f"{name}: got operators {', '.join(unknown)} that have no fp16 rule; use --mode exact")
     _Converter(graph, name).convert()
+    if any(node.op_type == "QuantizeLinear" for node in graph.node):
+        for opset in network.opset_import:
+            opset.version = opset.version if opset.domain else max(opset.version, _OPSET_OF_FP16_SCALES)
+        network.ir_version = max(network.ir_version, _IR_OF_FP16_SCALES)
     return bytes(network.SerializeToString())
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from tests.engine.networks.instance_norm import SHAPE, norm_in_double, norm_weights, write_norm_network
+from tests.engine.networks.int8_net import int8_net
 
 from flare_trt.engine.networks.ort_.means import split_means
 from flare_trt.engine.networks.session import SessionOptions, open_session
@@ -37,6 +38,10 @@ def test_normalisation_is_exact_to_float32(opset: int, tmp_path: Path) -> None:
     assert nodes_of(rewritten(network)) == ["Conv", *WRITTEN_OUT]
     session = open_session("onnxruntime", network, SessionOptions(threads=1))
     assert np.abs(session.run(image) - norm_in_double(image, weights)).max() < 1e-5
+
+
+def test_a_norm_behind_an_int8_convolution_is_exact_too(tmp_path: Path) -> None:
+    assert nodes_of(rewritten(int8_net(tmp_path / "net.onnx"))).count("BatchNormalization") == 1
 
 
 def test_all_else_is_copied(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.engine.networks.int8_net import int8_net
 from tests.engine.networks.test_backends import PATCH, conv_net
 from tests.shared_data import shared_file
 
@@ -29,6 +30,13 @@ def build(onnx: Path, precision: str, targets: str) -> subprocess.CompletedProce
 @pytest.mark.parametrize("batch", [1, "n"])
 def test_a_network_is_built(precision: str, batch: int | str, tmp_path: Path) -> None:
     done = build(conv_net(tmp_path / "net.onnx", [batch, 1, *PATCH]), precision, TARGETS[precision])
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert int(done.stdout) > 10_000
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_an_int8_network_is_built(precision: str, tmp_path: Path) -> None:
+    done = build(int8_net(tmp_path / "net.onnx"), precision, AMPERE_ON)
     assert done.returncode == 0, done.stderr[-3000:]
     assert int(done.stdout) > 10_000
 

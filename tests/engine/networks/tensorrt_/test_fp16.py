@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.engine.networks.int8_net import int8_net
 from tests.engine.networks.test_backends import PATCH, conv_net
 from tests.shared_data import shared_file
 
@@ -49,6 +50,23 @@ def test_the_result_stays_close(tmp_path: Path) -> None:
     tile = np.random.default_rng(2).normal(size=(1, 1, *PATCH)).astype(np.float32)
     exact, half = run(source, tile), run(to_fp16(source, "net.onnx"), tile)
     assert 0 < np.abs(exact - half).max() < 0.05
+
+
+def test_int8_stays_int8_with_fp16_around_it(tmp_path: Path) -> None:
+    source = int8_net(tmp_path / "net.onnx").read_bytes()
+    network = onnx.load_model_from_string(to_fp16(source, "net.onnx"))
+    onnx.checker.check_model(network, full_check=True)
+    types = types_of(network)
+    found = {(node.op_type, types[node.input[0]], types[node.output[0]]) for node in network.graph.node}
+    assert {entry for entry in found if entry[0].endswith(("eLinear", "Conv"))} == {
+        ("QuantizeLinear", "FLOAT16", "INT8"),
+        ("DequantizeLinear", "INT8", "FLOAT16"),
+        ("Conv", "FLOAT16", "FLOAT16"),
+    }
+    tile = np.random.default_rng(2).normal(size=(1, 1, *PATCH)).astype(np.float32)
+    difference = np.abs(run(source, tile) - run(bytes(network.SerializeToString()), tile))
+    assert np.median(difference) < 0.01  # a value on a border of int8 may fall to the other side
+    assert difference.max() < 0.3
 
 
 def changed(source: bytes, change: Any) -> bytes:
