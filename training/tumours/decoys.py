@@ -13,6 +13,8 @@ from flare_trt.training.tumours.scene import Scene
 
 Decoy = Callable[[Scene, np.random.Generator], None]
 
+#: Lung is less dense than soft tissue and more than air; soft tissue without much contrast ends at the third, HU.
+AIR_HU, LUNG_HU, SOFT_HU = -960.0, -500.0, 150.0
 LIVER, KIDNEYS, GALLBLADDER, BOWEL = (1,), (2, 13), (9,), (11, 12)
 
 
@@ -119,7 +121,44 @@ def bowel_loops(scene: Scene, rng: np.random.Generator) -> None:
         _fill(scene, Placed(loop, box), float(rng.uniform(5, 60)), 2.5, float(rng.uniform(0, 60)))
 
 
-DECOYS: tuple[Decoy, ...] = (simple_cyst, vessels, fat_plate, stones, gas, clips, bowel_contrast, bowel_loops)
+def pleural_effusion(scene: Scene, rng: np.random.Generator) -> None:
+    """Fluid in the dependent lung: it lies along the diaphragm, where liver and spleen begin."""
+    from scipy import ndimage
+
+    lung = (scene.labels == 0) & (scene.smooth > AIR_HU) & (scene.smooth < LUNG_HU)
+    lung = ndimage.binary_opening(lung, iterations=2)
+    rows = np.flatnonzero(lung.any((0, 2)))
+    if rows.size < 10:
+        return
+    level = rows[-1] - rng.uniform(0.1, 0.6) * rows.size
+    lung[:, : int(level)] = False
+    _pour(scene, ndimage.binary_dilation(ndimage.binary_closing(lung, iterations=3), iterations=2), rng)
+
+
+def ascites(scene: Scene, rng: np.random.Generator) -> None:
+    """Fluid in the fat around liver or spleen, up to 20 mm wide."""
+    from scipy import ndimage
+
+    organ = scene.of((LIVER, (3,))[int(rng.random() < 0.3)])
+    if not organ.any():
+        return
+    away_mm = ndimage.distance_transform_edt(~organ, scene.spacing_mm)
+    limit_mm = rng.uniform(4, 14) + 6 * random_field(scene.shape, np.array([5, 8, 8]), rng)
+    _pour(scene, (away_mm < limit_mm) & (scene.smooth > -150) & (scene.smooth < -20), rng)
+
+
+DECOYS: tuple[Decoy, ...] = (
+    simple_cyst,
+    vessels,
+    fat_plate,
+    stones,
+    gas,
+    clips,
+    bowel_contrast,
+    bowel_loops,
+    pleural_effusion,
+    ascites,
+)
 
 
 def _one_of(choices: list[tuple[int, ...]], shares: tuple[float, ...], rng: np.random.Generator) -> tuple[int, ...]:
@@ -146,6 +185,19 @@ def _fill(scene: Scene, what: Placed, hu: float, border_mm: float, wall_hu: floa
     box = what.place
     target = np.float32(hu) + np.float32(wall_hu) * np.exp(-(((what.inside_mm - 1.5) / 1.5) ** 2))
     _mix(scene, box, blend(what.inside_mm, border_mm), target - scene.smooth[box])
+
+
+def _pour(scene: Scene, where: NDArray[np.bool_], rng: np.random.Generator) -> None:
+    """Fluid, with the noise of the scan's soft tissue, in place of what is darker and belongs to no organ."""
+    from scipy import ndimage
+
+    tissue = (scene.smooth > 0) & (scene.smooth < SOFT_HU)
+    # by the median: vessels and organs' borders are no noise
+    noise_hu = 1.48 * float(np.median(np.abs((scene.hu - scene.smooth)[tissue]))) if tissue.any() else 0.0
+    fluid = np.float32(rng.uniform(-4, 28)) + np.float32(noise_hu) * random_field(scene.shape, np.full(3, 0.6), rng)
+    share = ndimage.gaussian_filter((where & (scene.labels == 0)).astype(np.float32), 0.5)
+    whole = (slice(0, None),) * 3
+    _mix(scene, whole, share * (scene.smooth < fluid), fluid - scene.hu)
 
 
 def _shift(scene: Scene, what: Placed, by_hu: float, border_mm: float, inside: tuple[int, ...]) -> None:

@@ -33,6 +33,8 @@ CROP_ZYX, CROPS, CROPS_ABOUT_LESIONS, UPDATES = (48, 96, 96), 4, 2, 2
 #: The last crop of a tile lies about one of these where it shows some: gallbladder, stomach, duodenum hold fluid, as cysts and
 #: necrotic lesions do. Without it every gallbladder became a tumour.
 LOOK_ALIKES = (9, 11, 12)
+#: A crop about a lesion is that many times as likely to be about one of the liver: most lesions that are looked for lie there.
+LIVER, LIVER_WEIGHT = 1, 3.0
 #: A patch's depth is a multiple of it, and that many slices are one at the branch's lowest stage.
 LEAST_DEPTH = 16
 #: After this share of the schedule the norms are fixed, and the weights settle around them.
@@ -166,10 +168,34 @@ def cut_crops(network: TumourUNet, examples: list[Example], rng: np.random.Gener
 def crop_places(example: Example, rng: np.random.Generator) -> list[Place]:
     """Where the crops of a tile lie: about lesions, anywhere in the body, about what looks like a lesion. Corners are even."""
     image = example.image[0, 0].numpy()
-    lesions, body = np.flatnonzero(example.share.numpy() > 0.5), np.flatnonzero(image > BODY)
+    body, lesions = np.flatnonzero(image > BODY), _lesions(example)
+    weights = np.array([weight for _, weight in lesions])
+    middles = list[NDArray[np.int64]]()
+    for _ in range(CROPS_ABOUT_LESIONS):
+        middles.append(lesions[int(rng.choice(len(lesions), p=weights / weights.sum()))][0] if lesions else body)
+    middles += [body] * (CROPS - CROPS_ABOUT_LESIONS - 1)
     like = np.flatnonzero(example.classes.numpy() == LOOK_ALIKES[int(rng.integers(len(LOOK_ALIKES)))])
-    middles = [lesions if lesions.size else body] * CROPS_ABOUT_LESIONS + [body] * (CROPS - CROPS_ABOUT_LESIONS - 1)
     return [_crop_place(voxels, image.shape, rng) for voxels in (*middles, like if like.size else body)]
+
+
+def _lesions(example: Example) -> list[tuple[NDArray[np.int64], float]]:
+    """The voxels of each lesion of a tile, and how likely a crop is about it: as likely for a small one as for a large one."""
+    import cc3d
+
+    pieces = cc3d.connected_components(example.share.numpy() > 0.5, connectivity=6)
+    found = list[tuple[NDArray[np.int64], float]]()
+    for number, box in enumerate(cc3d.statistics(pieces)["bounding_boxes"]):
+        if not number:
+            continue
+        inside = pieces[box] == number
+        if np.count_nonzero(inside) < LEAST_VOXELS:
+            continue
+        around = tuple(slice(max(0, part.start - 2), part.stop + 2) for part in box)
+        beside = np.bincount(example.classes[around].numpy().ravel().astype(np.int64), minlength=TUMOUR)[1:TUMOUR]
+        voxels = np.argwhere(inside) + [part.start for part in box]
+        flat = np.ravel_multi_index(tuple(voxels.T), pieces.shape).astype(np.int64)
+        found.append((flat, LIVER_WEIGHT if beside.argmax() + 1 == LIVER else 1.0))
+    return found
 
 
 def _crop_place(voxels: NDArray[np.int64], shape: tuple[int, ...], rng: np.random.Generator) -> Place:
