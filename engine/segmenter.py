@@ -19,7 +19,7 @@ from flare_trt.engine.base.errors import BundleError, DeviceError, InputError
 from flare_trt.engine.base.grid import Grid
 from flare_trt.engine.base.memory_left import obtainable_bytes
 from flare_trt.engine.base.probabilities import Probabilities
-from flare_trt.engine.base.run_report import GatedLesion, RemovedPieces, RoiStory, RunReport
+from flare_trt.engine.base.run_report import RemovedPieces, RoiStory, RunReport
 from flare_trt.engine.base.stopwatch import Stopwatch
 from flare_trt.engine.base.units import MB
 from flare_trt.engine.base.volume import Volume
@@ -28,7 +28,7 @@ from flare_trt.engine.model.options import RunOptions
 from flare_trt.engine.model.spec import ModelSpec, StageSpec
 from flare_trt.engine.networks.device_choice import Placement, place
 from flare_trt.engine.networks.session import RunsPairs, Session, SessionOptions, open_session
-from flare_trt.engine.passes.lesion_gates import gate_lesions
+from flare_trt.engine.passes.lesion_gates import Gating, gate_lesions
 from flare_trt.engine.passes.postprocess import remove_pieces
 from flare_trt.engine.passes.predict import Runner
 from flare_trt.engine.passes.scan_view import storage_warning
@@ -119,26 +119,28 @@ class Segmenter:
                 del coarse  # its memory is the fine stage's
                 fine = segment_roi(scan.fine, located, self.spec.label_names)
             tiles["fine"] = fine.tiles
-            removed, gated = self._postprocess(fine.labels, ct, watch)
+            removed, gating = self._postprocess(fine.labels, ct, watch)
             with watch.phase("restore"):
                 bring = self._kernels.upload if ct.device == "cuda" else self._kernels.download  # to where the scan lies
                 labels = Volume(bring(fine.labels), ct.grid, device=ct.device)
-            report = replace(self._report(watch, tiles, fine.roi, ct.grid), postprocessing=removed, gated=gated)
+            report = self._report(watch, tiles, fine.roi, ct.grid)
+            report = replace(report, postprocessing=removed, gated=gating.stopped, kept=gating.kept)
             probabilities = scan.fine.probabilities
             del fine, scan
             self._kernels.trim()
         return Segmentation(labels, report, probabilities)
 
-    def _postprocess(self, labels: Any, ct: Volume, watch: Stopwatch) -> tuple[tuple[RemovedPieces, ...], tuple[GatedLesion, ...]]:
+    def _postprocess(self, labels: Any, ct: Volume, watch: Stopwatch) -> tuple[tuple[RemovedPieces, ...], Gating]:
         """Apply, in place, the bundle's rules and gates; nothing where it has none."""
         rules, gates, names = self.spec.postprocessing, self.spec.lesion_gates, self.spec.label_names
         if not rules and gates is None:
-            return (), ()
+            return (), Gating()
         with watch.phase("postprocess"):
             removed = remove_pieces(labels, rules, names, ct.grid.spacing_mm, self._kernels)
             if gates is None:
-                return removed, ()
-            return removed, gate_lesions(ct.array, labels, gates, (names, ct.grid.spacing_mm), self._kernels)
+                return removed, Gating()
+            strong = self.spec.fine.strong_values.get(gates.label)
+            return removed, gate_lesions(ct.array, labels, gates, strong, (names, ct.grid.spacing_mm), self._kernels)
 
     def segment_array(self, array: Any, grid: Grid, progress: StageProgress | None = None) -> Segmentation:
         """Segment HU (z, y, x) in memory: NumPy, CuPy, torch, DLPack or __cuda_array_interface__; see arrays.ct_from_array.

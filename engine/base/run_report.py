@@ -42,13 +42,24 @@ class RemovedPieces:
 
 @dataclass(frozen=True)
 class GatedLesion:
-    """A piece that the network called tumour and a gate of the bundle did not: `gate` is volume, hu, shape or position."""
+    """A piece that the network called tumour and a gate of the bundle did not: `gate` is volume, certainty, hu, shape or
+    position."""
 
     gate: str
     volume_ml: float
     organ: str
     mean_hu: float
     centre_zyx: tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class KeptLesion:
+    """A piece of tumour that passed the bundle's gates: its box in scan voxels (z, y, x), half-open, and the share of its voxels
+    of which the network was surest."""
+
+    start_zyx: tuple[int, int, int]
+    stop_zyx: tuple[int, int, int]
+    certainty: float
 
 
 @dataclass(frozen=True)
@@ -71,6 +82,7 @@ class RunReport:
     tile_step: float | None = None
     postprocessing: tuple[RemovedPieces, ...] = ()
     gated: tuple[GatedLesion, ...] = ()
+    kept: tuple[KeptLesion, ...] = ()
 
     @property
     def looked(self) -> bool:

@@ -24,7 +24,7 @@ from flare_trt.engine.results.contrast_phase import NO_PHASE, contrast_phase
 from flare_trt.engine.results.dicom.measurement_report import Measured
 from flare_trt.engine.results.dicom.stable import Making
 from flare_trt.engine.results.label_files import require_makeable, write_contours, write_label_file, write_sr
-from flare_trt.engine.results.lesions import measure_tumour
+from flare_trt.engine.results.lesions import measure_tumour, with_certainty
 from flare_trt.engine.results.measures import measure_organs
 from flare_trt.engine.results.memory_curve import MemoryRecorder
 from flare_trt.engine.results.preview import WINDOW_HU, Pictures, pictures, side_by_side, slice_strip, value_window
@@ -144,7 +144,8 @@ def write_results(job: Job, scan: Scan, found: Segmentation, spec: ModelSpec) ->
         outputs.write(job.rtstruct, lambda path: write_contours(path, scan.source, found.labels, spec, making))
     with watch.phase("measure"), memory.phase("measure"):
         organs = measure_organs(scan.ct, found.labels, spec.looked_for)
-        tumours = tuple(measure_tumour(scan.ct, found.labels, organ, organs) for organ in organs if is_tumour(organ.name))
+        measured_tumours = (measure_tumour(scan.ct, found.labels, organ, organs) for organ in organs if is_tumour(organ.name))
+        tumours = tuple(with_certainty(tumour, found.report.kept) for tumour in measured_tumours)
         measured = Measured(found.labels, organs, tumours, found.report.looked)
         outputs.write(job.sr, lambda path: write_sr(path, job.labels, scan.source, measured, spec, making))
     shown = None

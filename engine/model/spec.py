@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from flare_trt.engine.base.errors import BundleError
-from flare_trt.engine.base.label_types import MOST_LABEL, label_dtype
+from flare_trt.engine.base.label_types import MOST_LABEL, label_dtype, raster_values
 from flare_trt.engine.base.organs import STRUCTURES
 from flare_trt.engine.model.afterwards_spec import ComponentRule, LesionGates
 from flare_trt.engine.model.channel_spec import ChannelSpec, LabelInput, require_field
@@ -69,7 +69,8 @@ class StageSpec:
     `orientation` is the scan's array orientation, (z, y, x), that the network was trained on, or "as-stored" for nnU-Net's
     SimpleITK reader, which never reorients. `reader` is the one that the network's scans came through.
     `intensity` is that of a network of one CT; any other has null there and describes its inputs in `channels` (read `inputs`).
-    `channel_values[c]` is the label that output channel c stands for; with
+    `channel_values[c]` is the label that output channel c stands for; where two stand for one label, the second has its surest
+    voxels (LesionGates). With
     activation "regions" channels are painted in that order where their logit is > 0
     (nnunetv2/utilities/label_handling/label_handling.py). `separate_z` None lets nnU-Net's anisotropy rule decide. `slices` is
     nnU-Net's 2d: the patch is one slice, and a scan keeps its own spacing along the first axis, so that spacing_mm[0] says nothing.
@@ -133,7 +134,17 @@ class StageSpec:
     @property
     def label_dtype(self) -> np.dtype[Any]:
         """The type of its label maps."""
-        return label_dtype(self.channel_values)
+        return label_dtype(self.raster_values)
+
+    @property
+    def raster_values(self) -> tuple[int, ...]:
+        """What the network's own label map holds for each channel: `channel_values`, but a free value for the surest voxels."""
+        return raster_values(self.channel_values) if self.activation == "argmax" else self.channel_values
+
+    @property
+    def strong_values(self) -> dict[int, int]:
+        """The label that has two channels -> the raster's value for its surest voxels; empty where each has one."""
+        return {label: value for label, value in zip(self.channel_values, self.raster_values, strict=True) if label != value}
 
     @property
     def input_channels(self) -> int:
@@ -230,7 +241,12 @@ class ModelSpec:
         if self.lesion_gates is not None:
             label = self.lesion_gates.label
             require_field(label in values, "lesion_gates.label", label, f"a value out of {sorted(values)}")
+        gated = {self.lesion_gates.label} if self.lesion_gates is not None else set[int]()
         for rule in self.postprocessing:
+            fits = not {*self.fine.strong_values} & {*rule.labels}
+            require_field(
+                fits, "postprocessing.labels", rule.labels, f"not {sorted(gated)}, which has two channels: its gates remove"
+            )
             require_field(set(rule.labels) <= known, "postprocessing.labels", rule.labels, f"values out of {sorted(values)}")
         if self.fine.previous is not None:
             found = self.coarse.channel_values if self.coarse is not None and self.coarse.previous is None else ()
@@ -242,6 +258,8 @@ class ModelSpec:
         for stage in self.stages.values():
             fits = set(stage.channel_values) <= known
             require_field(fits, "channel_values", stage.channel_values, f"values out of {sorted(known)}")
+            fits = {*stage.strong_values} <= (gated if stage is self.fine else set())
+            require_field(fits, "channel_values", stage.channel_values, "each label once, in fine that of lesion_gates twice")
 
     @property
     def stages(self) -> dict[str, StageSpec]:

@@ -166,7 +166,7 @@ class _Blender:
     def __init__(self, work: Pass, runner: Runner, block: Block, rows: ClassRows | None) -> None:
         plan, stage = work.plan, work.stage
         self._kernels, self._taps, self.block, self._rows = runner.kernels, block.taps_zyx, block, rows
-        self._values = np.array(stage.channel_values, stage.label_dtype)
+        self._values = np.array(stage.raster_values, stage.label_dtype)
         self._in_half = stage.half_logits
         self._restore = self._kernels.restore_argmax if stage.activation == "argmax" else self._kernels.restore_regions
         self._gaussian = self._kernels.upload(gaussian(plan.patch_zyx))

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from flare_trt.engine.base.grid import Grid, Shape
 from flare_trt.engine.base.organs import is_tumour
 from flare_trt.engine.base.pieces import label_pieces, piece_cuts
+from flare_trt.engine.base.run_report import KeptLesion
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.results.measures import OrganMeasure
 from flare_trt.kernels import Box
@@ -33,7 +34,7 @@ class Lesion:
 
     `slice_index` counts along the array's axial axis; the box is in voxels (z, y, x) of the scan, half-open. `organ` is the one
     that most of its surroundings belong to ("" where no organ is near), `over_organ_hu` how much brighter its mean is than the
-    organ's median.
+    organ's median, `certainty` the share of its voxels of which the network was surest (None where the model does not say).
     """
 
     volume_ml: float
@@ -48,6 +49,7 @@ class Lesion:
     mean_hu: float | None = None
     std_hu: float | None = None
     over_organ_hu: float | None = None
+    certainty: float | None = None
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,13 @@ def measure_tumour(ct: Volume, labels: Volume, tumour: OrganMeasure, organs: Seq
     ]
     lesions = tuple(sorted(large, key=lambda lesion: -lesion.volume_ml))
     return TumourMeasure(tumour.value, tumour.name, lesions, len(found) - len(lesions))
+
+
+def with_certainty(tumour: TumourMeasure, kept: Sequence[KeptLesion]) -> TumourMeasure:
+    """The lesions with what the run said of each, which is known by its box."""
+    known = {(lesion.start_zyx, lesion.stop_zyx): lesion.certainty for lesion in kept}
+    lesions = (replace(lesion, certainty=known.get((lesion.start_zyx, lesion.stop_zyx))) for lesion in tumour.lesions)
+    return replace(tumour, lesions=tuple(lesions))
 
 
 def _surroundings(ct: Volume, labels: Volume, piece: NDArray[np.bool_], box: Box, organs: Sequence[OrganMeasure]) -> dict[str, Any]:

@@ -44,6 +44,7 @@ def write_tiny_bundle(
     postprocessing: tuple[ComponentRule, ...] = (),
     lesion_gates: LesionGates | None = None,
     channels: tuple[ChannelSpec, ...] = (),
+    channel_values: tuple[int, ...] = (0, 1, 2, 3),
 ) -> Path:
     """A bundle folder, `folder`, of one stage or of two with the same network; of one CT, or of `channels`."""
     stage = StageSpec(
@@ -52,7 +53,7 @@ def write_tiny_bundle(
         patch_zyx=PATCH_ZYX,
         intensity=None if channels else Intensity(-200.0, 300.0, 40.0, 120.0),
         channels=channels,
-        channel_values=(0, 1, 2, 3),
+        channel_values=channel_values,
     )
     spec = ModelSpec(
         schema=SCHEMA,

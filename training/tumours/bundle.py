@@ -28,8 +28,8 @@ from flare_trt.training.tumours.recipe import CHANNELS, TUMOUR
 #: Both networks of a bundle together are at most 8 MB.
 MOST_BYTES = 7_200_000
 #: What is no tumour, whatever the network says: smaller than a ball 12 mm across, as dark as fat or as bright as bone beside its
-#: organ, a plate or a string, farther from every organ than a lesion grows, or with little of one beside it.
-GATES = LesionGates(TUMOUR, 1.0, over_organ_hu=(-150.0, 150.0), least_filled=0.1, farthest_mm=15.0, least_beside=0.3)
+#: organ, a plate or a string, farther from every organ than a lesion grows, with little of one beside it, or nowhere surely tumour.
+GATES = LesionGates(TUMOUR, 1.0, (-150.0, 150.0), least_filled=0.1, farthest_mm=15.0, least_beside=0.3, least_strong_ml=0.1)
 #: So much surer than its training asks of it the branch has to be: each false lesion has to be looked at by someone.
 CAUTION = 1.0
 
@@ -93,7 +93,7 @@ def _spec(opened: Bundle, trained: TrainedTumours, name: str) -> ModelSpec:
         schema=SCHEMA,
         name=name,
         labels=FLARE_LABELS,
-        fine=replace(stage_of("fine", trained.config), channel_values=tuple(range(CHANNELS))),
+        fine=replace(stage_of("fine", trained.config), channel_values=(*range(CHANNELS), TUMOUR)),
         coarse=replace(opened.spec.coarse, networks=(NetworkFile("coarse.onnx"),)),
         roi=opened.spec.roi,
         lesion_gates=GATES,

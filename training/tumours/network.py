@@ -1,7 +1,8 @@
 """The organs' network as it stands, and beside it a branch that learns one thing more: where a tumour is.
 
 The organs' weights never change, so neither do the organs outside tumours. The branch works at half the resolution on the image
-and on the organs' own features there; its logit is how much likelier tumour is than what it may grow in.
+and on the organs' own features there; its logit is how much likelier tumour is than what it may grow in. A second channel of the
+same label wins where that logit is high: a piece of tumour without such voxels is a false alarm more often than not (the gates).
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ WINDOW, WINDOW_SCALE = (-1.28, 1.21), 2.8
 HOSTS = (slice(0, 5), slice(7, 9), slice(11, 14))
 #: The logit that the branch begins with: tumours are rare.
 FIRST_BIAS = -3.0
+#: The logit above which a voxel is surely tumour.
+SURE = 3.5
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ class TumourConfig:
 
 
 class TumourUNet(nn.Module):
-    """(n, 1, z, y, x) normalised HU -> (n, organs + 1, z, y, x) logits, tumour last; z, y, x are multiples of 16."""
+    """(n, 1, z, y, x) normalised HU -> (n, organs + 2, z, y, x) logits, tumour and sure tumour last; sizes are multiples of 16."""
 
     def __init__(self, config: TumourConfig) -> None:
         super().__init__()
@@ -57,7 +60,8 @@ class TumourUNet(nn.Module):
         half, first = self.organs.half_features(image)
         organs = self.organs.finish(half, first)
         host = torch.stack([organs[:, part].amax(1) for part in HOSTS], 1).amax(1, True)
-        return torch.cat((organs, host + self.tumour_logit(image, half, first)), 1)
+        tumour = self.tumour_logit(image, half, first)
+        return torch.cat((organs, host + tumour, host + 2 * tumour - SURE), 1)
 
     def tumour_logit(self, image: Tensor, half: Tensor, first: Tensor) -> Tensor:
         """How much likelier tumour is than its host (n, 1, z, y, x), of a part of an image and of its features."""

@@ -82,6 +82,7 @@ def _tumour(tumour: TumourMeasure, linked: Container[int]) -> Markup:
     if not count:
         return join([heading, tag("p", f"No lesion was found.{specks}")])
     more = f" The {_MOST_LESIONS} largest are listed." if count > _MOST_LESIONS else ""
+    known = any(lesion.certainty is not None for lesion in tumour.lesions)
     heads = (
         "No.",
         "Organ",
@@ -91,6 +92,7 @@ def _tumour(tumour: TumourMeasure, linked: Container[int]) -> Markup:
         "Longest axial (mm)",
         "Perpendicular (mm)",
         "Longest in 3-D (mm)",
+        "Certainty",
         "Axial slice",
         "In the scan",
     )
@@ -101,12 +103,16 @@ def _tumour(tumour: TumourMeasure, linked: Container[int]) -> Markup:
             *("-" if hu is None else f"{hu:.0f}" for hu in (lesion.mean_hu, lesion.over_organ_hu)),
             f"{lesion.volume_ml:.2f}",
             *(f"{mm:.1f}" for mm in (lesion.longest_axial_mm, lesion.perpendicular_mm, lesion.longest_3d_mm)),
+            "-" if lesion.certainty is None else f"{lesion.certainty:.2f}",
             _slice(lesion.slice_index, linked),
             completeness(lesion.touches_edge),
         ]
         for number, lesion in enumerate(tumour.lesions[:_MOST_LESIONS], start=1)
     ]
-    words = f"Found: {count}.{more}{specks} Longest axial diameter and its perpendicular as RECIST 1.1 takes them, on the labels."
+    sure = " Certainty: the share of voxels of which the network was surest." if known else ""
+    words = (
+        f"Found: {count}.{more}{specks} Longest axial diameter and its perpendicular as RECIST 1.1 takes them, on the labels.{sure}"
+    )
     return join([heading, tag("p", words), table("Each lesion, the largest first", heads, rows)])
 
 

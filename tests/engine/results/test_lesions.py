@@ -10,8 +10,9 @@ from scipy import ndimage
 from scipy.spatial.distance import pdist
 
 from flare_trt.engine.base.grid import Grid, Reorientation
+from flare_trt.engine.base.run_report import KeptLesion
 from flare_trt.engine.base.volume import Volume
-from flare_trt.engine.results.lesions import Lesion, TumourMeasure, longest_and_perpendicular, measure_tumour
+from flare_trt.engine.results.lesions import Lesion, TumourMeasure, longest_and_perpendicular, measure_tumour, with_certainty
 from flare_trt.engine.results.measures import measure_organs
 
 TUMOUR = 14
@@ -137,3 +138,11 @@ def test_a_lesion_s_organ_is_the_one_around_it_and_its_hu_are_told_beside_the_or
     assert (found[60.0].organ, found[60.0].over_organ_hu, found[60.0].std_hu) == ("liver", -50.0, 0.0)
     assert (found[140.0].organ, found[140.0].over_organ_hu) == ("spleen", 50.0)
     assert (found[30.0].organ, found[30.0].over_organ_hu) == ("", None)
+
+
+def test_a_lesion_has_the_certainty_that_the_run_gave_its_box() -> None:
+    mask = np.zeros((12, 15, 17), bool)
+    mask[2:5, 3:7, 4:9] = mask[7:10, 8:11, 10:13] = True
+    tumour = tumour_of(Volume(mask.astype(np.uint8) * TUMOUR, Grid(mask.shape, SPACING_MM)))
+    found = with_certainty(tumour, (KeptLesion((7, 8, 10), (10, 11, 13), 0.25),))
+    assert [lesion.certainty for lesion in found.lesions] == [None, 0.25]

@@ -7,7 +7,7 @@ import torch
 from flare_trt.engine.base.errors import InputError
 from flare_trt.engine.model.default_model import default_model
 from flare_trt.training.distil.network import NetworkConfig
-from flare_trt.training.tumours.network import TumourConfig, TumourUNet, organs_of_bundle
+from flare_trt.training.tumours.network import SURE, TumourConfig, TumourUNet, organs_of_bundle
 from tests.engine.tiny_bundle import write_tiny_bundle
 
 SMALL = TumourConfig(NetworkConfig(), branch=(8, 12, 16), hidden=4)
@@ -30,7 +30,7 @@ def test_the_network_keeps_the_image_s_shape_and_fits_the_wheel() -> None:
     network = TumourUNet(TumourConfig())
     with torch.no_grad():
         logits = network(image_like_a_ct((1, 1, 32, 48, 64)))
-    assert logits.shape == (1, 15, 32, 48, 64)
+    assert logits.shape == (1, 16, 32, 48, 64)
     assert 2 * sum(parameter.numel() for parameter in network.parameters()) < 7.2e6  # bytes in half precision
 
 
@@ -45,7 +45,7 @@ def test_the_organs_are_the_bundle_s_own_whatever_the_branch_says() -> None:
         half, first = organs.half_features(image)
         wins = network.tumour_logit(image, half, first) > 0  # noise is background all over, and background is a host
     assert 0.001 < float(wins.float().mean()) < 0.98
-    np.testing.assert_array_equal((logits.argmax(1, True) == 14).numpy(), wins.numpy())
+    np.testing.assert_array_equal((logits.argmax(1, True) >= 14).numpy(), wins.numpy())
 
 
 @pytest.mark.parametrize(
@@ -61,6 +61,17 @@ def test_tumour_competes_as_its_host(monkeypatch: pytest.MonkeyPatch, label: int
     with torch.no_grad():
         found = network(image_like_a_ct()).argmax(1).unique().tolist()
     assert found == [14 if is_host else label]
+
+
+@pytest.mark.parametrize(("tumour", "channel"), [(-0.5, 1), (SURE - 0.5, 14), (SURE + 0.5, 15)])
+def test_a_high_logit_wins_by_the_second_channel(monkeypatch: pytest.MonkeyPatch, tumour: float, channel: int) -> None:
+    network = TumourUNet(SMALL)
+    organs = torch.zeros(1, 14, *ODD[2:])
+    organs[:, 1] = 5
+    monkeypatch.setattr(network.organs, "finish", lambda half, first: organs)
+    monkeypatch.setattr(network, "tumour_logit", lambda image, half, first: torch.full((1, 1, *ODD[2:]), tumour))
+    with torch.no_grad():
+        assert network(image_like_a_ct()).argmax(1).unique().tolist() == [channel]
 
 
 def test_only_the_branch_learns() -> None:

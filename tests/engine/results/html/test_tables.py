@@ -76,11 +76,18 @@ def test_the_25_largest_lesions_are_listed_and_all_are_counted(count: int, liste
     markup = tumour_section(replace(report(), tumours=(TumourMeasure(14, "tumour", tuple(map(lesion, range(count))), 0),)))
     found = rows(markup)
     assert len(found) == listed
-    assert found[0] == ["1", "none near", "40", "-10", "100.13", "41.7", "32.5", "43.1", "1",
+    assert found[0] == ["1", "none near", "40", "-10", "100.13", "41.7", "32.5", "43.1", "-", "1",
                         "cut: inferior"]  # fmt: skip
     assert f"Found: {count}." in markup.text
     assert ("The 25 largest are listed." in markup.text) == (count > 25)
     assert "Pieces under" not in markup.text
+    assert "Certainty:" not in markup.text
+
+
+def test_a_lesion_s_certainty_is_listed_and_explained() -> None:
+    markup = tumour_section(replace(report(), tumours=(TumourMeasure(14, "tumour", (replace(lesion(1), certainty=0.256),), 0),)))
+    assert rows(markup)[0][8] == "0.26"
+    assert "Certainty: the share of voxels of which the network was surest." in markup.text
 
 
 def test_stages_add_up() -> None:
