@@ -21,7 +21,7 @@ from flare_trt.training.distil.loop import TrainState, append_log, follow, learn
 from flare_trt.training.distil.patches import finished
 from flare_trt.training.tumours.levels import Place
 from flare_trt.training.tumours.loss import LEAST_VOXELS, tumour_loss
-from flare_trt.training.tumours.network import TumourConfig, TumourUNet, organs_of_bundle
+from flare_trt.training.tumours.network import TumourConfig, TumourUNet, contrast_to_organs, organs_of_bundle
 from flare_trt.training.tumours.pool import pool_files, read_patch
 from flare_trt.training.tumours.recipe import TUMOUR
 from flare_trt.training.tumours.scene import FULL
@@ -155,6 +155,8 @@ def cut_crops(network: TumourUNet, examples: list[Example], rng: np.random.Gener
     for example in examples:
         with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
             half, first = network.organs.half_features(example.image)
+            contrast = contrast_to_organs(example.image, network.organs.finish(half, first).float())
+            half = torch.cat((half, contrast.to(half.dtype)), 1)
         for place in crop_places(example, rng):
             z, y, x = (slice(part.start // 2, part.stop // 2) for part in place)
             axes = [axis - 3 for axis in range(3) if rng.random() < 0.5]

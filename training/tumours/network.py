@@ -26,6 +26,8 @@ WINDOW, WINDOW_SCALE = (-1.28, 1.21), 2.8
 #: What a tumour may grow in or out of, as ranges of labels: all but vessels, gallbladder and oesophagus. Where the organs' network
 #: is sure of one of those, the branch has to be surer.
 HOSTS = (slice(0, 5), slice(7, 9), slice(11, 14))
+#: The organs among them, and a share of a tile that is none.
+HOST_ORGANS, LEAST_SHARE = (1, 2, 3, 4, 7, 8, 11, 12, 13), 1e-5
 #: The logit that the branch begins with: tumours are rare.
 FIRST_BIAS = -3.0
 #: The logit above which a voxel is surely tumour.
@@ -49,7 +51,7 @@ class TumourUNet(nn.Module):
         super().__init__()
         width, first, stride = config.organs.features[1], config.organs.features[0], config.organs.strides_zyx[1]
         self.organs = SeparableUNet(config.organs).requires_grad_(False)
-        self.branch = TumourBranch(width, config.branch)
+        self.branch = TumourBranch(width + 1, config.branch)
         half = config.branch[0]
         self.up = nn.ConvTranspose3d(half, config.hidden, stride, stride)
         self.edge = nn.Conv3d(first, config.hidden, 1, bias=False)
@@ -60,18 +62,36 @@ class TumourUNet(nn.Module):
         half, first = self.organs.half_features(image)
         organs = self.organs.finish(half, first)
         host = torch.stack([organs[:, part].amax(1) for part in HOSTS], 1).amax(1, True)
-        tumour = self.tumour_logit(image, half, first)
+        tumour = self.tumour_logit(image, torch.cat((half, contrast_to_organs(image, organs)), 1), first)
         return torch.cat((organs, host + tumour, host + 2 * tumour - SURE), 1)
 
     def tumour_logit(self, image: Tensor, half: Tensor, first: Tensor) -> Tensor:
-        """How much likelier tumour is than its host (n, 1, z, y, x), of a part of an image and of its features."""
+        """How much likelier tumour is than its host (n, 1, z, y, x), of a part of an image and of its features.
+
+        `half` are the organs' features and, last, the image's contrast to its organs.
+        """
         hidden = self.up(self.branch(image, half)) + self.edge(first)
         logit: Tensor = self.out(nn.functional.leaky_relu(hidden, SLOPE))
         return logit
 
 
+def contrast_to_organs(image: Tensor, organs: Tensor) -> Tensor:
+    """How much brighter each second voxel of a tile is than its organ is on average (n, 1, z / 2, y / 2, x / 2).
+
+    By it a dark lesion looks alike in every contrast phase. `organs` are the organs' logits: a voxel belongs to each by its share.
+    """
+    thin = (slice(None), slice(None), *3 * (slice(None, None, 2),))
+    tissue, shares = image[thin].clamp(*WINDOW) * WINDOW_SCALE, torch.softmax(organs[thin], 1)
+    contrast = torch.zeros_like(tissue)
+    for label in HOST_ORGANS:
+        share = shares[:, label : label + 1]
+        mean = (share * tissue).mean((2, 3, 4), True) / (share.mean((2, 3, 4), True) + LEAST_SHARE)
+        contrast = contrast + share * (tissue - mean)
+    return contrast
+
+
 class TumourBranch(nn.Module):
-    """A U-Net of plain convolutions on the image at half resolution and on the organs' features there.
+    """A U-Net of plain convolutions on the image at half resolution, and on the organs' features and the contrast to them there.
 
     Its norms are BatchNorm's: fixed after training, so that it does the same on a crop, on which it learns, and on a whole tile.
     """

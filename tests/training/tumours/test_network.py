@@ -7,7 +7,7 @@ import torch
 from flare_trt.engine.base.errors import InputError
 from flare_trt.engine.model.default_model import default_model
 from flare_trt.training.distil.network import NetworkConfig
-from flare_trt.training.tumours.network import SURE, TumourConfig, TumourUNet, organs_of_bundle
+from flare_trt.training.tumours.network import SURE, WINDOW_SCALE, TumourConfig, TumourUNet, contrast_to_organs, organs_of_bundle
 from tests.engine.tiny_bundle import write_tiny_bundle
 
 SMALL = TumourConfig(NetworkConfig(), branch=(8, 12, 16), hidden=4)
@@ -37,15 +37,18 @@ def test_the_network_keeps_the_image_s_shape_and_fits_the_wheel() -> None:
 def test_the_organs_are_the_bundle_s_own_whatever_the_branch_says() -> None:
     """Voxel by voxel the organs' logits; the last channel is above them where the branch's logit beats the lead over a host."""
     network, image = network_on_the_default_organs(), image_like_a_ct()
+    organs = organs_of_bundle(default_model(), SMALL.organs).eval()
     with torch.no_grad():
-        network.out.bias.zero_()
-        logits = network(image)
-        organs = organs_of_bundle(default_model(), SMALL.organs).eval()
-        torch.testing.assert_close(logits[:, :14], organs(image), atol=0, rtol=0)
         half, first = organs.half_features(image)
-        wins = network.tumour_logit(image, half, first) > 0  # noise is background all over, and background is a host
+        half = torch.cat((half, contrast_to_organs(image, organs(image))), 1)
+        network.out.bias -= network.tumour_logit(image, half, first).median()
+        tumour = network.tumour_logit(image, half, first)  # noise is background all over, and background is a host
+        logits = network(image)
+        torch.testing.assert_close(logits[:, :14], organs(image), atol=0, rtol=0)
+    clear = tumour.abs() > 1e-3  # beyond rounding
+    wins = (tumour > 0)[clear]
     assert 0.001 < float(wins.float().mean()) < 0.98
-    np.testing.assert_array_equal((logits.argmax(1, True) >= 14).numpy(), wins.numpy())
+    np.testing.assert_array_equal((logits.argmax(1, True) >= 14)[clear].numpy(), wins.numpy())
 
 
 @pytest.mark.parametrize(
@@ -74,6 +77,22 @@ def test_a_high_logit_wins_by_the_second_channel(monkeypatch: pytest.MonkeyPatch
         assert network(image_like_a_ct()).argmax(1).unique().tolist() == [channel]
 
 
+def test_the_contrast_is_to_the_mean_of_the_organ_that_a_voxel_belongs_to() -> None:
+    """Liver of 0.5 with a lesion of 0 in an eighth of it, spleen of 1, else background, in normalised values."""
+    image, organs = torch.full((1, 1, 16, 16, 32), -1.0), torch.zeros(1, 14, 16, 16, 32)
+    organs[:, 0] = 30
+    image[..., :16], organs[:, 0, ..., :16], organs[:, 1, ..., :16] = 0.5, 0, 30
+    image[..., :8, :8, :8] = 0.0
+    image[..., 24:], organs[:, 0, ..., 24:], organs[:, 3, ..., 24:] = 1.0, 0, 30
+    contrast = contrast_to_organs(image, organs)
+    assert contrast.shape == (1, 1, 8, 8, 16)
+    mean = 0.5 * (7 / 8) * WINDOW_SCALE
+    torch.testing.assert_close(contrast[0, 0, 0, 0, 0], torch.tensor(-mean), atol=2e-3, rtol=0)
+    torch.testing.assert_close(contrast[0, 0, -1, -1, 7], torch.tensor(0.5 * WINDOW_SCALE - mean), atol=2e-3, rtol=0)
+    torch.testing.assert_close(contrast[..., 8:12], torch.zeros(1, 1, 8, 8, 4), atol=2e-3, rtol=0)
+    torch.testing.assert_close(contrast[..., 12:], torch.zeros(1, 1, 8, 8, 4), atol=2e-3, rtol=0)
+
+
 def test_only_the_branch_learns() -> None:
     network = TumourUNet(SMALL)
     network.train()
@@ -98,7 +117,7 @@ def see(network: TumourUNet, image: torch.Tensor, half: torch.Tensor) -> None:
 def test_fixed_norms_do_the_same_in_training_and_folded() -> None:
     network, image = network_on_the_default_organs(), image_like_a_ct()
     with torch.no_grad():
-        half, _ = network.organs.half_features(image)
+        half = torch.nn.functional.pad(network.organs.half_features(image)[0], 6 * (0,) + (0, 1))  # no contrast
         see(network, image, half)
         whole = network.branch(image, half)
         network.branch.norms_fixed = True
