@@ -23,11 +23,11 @@ SLOPE = 0.01
 #: What the branch sees, in the organs' network's normalised values: -100 to 250 HU, 50 HU to the unit. A lesion differs from its
 #: organ by 20 to 80 HU; where air is -7.5 and bone 1.5, that is next to nothing.
 WINDOW, WINDOW_SCALE = (-1.28, 1.21), 2.8
-#: What a tumour may grow in or out of, as ranges of labels: all but vessels, gallbladder and oesophagus. Where the organs' network
-#: is sure of one of those, the branch has to be surer.
-HOSTS = (slice(0, 5), slice(7, 9), slice(11, 14))
-#: The organs among them, and a share of a tile that is none.
-HOST_ORGANS, LEAST_SHARE = (1, 2, 3, 4, 7, 8, 11, 12, 13), 1e-5
+#: What a tumour may grow in or out of: all but vessels, gallbladder and oesophagus. Where the organs' network is sure of one of
+#: those, the branch has to be surer. Their logits, lowered so far, are the largest nowhere.
+HOSTS, OUT_OF_REACH = (0, 1, 2, 3, 4, 7, 8, 11, 12, 13), -1e4
+#: A share of a tile that is none.
+LEAST_SHARE = 1e-5
 #: The logit that the branch begins with: tumours are rare.
 FIRST_BIAS = -3.0
 #: The logit above which a voxel is surely tumour.
@@ -57,13 +57,18 @@ class TumourUNet(nn.Module):
         self.edge = nn.Conv3d(first, config.hidden, 1, bias=False)
         self.out = nn.Conv3d(config.hidden, 1, 1)
         nn.init.constant_(self.out.bias, FIRST_BIAS)
+        others = torch.full((1, config.organs.channels, 1), OUT_OF_REACH)
+        others[:, list(HOSTS)] = 0
+        self.not_hosts = nn.Buffer(others, persistent=False)
 
     def forward(self, image: Tensor) -> Tensor:
         half, first = self.organs.half_features(image)
         organs = self.organs.finish(half, first)
-        host = torch.stack([organs[:, part].amax(1) for part in HOSTS], 1).amax(1, True)
         tumour = self.tumour_logit(image, torch.cat((half, contrast_to_organs(image, organs)), 1), first)
-        return torch.cat((organs, host + tumour, host + 2 * tumour - SURE), 1)
+        # rows of voxels: a backend that keeps channels last for its convolutions turns the organs once, in half precision
+        rows, likelier = organs.flatten(2), tumour.flatten(2)
+        host = (rows + self.not_hosts).amax(1, True)
+        return torch.cat((rows, host + likelier, host + 2 * likelier - SURE), 1).unflatten(2, image.shape[2:])
 
     def tumour_logit(self, image: Tensor, half: Tensor, first: Tensor) -> Tensor:
         """How much likelier tumour is than its host (n, 1, z, y, x), of a part of an image and of its features.
@@ -83,7 +88,7 @@ def contrast_to_organs(image: Tensor, organs: Tensor) -> Tensor:
     thin = (slice(None), slice(None), *3 * (slice(None, None, 2),))
     tissue, shares = image[thin].clamp(*WINDOW) * WINDOW_SCALE, torch.softmax(organs[thin], 1)
     contrast = torch.zeros_like(tissue)
-    for label in HOST_ORGANS:
+    for label in HOSTS[1:]:
         share = shares[:, label : label + 1]
         mean = (share * tissue).mean((2, 3, 4), True) / (share.mean((2, 3, 4), True) + LEAST_SHARE)
         contrast = contrast + share * (tissue - mean)
