@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from flare_trt.engine.base.errors import InputError
+from flare_trt.engine.model.spec import ModelSpec
 
 #: A channel's number, and the ending behind it.
 _NUMBER = re.compile(r"_(\d{4})(?=\.[^/]*$)")
@@ -26,6 +27,15 @@ def first_channels(scans: Sequence[Path], channels: Sequence[str]) -> list[Path]
                 "call the files case_0000.nii.gz, case_0001.nii.gz and so on, or name each with --channel NAME=FILE"
             )
     return list(dict.fromkeys(_numbered(path, 0) for path in scans))
+
+
+def require_one_channel(spec: ModelSpec, command: str) -> None:
+    """For a command whose scans are one file or one series each. Raises InputError for a model of several channels."""
+    if len(spec.input_names) > 1:
+        raise InputError(
+            f"{command}: the model {spec.name} takes the channels {', '.join(spec.input_names)}, expected one of a single channel; "
+            "segment its scans with 'flare-trt segment'"
+        )
 
 
 def further_channels(first: Path, channels: Sequence[str]) -> tuple[Path, ...]:

@@ -18,6 +18,7 @@ from flare_trt.engine.base.errors import BudgetError, InputError
 from flare_trt.engine.base.label_types import MOST_LABEL, label_dtype, value_count
 from flare_trt.engine.base.units import MB
 from flare_trt.engine.base.volume import Volume
+from flare_trt.engine.batch.channel_files import require_one_channel
 from flare_trt.engine.model.bundle import open_bundle
 from flare_trt.engine.model.options import RunOptions
 from flare_trt.engine.segmenter import Segmenter, StageProgress
@@ -40,10 +41,7 @@ def combined_names(bundles: Sequence[Path], wanted: Mapping[int, str] | None = N
     found: list[str] = []
     for path in bundles:
         with open_bundle(path) as bundle:
-            if len(bundle.spec.input_names) > 1:
-                raise InputError(
-                    f"{path}: takes the channels {', '.join(bundle.spec.input_names)}, expected one of a single channel"
-                )
+            require_one_channel(bundle.spec, "combine")
             found += [name for _, name in sorted(bundle.spec.label_names.items()) if name not in found]
     if wanted is not None:
         missing = sorted(set(found) - set(wanted.values()))

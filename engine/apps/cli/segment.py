@@ -14,7 +14,7 @@ from flare_trt.engine.apps.cli.teller import Teller
 from flare_trt.engine.apps.cli.values import SCAN_FILE, TILT_HELP, add_run_options, run_options, series_rules
 from flare_trt.engine.base.errors import FlareError, InputError
 from flare_trt.engine.batch.case_numbers import LabelFiles, measured
-from flare_trt.engine.batch.channel_files import named_channels
+from flare_trt.engine.batch.channel_files import named_channels, require_one_channel
 from flare_trt.engine.batch.ensemble import Ensemble
 from flare_trt.engine.batch.jobs import Destination, Job, is_finished, make_folders, plan_jobs, plan_named
 from flare_trt.engine.batch.overlap import first_read_early, run_in_turn, run_overlapped
@@ -156,12 +156,7 @@ def open_segmenter(model: Path | None, options: RunOptions, console: Console) ->
 
 def open_for_one_channel(model: Path | None, options: RunOptions, console: Console, command: str) -> Segmenter:
     """As `open_segmenter`, for a command whose scans have one channel. Raises InputError for a model of several, too."""
-    spec = read_spec(model or default_model())
-    if len(spec.input_names) > 1:
-        raise InputError(
-            f"{command}: the model {spec.name} takes the channels {', '.join(spec.input_names)}, expected one of a single channel; "
-            "segment these scans with 'flare-trt segment'"
-        )
+    require_one_channel(read_spec(model or default_model()), command)
     return open_segmenter(model, options, console)
 
 
