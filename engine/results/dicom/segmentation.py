@@ -34,8 +34,6 @@ from flare_trt.engine.scans.dicom.source import (
 #: Series number of the outputs: beyond those that scanners count up to.
 SERIES_NUMBER = 9701
 MAKER = "flare-trt"
-#: Segments of a labelmap: its pixels have 8 bits.
-_MOST_IN_LABELMAP = 255
 _SOP_CLASSES = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")  # Segmentation, Label Map Segmentation
 #: RLE, which every reader has. Its encoder is named: those that pydicom takes by itself are slow, or abort on odd sizes.
 _RLE, _RLE_ENCODER = "1.2.840.10008.1.2.5", "pylibjpeg"
@@ -68,10 +66,6 @@ def _made(path: Path, labels: NDArray[Any], reader: DicomReader, spec: ModelSpec
     identity = patient_and_study(reader)
     spec, warnings = names_for(identity, spec)
     ordered = sorted(spec.labels, key=lambda label: label.value)
-    if making.seg_type == "labelmap" and len(ordered) > _MOST_IN_LABELMAP:
-        raise OutputError(
-            f"{path}: got {len(ordered)} labels, expected at most {_MOST_IN_LABELMAP} for a labelmap; write a binary DICOM-SEG"
-        )
     numbers = np.zeros(value_count(label_dtype(label.value for label in ordered)), label_dtype([len(ordered)]))
     numbers[[label.value for label in ordered]] = np.arange(1, len(ordered) + 1)
     images, frames = source_images(reader), numbers[labels]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from tests.engine.results.dicom.test_segmentation import by_dcmqi
 from tests.engine.scans.dicom.series_files import AXIAL, OBLIQUE, SAGITTAL, Look, small_ct, write_series
 
 from flare_trt.engine.base.volume import Volume
+from flare_trt.engine.model.spec import LabelSpec
 from flare_trt.engine.results.dicom.segmentation import is_segmentation_of, write_segmentation
 from flare_trt.engine.results.dicom.stable import Making
 from flare_trt.engine.scans.dicom.reader import DicomReader
@@ -42,6 +44,17 @@ def test_readers_give_the_labels_back(reader: DicomReader, tmp_path: Path) -> No
     array, grid, _ = by_dcmqi(tmp_path / "seg.dcm", tmp_path / "dcmqi")
     np.testing.assert_array_equal(array, labels.array)
     assert grid.same_place(reader.grid, tolerance_mm=1e-3)
+
+
+def test_300_labels(reader: DicomReader, tmp_path: Path) -> None:
+    spec = replace(flare_spec(), labels=tuple(LabelSpec(value, f"part {value}", "#808080") for value in range(1, 301)))
+    labels = np.array([0, 300, 256, 255, *range(4, 20)], np.uint16)[blobs(SHAPE)]
+    write_segmentation(tmp_path / "seg.dcm", Volume(labels, reader.grid), reader, spec, LABELMAP)
+    assert pydicom.dcmread(tmp_path / "seg.dcm").BitsAllocated == 16
+    found = read_named_labels(tmp_path / "seg.dcm", None, reader.grid)
+    np.testing.assert_array_equal(found.volume.array, labels)
+    assert found.names[300] == "part 300"
+    np.testing.assert_array_equal(by_dcmqi(tmp_path / "seg.dcm", tmp_path / "dcmqi")[0], labels)
 
 
 def test_what_it_is(reader: DicomReader, tmp_path: Path) -> None:

@@ -23,7 +23,6 @@ from flare_trt.engine.base.organs import STRUCTURES
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.model.spec import FLARE_LABELS, LabelSpec
 from flare_trt.engine.results.dicom.segmentation import is_segmentation_of, write_segmentation
-from flare_trt.engine.results.dicom.stable import Making
 from flare_trt.engine.scans.dicom.reader import DicomReader
 
 SHAPE = (7, 31, 27)
@@ -131,14 +130,11 @@ def test_what_it_says_of_itself_and_its_source(axial: DicomReader, tmp_path: Pat
 
 
 def test_300_labels(axial: DicomReader, tmp_path: Path) -> None:
-    """Each is a segment of its own; a labelmap's pixels have 8 bits, so it is refused."""
+    """Each is a segment of its own; a labelmap's pixels then have 16 bits."""
     spec = replace(flare_spec(), labels=tuple(LabelSpec(value, f"part {value}", "#808080") for value in range(1, 301)))
     labels = np.zeros(SHAPE, np.uint16)
     labels[2, 3:5, 4:9], labels[4, 1:9, 2:7], labels[5, 20:, 20:] = 300, 255, 256
     volume = Volume(labels, axial.grid)
-    with pytest.raises(OutputError, match="got 300 labels, expected at most 255 for a labelmap; write a binary DICOM-SEG"):
-        write_segmentation(tmp_path / "seg.dcm", volume, axial, spec, Making(seg_type="labelmap"))
-    assert not (tmp_path / "seg.dcm").exists()
     write_segmentation(tmp_path / "seg.dcm", volume, axial, spec)
     seg = pydicom.dcmread(tmp_path / "seg.dcm")
     assert len(seg.SegmentSequence) == 300
