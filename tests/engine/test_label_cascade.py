@@ -10,11 +10,16 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from flare_trt.engine.apps.cli import main
+from flare_trt.engine.apps.serve.limits import Limits
+from flare_trt.engine.apps.serve.steps import upload_steps
+from flare_trt.engine.base.errors import DeviceError
 from flare_trt.engine.batch.ensemble import Ensemble
 from flare_trt.engine.model.options import RunOptions
-from flare_trt.engine.scans.image_files import open_image, read_ct
+from flare_trt.engine.scans.image_files import open_image, read_ct, read_labels
 from flare_trt.engine.scans.scan_reader import spooled_ct
 from flare_trt.engine.segmenter import Segmenter
+from tests.engine.apps.serve.live import JOBS, live, started
 from tests.engine.test_nnunet_parity import EXACT, hold_to_promise
 from tests.engine.test_other_intensities import exported, mr_scan
 from tests.golden.made import Made, organ_image, write_scan
@@ -82,3 +87,26 @@ def test_other_ways_to_the_same_labels(trained: Path, tmp_path: Path) -> None:
         hold_to_promise(ensemble.segment(read_ct(scan)).labels.array, expected)
     fast = our_labels(trained, scan, replace(EXACT, mode="fast"))
     assert (fast == expected).mean() > 0.5
+
+
+def test_half_precision_runs_both_stages(trained: Path, tmp_path: Path) -> None:
+    scan = ct_scan(tmp_path / "ct.nii.gz")
+    exact = our_labels(trained, scan)
+    try:
+        half = our_labels(trained, scan, replace(EXACT, mode="half", backend=None))
+    except DeviceError as error:
+        pytest.skip(f"no half precision here: {error}")
+    assert 0.8 < (half == exact).mean() < 1  # weights are random, and every second voxel is contested
+
+
+def test_the_service_and_combine_take_a_cascade(trained: Path, tmp_path: Path) -> None:
+    scan, bundle = ct_scan(tmp_path / "ct.nii.gz"), trained.with_name("bundle")
+    with Segmenter.open(bundle, EXACT) as segmenter:
+        expected = segmenter.segment(read_ct(scan)).labels.array
+        with started(upload_steps(segmenter, None), Limits(), tmp_path) as service, live(service) as client:
+            answer = client.post(JOBS, params={"wait": "true"}, content=scan.read_bytes())
+    (tmp_path / "answer.nii.gz").write_bytes(answer.content)
+    assert np.array_equal(read_labels(tmp_path / "answer.nii.gz").array, expected)
+    out = tmp_path / "combined.nii.gz"
+    assert main(["combine", str(scan), "-o", str(out), "--models", str(bundle), "--device", "cpu"]) == 0
+    assert np.array_equal(read_labels(out).array, expected)
