@@ -17,6 +17,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <type_traits>
 #include <utility>
 
 #include "flare_trt/errors.hpp"
@@ -134,21 +135,23 @@ class Segmenter {
     template <class Voxel>
     Segmentation segment(const Scan<Voxel>& scan) const {
         return detail::with_python([&] {
-            const auto [found, report] = run(scan);
+            const auto [found, report] = run(scan, sizeof(std::uint8_t));
             const pybind11::array_t<std::uint8_t, pybind11::array::c_style> labels(found);  // the same array, if it is dense
             return Segmentation{Labels(detail::keep(labels), labels.data(), scan.grid), report};
         });
     }
 
-    // Labels into `count` bytes of the caller's, x fastest; returns the report. Throws as above; the buffer is then untouched.
-    template <class Voxel>
-    std::string segment_into(const Scan<Voxel>& scan, std::uint8_t* labels, std::size_t count) const {
+    // Labels into the caller's `count` numbers, x fastest; returns the report. Throws as above; the buffer is then untouched.
+    // A model with labels above 255 needs std::uint16_t.
+    template <class Voxel, class Label>
+    std::string segment_into(const Scan<Voxel>& scan, Label* labels, std::size_t count) const {
+        static_assert(std::is_same_v<Label, std::uint8_t> || std::is_same_v<Label, std::uint16_t>, "labels are uint8 or uint16");
         return detail::with_python([&] {
             if (!labels || count != scan.grid.voxels()) {
-                throw InputError("labels: got a buffer of " + std::to_string(labels ? count : 0) + " bytes, expected " +
+                throw InputError("labels: got a buffer of " + std::to_string(labels ? count : 0) + " labels, expected " +
                                  std::to_string(scan.grid.voxels()) + ": one for each voxel of the scan");
             }
-            const auto [found, report] = run(scan);
+            const auto [found, report] = run(scan, sizeof(Label));
             pybind11::module_::import("numpy").attr("copyto")(detail::array_over(labels, scan.grid), found);
             return report;
         });
@@ -169,14 +172,14 @@ class Segmenter {
         return pybind11::module_::import((std::string("flare_trt.engine.") + name).c_str());
     }
 
-    // The engine's labels (z, y, x) uint8, and the report.
+    // The engine's labels (z, y, x), of at most `bytes` each, and the report.
     template <class Voxel>
-    std::pair<pybind11::array, std::string> run(const Scan<Voxel>& scan) const {
+    std::pair<pybind11::array, std::string> run(const Scan<Voxel>& scan, std::size_t bytes) const {
         const pybind11::object found = detail::borrow(segmenter_).attr("segment")(detail::python_volume(scan));
         const pybind11::object labels = found.attr("labels").attr("array");
-        if (labels.attr("itemsize").cast<int>() != 1) {
-            throw InputError("labels: got a model with labels above 255, expected at most 255: labels are one byte a voxel here; use "
-                             "Python or the command line");
+        if (labels.attr("itemsize").cast<std::size_t>() > bytes) {
+            throw InputError("labels: got a model with labels above 255, expected at most 255 for one byte a voxel; call segment_into "
+                             "with std::uint16_t");
         }
         const pybind11::object report = pybind11::module_::import("json").attr("dumps")(found.attr("report").attr("as_json")());
         return {labels, report.cast<std::string>()};

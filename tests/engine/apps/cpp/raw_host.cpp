@@ -107,6 +107,17 @@ void expect(const char* name, const std::function<void()>& work) {
     require(false, name);
 }
 
+// A model with labels above 255.
+void wide(const Case& made) {
+    const Segmenter segmenter(made.bundle, made.options);
+    const Scan scan(made.voxels.data(), made.grid);
+    std::vector<std::uint16_t> own(made.voxels.size(), 9999);
+    segmenter.segment_into(scan, own.data(), own.size());
+    const auto bytes = static_cast<std::streamsize>(own.size() * sizeof(std::uint16_t));
+    std::ofstream(made.labels, std::ios::binary).write(reinterpret_cast<const char*>(own.data()), bytes);
+    expect<flare_trt::InputError>("InputError", [&] { segmenter.segment(scan); });
+}
+
 void errors(const Case& made) {
     using namespace flare_trt;
     const Segmenter segmenter(made.bundle, made.options);
@@ -145,6 +156,6 @@ int main(int count, char** words) {
     }
     if (count != 9) return 2;
     const Case made = case_of(words);
-    task == "segment" ? segment(made) : task == "threads" ? threads(made) : errors(made);
+    task == "segment" ? segment(made) : task == "threads" ? threads(made) : task == "wide" ? wide(made) : errors(made);
     return 0;
 }

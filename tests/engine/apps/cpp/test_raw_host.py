@@ -7,6 +7,7 @@ import json
 import re
 import threading
 import venv
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -60,6 +61,22 @@ def test_a_program_gives_the_labels_of_the_command_line(hosts: Path, tmp_path: P
     np.testing.assert_array_equal(np.fromfile(tmp_path / "labels.raw", np.uint8).reshape(expected.shape), expected)
 
 
+def test_labels_above_255_come_as_two_bytes(hosts: Path, tmp_path: Path, ct: Volume) -> None:
+    model = fake_spec()
+    labels = (*model.labels[:3], replace(model.labels[3], value=300))
+    spec = replace(model, labels=labels, fine=replace(model.fine, channel_values=(0, 1, 2, 3, 300), orientation="SPR"))
+    bundle = fake_bundle(tmp_path / "model", spec)
+    done = run(hosts / "raw_host", "wide", *words(tmp_path, ct, bundle, "fake"))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(
+        "InputError: labels: got a model with labels above 255, expected at most 255 for one byte a voxel"
+    )
+    with Segmenter.open(bundle, RunOptions(device="cpu", backend="fake")) as segmenter:
+        expected = segmenter.segment(ct).labels.array
+    assert expected.max() == 300
+    np.testing.assert_array_equal(np.fromfile(tmp_path / "labels.raw", np.uint16).reshape(expected.shape), expected)
+
+
 @pytest.mark.nightly
 def test_threads_of_a_program_share_a_segmenter(hosts: Path, tmp_path: Path, ct: Volume) -> None:
     done = run(hosts / "raw_host", "threads", *words(tmp_path, ct, write_tiny_bundle(tmp_path / "model"), "openvino"))
@@ -72,7 +89,7 @@ def require_each_error(output: str) -> None:
         r"InputError: scan: got a null pointer",
         r"InputError: grid: got spacing \(0.0, 1.75, 1.5\) mm, expected three positive numbers; correct the header",
         r"InputError: grid: got shape \(31, 37, -3\)",
-        r"InputError: labels: got a buffer of 49320 bytes, expected 49321: one for each voxel",
+        r"InputError: labels: got a buffer of 49320 labels, expected 49321: one for each voxel",
         r"BundleError: bundle: no/such/model does not exist, expected a bundle's folder or a zip of it",
         r"DeviceError: backend: got 'nonesuch'",
         r"BudgetError: .*at least",
