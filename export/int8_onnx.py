@@ -43,6 +43,7 @@ class Int8Writer:
         model = with_plain_weights(onnx.load(str(source)))
         self._named, self._ranges = folder / f"{source.stem}.named.onnx", folder / f"{source.stem}.ranges.json"
         onnx.save(model, str(self._named))
+        self._ranges.unlink(missing_ok=True)  # of another network of that name
         self._input, self._images = model.graph.input[0].name, images
         #: Names of all convolutions, in the order in which they run.
         self.layers = tuple(node.name for node in model.graph.node if node.op_type in QUANTISED)

@@ -28,6 +28,7 @@ from flare_trt.export import int8_gate
 from flare_trt.export.calibrate import Calibration
 from flare_trt.export.calibration_scans import patches_of
 from flare_trt.export.cli import summaries
+from flare_trt.export.int8_onnx import Int8Writer, with_plain_weights
 from flare_trt.export.triton_repository import export_triton
 from flare_trt.export.verify import CheckPlan
 
@@ -214,6 +215,38 @@ def test_a_model_of_no_ct_is_refused(cts: Path, tmp_path: Path) -> None:
     mr = replace(spec, fine=replace(spec.fine, intensity=None, channels=(ChannelSpec("T1", "zscore"),)))
     with pytest.raises(ExportError, match="--calibrate: got a model of T1, expected one of a CT alone; leave it out"):
         Calibration(cts).applied(mr, {}, tmp_path, lambda line: None)
+
+
+def test_ranges_of_another_network_of_the_same_name_are_not_taken(tmp_path: Path) -> None:
+    image = np.random.default_rng(0).normal(size=(1, 1, *PATCH_ZYX)).astype(np.float32)
+    scales = []
+    for number, size in enumerate((1, 4)):
+        (tmp_path / str(number)).mkdir()
+        network = write_bands(tmp_path / str(number) / "net.onnx", (1.0,))
+        Int8Writer(network, [size * image], tmp_path).write(tmp_path / "net.int8.onnx")
+        model = onnx.load(str(tmp_path / "net.int8.onnx"))
+        scales.append({t.name: onnx.numpy_helper.to_array(t) for t in model.graph.initializer}["x_scale"])
+    assert scales[1] == pytest.approx(4 * scales[0])
+
+
+def test_weights_behind_a_cast_or_an_identity_are_weights(tmp_path: Path) -> None:
+    """Kernels in half precision, as the default model's, and biases that torch's exporter shares."""
+    model = onnx.load(str(write_bands(tmp_path / "net.onnx", (1.0,))))
+    (kernel,) = (tensor for tensor in model.graph.initializer if tensor.name == "w")
+    kernel.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(kernel).astype(np.float16), "half"))
+    cast = onnx.helper.make_node("Cast", ["half"], ["w"], to=onnx.TensorProto.FLOAT)
+    same = onnx.helper.make_node("Identity", ["b"], ["shared"])
+    model.graph.node[-1].input[2] = "shared"
+    model.graph.node[-1].name = ""
+    for node in (cast, same):
+        model.graph.node.insert(0, node)
+    plain = with_plain_weights(model)
+    onnx.checker.check_model(plain, full_check=True)
+    assert [node.op_type for node in plain.graph.node] == ["Conv", "Conv"]
+    assert all(node.name for node in plain.graph.node)
+    assert {tensor.name: tensor.data_type for tensor in plain.graph.initializer} == dict.fromkeys(
+        ("w0", "w", "shared"), onnx.TensorProto.FLOAT
+    )
 
 
 def test_regions_are_counted_by_channel() -> None:
