@@ -142,7 +142,7 @@ def test_networks_of_mode_fast_are_held_and_checked_as_the_others(name: str, tmp
 
 def test_mode_fast_needs_a_network_for_each_fold() -> None:
     fine = stage("fine_0.onnx", "fine_1.onnx")
-    with pytest.raises(BundleError, match="fast.networks: got 1, expected one a fold, 2"):
+    with pytest.raises(BundleError, match=r"fast\.networks: got 1, expected one a fold, 2"):
         replace(fine, fast=FastSpec(networks=(NetworkFile("fine_0.int8.onnx"),)))
 
 
