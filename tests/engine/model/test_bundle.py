@@ -13,8 +13,7 @@ import pytest
 from flare_trt.engine.base.errors import BundleError, OutputError
 from flare_trt.engine.model.bundle import open_bundle
 from flare_trt.engine.model.bundle_writer import write_bundle
-from flare_trt.engine.model.options import RunOptions
-from flare_trt.engine.model.spec import SCHEMA, FastSpec, LabelSpec, ModelSpec, NetworkFile, Provenance, StageSpec
+from flare_trt.engine.model.spec import SCHEMA, LabelSpec, ModelSpec, NetworkFile, Provenance, StageSpec
 from flare_trt.kernels import Intensity
 
 onnx = pytest.importorskip("onnx")
@@ -119,31 +118,6 @@ def test_zip_of_the_folder_itself_opens(folder: Path, tmp_path: Path) -> None:
         archive.writestr("model/README.txt", "not a part of the bundle")
     with open_bundle(tmp_path / "by_hand.zip") as bundle:
         assert sorted(path.name for path in bundle.folder.iterdir()) == ["fine_0.onnx"]
-
-
-@pytest.mark.parametrize("name", ["model", "model.zip"])
-def test_networks_of_mode_fast_are_held_and_checked_as_the_others(name: str, tmp_path: Path, files: dict[str, Path]) -> None:
-    """Here the second fold has no form of its own: its exact network stands in its place."""
-    exact = spec("fine_0.onnx", "fine_1.onnx")
-    named = FastSpec(networks=(NetworkFile("fine_0.int8.onnx"), NetworkFile("fine_1.onnx")))
-    held = {"fine_0.onnx": files["fine_0.onnx"], "fine_1.onnx": files["fine_1.onnx"], "fine_0.int8.onnx": files["coarse.onnx"]}
-    written = write_bundle(replace(exact, fine=replace(exact.fine, fast=named)), held, tmp_path / name)
-    with open_bundle(tmp_path / name) as bundle:
-        assert bundle.spec == written
-        fast = RunOptions(mode="fast").stage_as_run(bundle.spec.fine, "fine")
-        assert [path.name for path in bundle.network_files(fast)] == ["fine_0.int8.onnx", "fine_1.onnx"]
-        assert bundle.network_files(fast)[0].read_bytes() == files["coarse.onnx"].read_bytes()
-        assert [path.name for path in bundle.network_files(bundle.spec.fine)] == ["fine_0.onnx", "fine_1.onnx"]
-    if name == "model":
-        network(tmp_path / name / "fine_0.int8.onnx", 9.5)
-        with pytest.raises(BundleError, match=r"bundle.json: fine.fast.networks\[0\].sha256: got"):
-            open_bundle(tmp_path / name)
-
-
-def test_mode_fast_needs_a_network_for_each_fold() -> None:
-    fine = stage("fine_0.onnx", "fine_1.onnx")
-    with pytest.raises(BundleError, match=r"fast\.networks: got 1, expected one a fold, 2"):
-        replace(fine, fast=FastSpec(networks=(NetworkFile("fine_0.int8.onnx"),)))
 
 
 def test_same_bundle_same_zip_bytes(tmp_path: Path, files: dict[str, Path]) -> None:
