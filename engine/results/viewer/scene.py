@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from flare_trt.engine.base.errors import InputError
 from flare_trt.engine.base.grid import Vector
 from flare_trt.engine.base.organs import label_colour
 from flare_trt.engine.base.volume import Volume
@@ -18,6 +19,9 @@ from flare_trt.engine.results.viewer.surfaces import organ_surface
 from flare_trt.engine.scans.image_files import read_ct, read_labels
 from flare_trt.engine.scans.label_source import on_grid
 from flare_trt.kernels import Box
+
+#: Labels of one map that the page shows: it numbers them in one byte (static/viewer.js, renumber).
+MOST_SHOWN = 255
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,8 @@ def make_scene(
 ) -> Scene:
     """The scene of a scan and its labels on the scan's grid, which the page calls by these `names`; the rest as in `read_scene`."""
     values = np.unique(labels.array).tolist()
+    if len(set(values) - {0}) > MOST_SHOWN:
+        raise InputError(f"{names[1]}: got {len(values)} different labels, expected at most {MOST_SHOWN} in a map that is shown")
     known = [label for label in own if label.value in values] if model is None else model.labels
     specs = named(values, known)
     measured = measure_organs(ct, labels, {spec.value: spec.name for spec in specs})

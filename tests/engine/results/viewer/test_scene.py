@@ -55,6 +55,14 @@ def test_organs_and_places(tmp_path: Path) -> None:
     assert voxels[aorta.place_ras_mm][1:] in ([6, 5], [6, 11], [3, 8], [9, 8])  # on the inside of the ring
 
 
+def test_labels_above_255_and_more_than_can_be_shown(tmp_path: Path) -> None:
+    wide = np.where(ring() == 77, 300, ring().astype(np.uint16)).astype(np.uint16)
+    assert [organ.value for organ in read_scene(*write(tmp_path, wide)).organs] == [5, 300]
+    many = np.arange(wide.size, dtype=np.uint16).reshape(wide.shape) % 257
+    with pytest.raises(InputError, match=r"seg\.nii\.gz: got 257 different labels, expected at most 255"):
+        read_scene(*write(tmp_path, many))
+
+
 def test_a_model_lists_its_classes_and_says_which_it_never_looks_for(tmp_path: Path) -> None:
     spec = fake_spec()
     spec = replace(spec, labels=FLARE_LABELS, fine=replace(spec.fine, channel_values=tuple(range(14))))
