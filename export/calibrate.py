@@ -24,7 +24,7 @@ def without_int8(stage: StageSpec, _: str) -> StageSpec:
 
 
 class Calibration:
-    """The CTs of a folder. Raises ExportError at once where there are none, or a package is missing."""
+    """The CTs of a folder. Raises ExportError at once where there are none, one is no CT, or a package is missing."""
 
     def __init__(self, folder: Path) -> None:
         require_quantiser()

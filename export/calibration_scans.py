@@ -39,19 +39,24 @@ class Patches:
 
 
 def calibration_scans(folder: Path) -> list[Path]:
-    """The scans of a folder: image files, or else DICOM series in folders and zips of their own. Raises ExportError."""
+    """The scans of a folder: image files, or else DICOM series in folders and zips of their own.
+
+    Each is read once, before an export takes minutes. Raises ExportError where there is none, or one is no CT.
+    """
     if not folder.is_dir():
         raise ExportError(f"--calibrate: got {folder}, expected a folder of CTs")
     found = files_with(folder, ENDINGS) or sorted(entry for entry in folder.iterdir() if is_dicom(entry))
     if not found:
         raise ExportError(f"--calibrate: {folder} holds no scan, expected CTs as {', '.join(ENDINGS)} or DICOM series in folders")
+    for scan in found:
+        _read(scan)
     return found
 
 
 def patches_of(scans: Sequence[Path], stage: StageSpec, tell: Callable[[str], None]) -> Patches:
     """Every second CT is held out; of a single one, every second patch. `stage` is as mode fast runs it.
 
-    Raises ExportError for a scan that cannot be read or does not look like a CT, and where there are fewer than two patches.
+    Raises ExportError where there are fewer than two patches.
     """
     most = -(-2 * PATCHES // len(scans))
     found = []

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from flare_trt.engine.base.errors import FlareError
 from flare_trt.engine.model.bundle_writer import require_replaceable
 from flare_trt.engine.model.spec import NetworkFile
+from flare_trt.export.calibrate import Calibration
 from flare_trt.export.checkpoint import Checkpoint, load_checkpoint
 from flare_trt.export.configuration import configuration_of
 from flare_trt.export.dataset_json import Outputs, input_names, outputs_of, require_known_names, require_same_labels
@@ -63,6 +64,8 @@ def obstacles(fine: TrainedModel, coarse: TrainedModel | None, about: About, des
     found = _Findings()
     if destination is not None:
         found.attempt(lambda: require_replaceable(destination))
+    if about.calibrate is not None:
+        found.attempt(partial(Calibration, about.calibrate))
     lines, start = [*found.lines], len(found.lines)
     named: list[Outputs | None] = []
     cascaded = False

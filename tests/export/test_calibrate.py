@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import pytest
 from tests.engine.tiny_bundle import PATCH_ZYX
 from tests.export.test_bare_onnx import description
 
+from flare_trt.engine.apps.cli import main
 from flare_trt.engine.base.errors import ExportError
 from flare_trt.engine.base.grid import Grid
 from flare_trt.engine.base.volume import Volume
@@ -171,6 +172,23 @@ def test_labels_that_are_too_few_are_no_evidence(cts: Path, tmp_path: Path, monk
     spec = exported(tmp_path, (1.0,), cts)
     assert spec.provenance.int8 == (f"net.onnx: no int8: no class has {10**9} voxels in the patches held out; add CTs",)
     assert spec.fine.fast.networks is None
+
+
+def test_an_nnunet_folder_is_calibrated(
+    golden: Callable[[str], Path], cts: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its labels lie on ties, so that either may come of it; what it was is said and kept."""
+    pytest.importorskip("torch")
+    words = [str(golden("plain")), "-o", str(tmp_path / "model"), "--check", "quick", "--calibrate", str(cts)]
+    assert main(["export", "nnunet", *words]) == 0
+    with open_bundle(tmp_path / "model") as bundle:
+        spec = bundle.spec
+    printed = capsys.readouterr().out.splitlines()
+    assert set(spec.provenance.int8) <= set(printed)
+    assert [line.partition(":")[0] for line in spec.provenance.int8] == [network.file for network in spec.fine.networks]
+    assert (spec.fine.fast.networks is None) == all(": no int8: " in line for line in spec.provenance.int8)
+    assert main(["info", str(tmp_path / "model")]) == 0
+    assert f"  int8     {spec.provenance.int8[0]}" in capsys.readouterr().out
 
 
 def test_every_second_ct_is_held_out(cts: Path, tmp_path: Path) -> None:

@@ -115,6 +115,13 @@ def test_a_zip_and_its_names(golden: Golden, tmp_path: Path, capsys: pytest.Capt
     assert (code, lines[0].split(": is")[0]) == (1, f"fine: {file}/fold_3/checkpoint_final.pth")
 
 
+def test_a_folder_to_calibrate_on_that_holds_no_scan(golden: Golden, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, lines = listed(golden("plain"), capsys, "--calibrate", str(tmp_path))
+    assert code == 1
+    assert lines[0].startswith(f"--calibrate: {tmp_path} holds no scan, expected CTs as .nii.gz")
+    assert len(lines) == 2
+
+
 def test_without_it_a_place_is_wanted(golden: Golden, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["export", "nnunet", str(golden("plain"))]) == 1
     assert "expected -o BUNDLE, or --dry-run" in capsys.readouterr().err
