@@ -50,7 +50,7 @@ def write_variants(bundle: Path, folder: Path) -> dict[str, Path]:
     plain = replace(spec, fine=replace(spec.fine, fast=FastSpec()))
     if plain.coarse is not None:
         plain = replace(plain, coarse=replace(plain.coarse, fast=FastSpec()))
-    files = {network.file: bundle / network.file for _, network in named_networks(spec)}
+    files = {network.file: bundle / network.file for _, network in named_networks(plain)}
     written = {}
     for number, trick in enumerate(TRICKS):
         variant = trick.applied(plain)

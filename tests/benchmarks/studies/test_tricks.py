@@ -13,6 +13,8 @@ from flare_trt.benchmarks.studies.tricks import write_variants
 from flare_trt.benchmarks.studies.tricks_cli import tricks_table
 from flare_trt.engine.base.errors import InputError
 from flare_trt.engine.model.bundle import open_bundle
+from flare_trt.engine.model.bundle_writer import write_bundle
+from flare_trt.engine.model.spec import FastSpec, NetworkFile
 
 
 def test_each_variant_holds_one_trick(tmp_path: Path) -> None:
@@ -35,6 +37,16 @@ def test_each_variant_holds_one_trick(tmp_path: Path) -> None:
 def test_a_model_of_one_stage_has_no_coarse_tricks(tmp_path: Path) -> None:
     variants = write_variants(fake_bundle(tmp_path / "model", fake_spec(coarse=False)), tmp_path / "variants")
     assert not [name for name in variants if name.startswith("coarse")]
+
+
+def test_int8_networks_are_no_part_of_a_trick(tmp_path: Path) -> None:
+    network = fake_bundle(tmp_path / "exact", fake_spec()) / "fine.onnx"
+    model = fake_spec()
+    model = replace(model, fine=replace(model.fine, fast=FastSpec(networks=(NetworkFile("fine.int8.onnx"),))))
+    write_bundle(model, {"fine.onnx": network, "fine.int8.onnx": network}, tmp_path / "model")
+    variants = write_variants(tmp_path / "model", tmp_path / "variants")
+    assert variants
+    assert {file.name for path in variants.values() for file in path.iterdir()} == {"bundle.json", "fine.onnx"}
 
 
 def test_a_zip_is_refused_with_what_to_do(tmp_path: Path) -> None:
