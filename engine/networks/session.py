@@ -107,3 +107,15 @@ def static_shape(name: str, sizes: Sequence[int | None], outputs: int) -> tuple[
         )
     _, channels, z, y, x = (int(size or 0) for size in fixed)
     return 1, channels, z, y, x
+
+
+def output_channels(name: str, sizes: Sequence[int | None], input_shape: tuple[int, ...]) -> int:
+    """Channels of a network file's logits, which lie on the input's voxels. Raises BundleError."""
+    fits = len(sizes) == 5 and all(size in (None, wanted) for size, wanted in zip(sizes[2:], input_shape[2:], strict=True))
+    channels = sizes[1] if fits else None
+    if not channels:
+        raise BundleError(
+            f"{name}: got an output of shape {list(sizes)}, expected logits (1, classes, z, y, x) on the input's voxels, "
+            f"{input_shape[2:]}; export it again"
+        )
+    return channels

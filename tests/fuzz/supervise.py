@@ -85,6 +85,7 @@ def _run_child(inputs: Range, start: int, stop: int) -> tuple[list[Verdict], str
     with tempfile.TemporaryDirectory(prefix="fuzz-") as scratch, tempfile.TemporaryFile() as errors:
         words = [inputs.table, inputs.target, inputs.seed, str(start), str(stop), scratch]
         environment = {**os.environ, "TMPDIR": f"{scratch}/home", "HOME": f"{scratch}/home", "OMP_NUM_THREADS": "1"}
+        environment["XDG_CACHE_HOME"] = f"{scratch}/cache"  # compiled networks are kept there, on purpose
         environment["PYTHONPATH"] = f"{ROOT}:{ROOT / 'build' / 'typing'}"
         child = subprocess.Popen(
             [sys.executable, "-m", "tests.fuzz.worker", *words], stdout=subprocess.PIPE, stderr=errors, env=environment, cwd=ROOT

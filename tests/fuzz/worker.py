@@ -83,7 +83,7 @@ def try_input(target: Target, data: bytes, scratch: Path, index: int) -> Verdict
 
 def _left_behind(bench: Bench, scratch: Path, whole: bool) -> list[str]:
     """Files where none should be: outside the output folder, temporary ones, and results of an input that was refused."""
-    strays = sorted({path.name for path in scratch.iterdir()} - {"input", "output", "home"})
+    strays = sorted({path.name for path in scratch.iterdir()} - {"input", "output", "home", "cache"})
     strays += [path.name for path in (scratch / "home").iterdir()]
     partial = [
         path.name for path in bench.output.iterdir() if path.name.startswith(".") or path.name.endswith(".part") or not whole

@@ -87,14 +87,14 @@ def write_tumour_bundle(
 def _spec(opened: Bundle, trained: TrainedTumours, name: str) -> ModelSpec:
     if opened.spec.coarse is None or opened.spec.coarse.networks[0].file != "coarse.onnx":
         raise InputError(f"{opened.source}: got a bundle without a coarse stage in coarse.onnx, expected one with both stages")
-    source = opened.spec.provenance.source
+    coarse, source = opened.spec.coarse, opened.spec.provenance.source
     steps = trained.branch().steps
     return ModelSpec(
         schema=SCHEMA,
         name=name,
         labels=FLARE_LABELS,
         fine=replace(stage_of("fine", trained.config), channel_values=(*range(CHANNELS), TUMOUR)),
-        coarse=replace(opened.spec.coarse, networks=(NetworkFile("coarse.onnx"),)),
+        coarse=replace(coarse, networks=(NetworkFile("coarse.onnx"),), fast=replace(coarse.fast, networks=None)),
         roi=opened.spec.roi,
         lesion_gates=GATES,
         provenance=Provenance(

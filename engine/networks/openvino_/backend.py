@@ -14,7 +14,7 @@ from flare_trt.engine.model.modes import Precision
 from flare_trt.engine.networks.openvino_.blobs import LARGEST_NETWORK_BYTES, blob_key, keep_blob, open_blob
 from flare_trt.engine.networks.openvino_.means import split_means
 from flare_trt.engine.networks.openvino_.upsampling import join_upsampling
-from flare_trt.engine.networks.session import Session, SessionOptions, require_tile, static_shape
+from flare_trt.engine.networks.session import Session, SessionOptions, output_channels, require_tile, static_shape
 from flare_trt.engine.networks.silent_import import load_openvino
 
 _PRECISIONS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
@@ -60,6 +60,7 @@ class OpenVinoSession:
         _, channels, z, y, x = compiled.inputs[0].shape
         self.input_shape = 1, int(channels), int(z), int(y), int(x)
         self.channels = int(compiled.outputs[0].shape[1])
+        self._file = onnx.name
 
     def run(self, tile: Any) -> Any:
         return self._run_all([tile], 1)[0]
@@ -76,11 +77,14 @@ class OpenVinoSession:
         if streams != len(self._requests):
             self._make_requests(streams)
         running = self._requests[: len(tiles)]
-        for request, tile in zip(running, tiles, strict=True):
-            image = tile if tile.flags.writeable else tile.copy()  # a Tensor shares no read-only memory
-            request.start_async([self._tensor(image, shared_memory=True)], share_inputs=True)
-        for request in running:
-            request.wait()
+        try:
+            for request, tile in zip(running, tiles, strict=True):
+                image = tile if tile.flags.writeable else tile.copy()  # a Tensor shares no read-only memory
+                request.start_async([self._tensor(image, shared_memory=True)], share_inputs=True)
+            for request in running:
+                request.wait()
+        except RuntimeError as error:
+            raise BundleError(f"{self._file}: OpenVINO cannot run it: {error}") from error
         return [np.asarray(request.get_output_tensor(0).data)[0] for request in running]
 
     def _make_requests(self, streams: int) -> Any:
@@ -113,17 +117,23 @@ def _compiled(
         return compiled
     try:
         model = core.read_model(str(onnx))
+        shape = static_shape(onnx.name, [_size(d) for d in model.inputs[0].partial_shape], len(model.outputs))
+        model.reshape({model.inputs[0].any_name: list(shape)})
+        output_channels(onnx.name, [_size(d) for d in _sizes(model.outputs[0])], shape)
+        if precision == "fp32":
+            split_means(model)
+            join_upsampling(model)
+        compiled = core.compile_model(model, "CPU", settings)
     except RuntimeError as error:
         raise BundleError(f"{onnx.name}: OpenVINO cannot read it: {error}") from error
-    shape = static_shape(onnx.name, [_size(d) for d in model.inputs[0].partial_shape], len(model.outputs))
-    model.reshape({model.inputs[0].any_name: list(shape)})
-    if precision == "fp32":
-        split_means(model)
-        join_upsampling(model)
-    compiled = core.compile_model(model, "CPU", settings)
     if key:
         keep_blob(key, compiled)
     return compiled
+
+
+def _sizes(output: Any) -> list[Any]:
+    """Sizes along the axes, none where even their number hangs on values."""
+    return list(output.partial_shape) if output.partial_shape.rank.is_static else []
 
 
 def _size(dimension: Any) -> int | None:

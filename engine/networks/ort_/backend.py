@@ -16,7 +16,7 @@ from typing import Any
 from flare_trt.engine.base.errors import BundleError, DeviceError
 from flare_trt.engine.model.modes import Precision
 from flare_trt.engine.networks.ort_.means import split_means
-from flare_trt.engine.networks.session import Session, SessionOptions, require_tile, static_shape
+from flare_trt.engine.networks.session import Session, SessionOptions, output_channels, require_tile, static_shape
 from flare_trt.engine.networks.silent_import import load_onnxruntime
 
 CPU, CUDA, TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"
@@ -67,18 +67,20 @@ class OnnxRuntimeSession:
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
         sizes = [size if isinstance(size, int) else None for size in inputs[0].shape]
         self.input_shape = static_shape(onnx.name, sizes, len(outputs))
-        self.channels = int(outputs[0].shape[1])
-        self._names = inputs[0].name, outputs[0].name
+        found = [size if isinstance(size, int) else None for size in outputs[0].shape]
+        self.channels = output_channels(onnx.name, found, self.input_shape)
+        self._file, self._names = onnx.name, (inputs[0].name, outputs[0].name)
         self._bound = None if options.device == "cpu" else _Bound(self, options.ordinal, self._names)
 
     def run(self, tile: Any) -> Any:
         if self._session is None:
             raise ValueError("this session is closed")
         require_tile(self, tile)
-        if self._bound is not None:
-            return self._bound.run(tile)
         source, result = self._names
-        return self._session.run([result], {source: tile})[0][0]
+        try:
+            return self._bound.run(tile) if self._bound is not None else self._session.run([result], {source: tile})[0][0]
+        except Exception as error:  # as at loading: what only shows with values
+            raise BundleError(f"{self._file}: ONNX Runtime cannot run it: {error}") from error
 
     def close(self) -> None:
         self._session = self._bound = None

@@ -185,7 +185,7 @@ def _store(path: Path, dataset: Any, file: IO[bytes]) -> None:
     with quiet():
         try:
             dataset.save_as(file, enforce_file_format=True)
-        except (ValueError, TypeError, AttributeError) as error:
+        except (ValueError, TypeError, AttributeError, NotImplementedError) as error:  # the last: an unknown value representation
             kind = type(error).__name__
             raise OutputError(f"{path}: a value of the source's patient or study cannot be written ({kind}); correct it") from None
 

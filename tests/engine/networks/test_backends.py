@@ -43,6 +43,23 @@ def conv_net(path: Path, shape: list[int | str], outputs: int = 1) -> Path:
     return path
 
 
+def one_node_net(path: Path, operator: str, **attributes: object) -> Path:
+    """The image through one operator; ONNX has to infer what comes out."""
+    onnx = pytest.importorskip("onnx")
+    from onnx import TensorProto, helper, numpy_helper
+
+    inputs = ["x", "index"] if operator == "Gather" else ["x"]
+    graph = helper.make_graph(
+        [helper.make_node(operator, inputs, ["y"], **attributes)],
+        "net",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 1, *PATCH])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        [numpy_helper.from_array(np.array([7]), "index")][: len(inputs) - 1],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), str(path))
+    return path
+
+
 def open_on(backend: str, folder: Path) -> Session:
     if backend == "fake":
         return open_session(backend, write_fake_network(folder / "fake.onnx", PATCH, 3), SessionOptions())
@@ -89,6 +106,21 @@ def test_a_free_batch_is_taken_as_one_and_other_free_sizes_are_refused(backend: 
         open_session(backend, conv_net(tmp_path / "loose.onnx", [1, 1, "z", 12, 20]), SessionOptions())
     with pytest.raises(BundleError, match="deep supervision"):
         open_session(backend, conv_net(tmp_path / "deep.onnx", [1, 1, *PATCH], outputs=2), SessionOptions())
+
+
+@pytest.mark.parametrize("backend", ["openvino", "onnxruntime"])
+@pytest.mark.parametrize("operator", ["Flatten", "GlobalAveragePool"])
+def test_logits_have_to_lie_on_the_input_s_voxels(backend: str, operator: str, tmp_path: Path) -> None:
+    network = one_node_net(tmp_path / "other.onnx", operator)
+    with pytest.raises(BundleError, match=r"other\.onnx: got an output of shape \[.*expected logits \(1, classes, z, y, x\)"):
+        open_session(backend, network, SessionOptions())
+
+
+def test_what_onnxruntime_only_finds_with_values_is_the_file_s_fault(tmp_path: Path) -> None:
+    """A channel is picked that the image does not have."""
+    network = one_node_net(tmp_path / "picks.onnx", "Gather", axis=1)
+    with pytest.raises(BundleError, match=r"picks\.onnx: ONNX Runtime cannot (run|load) it: .*idx=7"):
+        open_session("onnxruntime", network, SessionOptions()).run(tile())
 
 
 @pytest.mark.parametrize("backend", CPU_BACKENDS)

@@ -13,6 +13,7 @@ import pytest
 from tests.engine.results.dicom.label_maps import flare_spec
 from tests.engine.scans.dicom.series_files import IDENTITY, Look, small_ct, write_series
 
+from flare_trt.engine.base.errors import OutputError
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.model.spec import LabelSpec, ModelSpec
 from flare_trt.engine.results.dicom.segmentation import write_segmentation
@@ -138,3 +139,16 @@ def test_patient_trial_and_procedure_go_along(tmp_path: Path, write: Writer) -> 
     assert {name: str(dataset[name].value) for name in more} == more
     assert dataset.ProcedureCodeSequence[0].CodeMeaning == "Bauch nüchtern"
     assert str(dataset.AccessionNumber) == IDENTITY["AccessionNumber"]
+
+
+@pytest.mark.parametrize("write", WRITERS)
+def test_a_patient_s_attribute_of_an_unknown_kind_is_named(tmp_path: Path, write: Writer) -> None:
+    """The value representation of the sex is none that the standard knows."""
+    series(tmp_path / "ct", None, b"Name", lambda header: setattr(header, "PatientSex", "O"))
+    for file in (tmp_path / "ct").iterdir():
+        data = file.read_bytes()
+        assert data.count(b"\x10\x00\x40\x00CS") == 1
+        file.write_bytes(data.replace(b"\x10\x00\x40\x00CS", b"\x10\x00\x40\x00ZZ"))
+    with pytest.raises(OutputError, match="a value of the source's patient or study cannot be written"):
+        written(write, tmp_path / "out.dcm", DicomReader(tmp_path / "ct"))
+    assert not (tmp_path / "out.dcm").exists()
