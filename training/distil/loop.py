@@ -158,11 +158,9 @@ def _validate(state: TrainState, config: DistilConfig, folder: Path) -> None:
 
 @torch.no_grad()
 def follow(averaged: nn.Module, network: nn.Module, keep: float) -> None:
-    """Move the averaged weights towards the network's; `keep` is the share of the old ones. Statistics of norms are taken over."""
+    """Move the averaged weights towards the network's; `keep` is the share of the old ones."""
     for slow, quick in zip(averaged.parameters(), network.parameters(), strict=True):
         slow.lerp_(quick, 1 - keep)
-    for kept, newest in zip(averaged.buffers(), network.buffers(), strict=True):
-        kept.copy_(newest)
 
 
 def append_log(folder: Path, line: dict[str, Any]) -> None:

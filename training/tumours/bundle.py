@@ -42,11 +42,10 @@ class TrainedTumours:
     checkpoint: Path
 
     def network(self) -> TumourUNet:
-        """The averaged weights, in evaluation mode, norms folded. Raises InputError for a missing checkpoint."""
+        """The averaged weights, in evaluation mode. Raises InputError for a missing checkpoint."""
         network = TumourUNet(TumourConfig(self.config.network))
         network.load_state_dict(self._content()["averaged"])
         network.eval()
-        network.branch.fold_norms()
         with torch.no_grad():
             network.out.bias -= CAUTION
         return network

@@ -26,7 +26,7 @@ from flare_trt.training.tumours.pool import pool_files, read_patch
 from flare_trt.training.tumours.recipe import TUMOUR
 from flare_trt.training.tumours.scene import FULL
 
-#: Tiles that are read ahead, and tiles of a step: a batch that shows two scans has norms of no single one.
+#: Tiles that are read ahead, and tiles of a step: a step that shows two scans follows no single one.
 AHEAD, TILES = 4, 2
 #: Voxels of a crop, crops of a tile and how many of them lie about a lesion where it has some; updates of a step.
 CROP_ZYX, CROPS, CROPS_ABOUT_LESIONS, UPDATES = (48, 96, 96), 4, 2, 2
@@ -37,8 +37,6 @@ LOOK_ALIKES = (9, 11, 12)
 LIVER, LIVER_WEIGHT = 1, 3.0
 #: A patch's depth is a multiple of it, and that many slices are one at the branch's lowest stage.
 LEAST_DEPTH = 16
-#: After this share of the schedule the norms are fixed, and the weights settle around them.
-FREE_NORMS = 0.7
 #: Above this normalised value the body begins.
 BODY = -2.5
 
@@ -129,7 +127,6 @@ def train_step(state: TrainState, examples: list[Example], config: DistilConfig)
     for group in state.optimizer.param_groups:
         group["lr"] = learning_rate(config.schedule, state.step)
     network = state.network
-    network.branch.norms_fixed = state.step >= FREE_NORMS * config.schedule.steps
     network.train()
     crops = cut_crops(network, examples, np.random.default_rng([config.seed, 3, state.step]))
     scores = []

@@ -13,13 +13,12 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from flare_trt.engine.model.bundle import open_bundle
 from flare_trt.training.distil.network import NetworkConfig, SeparableUNet, network_from_onnx
 
-#: nnU-Net's leaky ReLU.
-SLOPE = 0.01
+#: nnU-Net's leaky ReLU, and into how many groups a norm parts its channels.
+SLOPE, GROUPS = 0.01, 8
 #: What the branch sees, in the organs' network's normalised values: -100 to 250 HU, 50 HU to the unit. A lesion differs from its
 #: organ by 20 to 80 HU; where air is -7.5 and bone 1.5, that is next to nothing.
 WINDOW, WINDOW_SCALE = (-1.28, 1.21), 2.8
@@ -40,7 +39,7 @@ class TumourConfig:
     last step at full resolution."""
 
     organs: NetworkConfig = field(default_factory=NetworkConfig)
-    branch: tuple[int, ...] = (16, 48, 96, 128)
+    branch: tuple[int, ...] = (24, 64, 96, 128)
     hidden: int = 8
 
 
@@ -98,7 +97,7 @@ def contrast_to_organs(image: Tensor, organs: Tensor) -> Tensor:
 class TumourBranch(nn.Module):
     """A U-Net of plain convolutions on the image at half resolution, and on the organs' features and the contrast to them there.
 
-    Its norms are BatchNorm's: fixed after training, so that it does the same on a crop, on which it learns, and on a whole tile.
+    Its norms go over groups of channels: with statistics of batches it took fifteen times as many steps to learn as much.
     """
 
     def __init__(self, organs: int, widths: tuple[int, ...]) -> None:
@@ -109,24 +108,6 @@ class TumourBranch(nn.Module):
         self.down = nn.ModuleList([_stage(before, width, 2, 2) for before, width in pairs])
         self.up = nn.ModuleList([nn.ConvTranspose3d(below, width, 2, 2) for width, below in pairs])
         self.join = nn.ModuleList([_stage(2 * width, width, 1, 1) for width, _ in pairs])
-        self.norms_fixed = False
-
-    def train(self, mode: bool = True) -> TumourBranch:
-        """As nn.Module's, but fixed norms stay as they are."""
-        super().train(mode)
-        if self.norms_fixed:
-            for norm in self._norms():
-                norm.eval()
-        return self
-
-    def fold_norms(self) -> None:
-        """Make each fixed norm a part of its convolution, for the export: the kernels are rounded to half precision as they run."""
-        for block in [module for module in self.modules() if isinstance(module, _Block)]:
-            block.conv = fuse_conv_bn_eval(block.conv.eval(), block.norm.eval())
-            block.norm = nn.Identity()
-
-    def _norms(self) -> list[nn.BatchNorm3d]:
-        return [module for module in self.modules() if isinstance(module, nn.BatchNorm3d)]
 
     def forward(self, image: Tensor, organs: Tensor) -> Tensor:
         soft_tissue = image.clamp(*WINDOW) * WINDOW_SCALE
@@ -155,8 +136,8 @@ def _stage(before: int, width: int, stride: int, count: int) -> nn.Sequential:
 class _Block(nn.Module):
     def __init__(self, convolution: nn.Conv3d, width: int) -> None:
         super().__init__()
-        self.conv: nn.Module = convolution
-        self.norm: nn.Module = nn.BatchNorm3d(width, momentum=0.02)
+        self.conv = convolution
+        self.norm = nn.GroupNorm(GROUPS, width)
 
     def forward(self, image: Tensor) -> Tensor:
         return nn.functional.leaky_relu(self.norm(self.conv(image)), SLOPE)

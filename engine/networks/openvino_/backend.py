@@ -124,7 +124,7 @@ def _compiled(
             split_means(model)
             join_upsampling(model)
         compiled = core.compile_model(model, "CPU", settings)
-    except RuntimeError as error:
+    except (RuntimeError, UnicodeDecodeError) as error:  # the latter where its own message quotes a damaged name
         raise BundleError(f"{onnx.name}: OpenVINO cannot read it: {error}") from error
     if key:
         keep_blob(key, compiled)

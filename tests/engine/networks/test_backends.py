@@ -123,6 +123,14 @@ def test_what_onnxruntime_only_finds_with_values_is_the_file_s_fault(tmp_path: P
         open_session("onnxruntime", network, SessionOptions()).run(tile())
 
 
+@pytest.mark.parametrize("backend", ["openvino", "onnxruntime"])
+def test_names_that_are_no_text_are_refused(backend: str, tmp_path: Path) -> None:
+    network = one_node_net(tmp_path / "named.onnx", "Flatten")
+    network.write_bytes(network.read_bytes().replace(b"Flatten", b"\xc0latten"))
+    with pytest.raises(BundleError, match=r"named\.onnx: .* cannot (read|load) it"):
+        open_session(backend, network, SessionOptions())
+
+
 @pytest.mark.parametrize("backend", CPU_BACKENDS)
 def test_rubbish_is_refused(backend: str, tmp_path: Path) -> None:
     rubbish = tmp_path / "rubbish.onnx"

@@ -10,7 +10,7 @@ from flare_trt.training.distil.network import NetworkConfig
 from flare_trt.training.tumours.network import SURE, WINDOW_SCALE, TumourConfig, TumourUNet, contrast_to_organs, organs_of_bundle
 from tests.engine.tiny_bundle import write_tiny_bundle
 
-SMALL = TumourConfig(NetworkConfig(), branch=(8, 12, 16), hidden=4)
+SMALL = TumourConfig(NetworkConfig(), branch=(8, 16, 16), hidden=4)
 ODD = (1, 1, 16, 48, 32)
 
 
@@ -104,30 +104,3 @@ def test_only_the_branch_learns() -> None:
 def test_a_bundle_of_another_network_is_named(tmp_path) -> None:
     with pytest.raises(InputError, match="use a network of this topology"):
         organs_of_bundle(write_tiny_bundle(tmp_path / "tiny.zip"), NetworkConfig())
-
-
-def see(network: TumourUNet, image: torch.Tensor, half: torch.Tensor) -> None:
-    """Let the norms see two examples, as training does."""
-    network.train()
-    for scale in (1, 2):
-        network.branch(scale * image, half)
-    network.eval()
-
-
-def test_fixed_norms_do_the_same_in_training_and_folded() -> None:
-    network, image = network_on_the_default_organs(), image_like_a_ct()
-    with torch.no_grad():
-        half = torch.nn.functional.pad(network.organs.half_features(image)[0], 6 * (0,) + (0, 1))  # no contrast
-        see(network, image, half)
-        whole = network.branch(image, half)
-        network.branch.norms_fixed = True
-        network.train()
-        torch.testing.assert_close(network.branch(image, half), whole, atol=1e-5, rtol=1e-5)
-        network.branch.norms_fixed = False
-        network.train()
-        assert not torch.allclose(network.branch(image, half), whole, atol=1e-2)  # statistics of its own
-        network.eval()
-        whole = network.branch(image, half)
-        network.branch.fold_norms()
-        torch.testing.assert_close(network.branch(image, half), whole, atol=1e-4, rtol=1e-3)
-    assert not any(isinstance(module, torch.nn.BatchNorm3d) for module in network.modules())
