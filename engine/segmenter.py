@@ -139,7 +139,7 @@ class Segmenter:
             removed = remove_pieces(labels, rules, names, ct.grid.spacing_mm, self._kernels)
             if gates is None:
                 return removed, Gating()
-            strong = self.spec.fine.strong_values.get(gates.label)
+            strong = self.spec.fine.strong_value
             return removed, gate_lesions(ct.array, labels, gates, strong, (names, ct.grid.spacing_mm), self._kernels)
 
     def segment_array(self, array: Any, grid: Grid, progress: StageProgress | None = None) -> Segmentation:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from flare_trt.engine.base.errors import ExportError
 from flare_trt.engine.base.extras import install_command
+from flare_trt.engine.networks.silent_import import load_quantiser
 
 QUANTISED = ("Conv", "ConvTranspose")
 Images = Sequence[NDArray[np.float32]]
@@ -26,8 +27,7 @@ Images = Sequence[NDArray[np.float32]]
 def require_quantiser() -> None:
     """Raises ExportError where a package is missing that calibration needs."""
     try:
-        import onnx  # noqa: F401
-        import onnxruntime.quantization  # noqa: F401
+        load_quantiser()
     except ImportError as error:
         raise ExportError(
             f"--calibrate: the package {error.name!r} is not installed; {install_command('onnx', 'export')}"
@@ -50,8 +50,7 @@ class Int8Writer:
 
     def write(self, target: Path, float_layers: Collection[str] = ()) -> None:
         """Write the network with all convolutions but `float_layers` in int8. Raises ExportError."""
-        from onnxruntime import quantization as ort
-
+        ort = load_quantiser()
         try:
             with _quiet():
                 ort.quantize_static(

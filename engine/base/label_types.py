@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -18,16 +18,6 @@ def label_dtype(values: Iterable[int]) -> np.dtype[Any]:
     (dtype('uint8'), dtype('uint16'))
     """
     return np.dtype(np.uint8 if max(values, default=0) <= 255 else np.uint16)
-
-
-def raster_values(labels: Sequence[int]) -> tuple[int, ...]:
-    """The labels that channels stand for, in a map that tells the second channel of a label from its first.
-
-    >>> raster_values((0, 1, 2, 2))
-    (0, 1, 2, 3)
-    """
-    free = max(labels) + 1
-    return tuple(free if label in labels[:channel] else label for channel, label in enumerate(labels))
 
 
 def value_count(dtype: np.dtype[Any]) -> int:

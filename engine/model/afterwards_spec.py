@@ -57,3 +57,19 @@ class LesionGates:
             require_field(0 <= getattr(self, name) < 1, f"lesion_gates.{name}", getattr(self, name), "a share in [0, 1)")
         least = min(self.least_ml, self.least_strong_ml, self.farthest_mm)
         require_field(least >= 0, "lesion_gates", self, "no negative volume or distance")
+
+
+def require_afterwards(
+    rules: tuple[ComponentRule, ...], gates: LesionGates | None, values: list[int], strong_label: int | None
+) -> None:
+    """Check that rules and gates are about a bundle's labels, and that a label of two channels has gates. Raises BundleError."""
+    expected = f"values out of {sorted(values)}"
+    gated = None if gates is None else gates.label
+    require_field(gated is None or gated in values, "lesion_gates.label", gated, expected)
+    require_field(strong_label in (None, gated), "strong_label", strong_label, f"the label of lesion_gates, {gated}")
+    for rule in rules:
+        require_field({*rule.labels} <= {*values}, "postprocessing.labels", rule.labels, expected)
+        fits = strong_label not in rule.labels
+        require_field(
+            fits, "postprocessing.labels", rule.labels, f"not {strong_label}: of a label of two channels gates remove pieces"
+        )

@@ -10,9 +10,9 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from flare_trt.engine.base.errors import BundleError
-from flare_trt.engine.base.label_types import MOST_LABEL, label_dtype, raster_values
+from flare_trt.engine.base.label_types import MOST_LABEL, label_dtype
 from flare_trt.engine.base.organs import STRUCTURES
-from flare_trt.engine.model.afterwards_spec import ComponentRule, LesionGates
+from flare_trt.engine.model.afterwards_spec import ComponentRule, LesionGates, require_afterwards
 from flare_trt.engine.model.channel_spec import ChannelSpec, LabelInput, require_field
 from flare_trt.kernels import Intensity
 
@@ -69,8 +69,8 @@ class StageSpec:
     `orientation` is the scan's array orientation, (z, y, x), that the network was trained on, or "as-stored" for nnU-Net's
     SimpleITK reader, which never reorients. `reader` is the one that the network's scans came through.
     `intensity` is that of a network of one CT; any other has null there and describes its inputs in `channels` (read `inputs`).
-    `channel_values[c]` is the label that output channel c stands for; where two stand for one label, the second has its surest
-    voxels (LesionGates). With
+    `channel_values[c]` is the label that output channel c stands for; the second channel of a `strong_label` has the voxels that
+    surely are of it (LesionGates). With
     activation "regions" channels are painted in that order where their logit is > 0
     (nnunetv2/utilities/label_handling/label_handling.py). `separate_z` None lets nnU-Net's anisotropy rule decide. `slices` is
     nnU-Net's 2d: the patch is one slice, and a scan keeps its own spacing along the first axis, so that spacing_mm[0] says nothing.
@@ -100,6 +100,7 @@ class StageSpec:
     crop_nonzero: bool = True
     tile_step: float = 0.5
     mirror_axes: tuple[int, ...] = ()
+    strong_label: int | None = None
     fast: FastSpec = FastSpec()
 
     def __post_init__(self) -> None:
@@ -122,6 +123,8 @@ class StageSpec:
         require_field(len(self.channel_values) >= 1, "channel_values", self.channel_values, "one label value an output channel")
         fits = all(0 <= value <= MOST_LABEL for value in self.channel_values)
         require_field(fits, "channel_values", self.channel_values, f"labels 0..{MOST_LABEL}")
+        fits = self.strong_label is None or self.channel_values.count(self.strong_label) == 2
+        require_field(fits, "strong_label", self.strong_label, "a label of two channels")
         require_field((self.intensity is None) == bool(self.channels), "channels", self.channels, "some, or an intensity, not both")
         names = [channel.name for channel in self.inputs]
         require_field(len(set(names)) == len(names), "channels", names, "each name once")
@@ -137,14 +140,18 @@ class StageSpec:
         return label_dtype(self.raster_values)
 
     @property
-    def raster_values(self) -> tuple[int, ...]:
-        """What the network's own label map holds for each channel: `channel_values`, but a free value for the surest voxels."""
-        return raster_values(self.channel_values) if self.activation == "argmax" else self.channel_values
+    def strong_value(self) -> int | None:
+        """What the network's own label map holds where `strong_label` is surest."""
+        return None if self.strong_label is None else max(self.channel_values) + 1
 
     @property
-    def strong_values(self) -> dict[int, int]:
-        """The label that has two channels -> the raster's value for its surest voxels; empty where each has one."""
-        return {label: value for label, value in zip(self.channel_values, self.raster_values, strict=True) if label != value}
+    def raster_values(self) -> tuple[int, ...]:
+        """What that map holds for each channel: `channel_values`, and `strong_value`."""
+        found = self.channel_values
+        if self.strong_value is None:
+            return found
+        second = found.index(self.strong_label, found.index(self.strong_label) + 1)
+        return (*found[:second], self.strong_value, *found[second + 1 :])
 
     @property
     def input_channels(self) -> int:
@@ -238,16 +245,7 @@ class ModelSpec:
         require_field(len(set(values)) == len(values), "labels", values, "each value once")
         require_field(0 not in values, "labels", values, f"values 1..{MOST_LABEL} (0 is the background)")
         known = {0, *values}
-        if self.lesion_gates is not None:
-            label = self.lesion_gates.label
-            require_field(label in values, "lesion_gates.label", label, f"a value out of {sorted(values)}")
-        gated = {self.lesion_gates.label} if self.lesion_gates is not None else set[int]()
-        for rule in self.postprocessing:
-            fits = not {*self.fine.strong_values} & {*rule.labels}
-            require_field(
-                fits, "postprocessing.labels", rule.labels, f"not {sorted(gated)}, which has two channels: its gates remove"
-            )
-            require_field(set(rule.labels) <= known, "postprocessing.labels", rule.labels, f"values out of {sorted(values)}")
+        require_afterwards(self.postprocessing, self.lesion_gates, values, self.fine.strong_label)
         if self.fine.previous is not None:
             found = self.coarse.channel_values if self.coarse is not None and self.coarse.previous is None else ()
             fits = bool(found) and {*found} <= {0, *self.fine.previous.values}
@@ -258,8 +256,8 @@ class ModelSpec:
         for stage in self.stages.values():
             fits = set(stage.channel_values) <= known
             require_field(fits, "channel_values", stage.channel_values, f"values out of {sorted(known)}")
-            fits = {*stage.strong_values} <= (gated if stage is self.fine else set())
-            require_field(fits, "channel_values", stage.channel_values, "each label once, in fine that of lesion_gates twice")
+            fits = stage.strong_label is None or stage is self.fine
+            require_field(fits, "strong_label", stage.strong_label, "none in coarse, whose labels have no gates")
 
     @property
     def stages(self) -> dict[str, StageSpec]:

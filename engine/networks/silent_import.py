@@ -25,6 +25,12 @@ def load_onnxruntime() -> ModuleType:
     return import_module("onnxruntime")
 
 
+def load_quantiser() -> ModuleType:
+    """ONNX Runtime's quantisation, which also imports the package onnx, as silent. Raises ImportError."""
+    load_onnxruntime()
+    return import_module("onnxruntime.quantization")
+
+
 def load_openvino() -> ModuleType:
     """OpenVINO, its telemetry missing and its model converter not loaded yet. Raises ImportError.
 

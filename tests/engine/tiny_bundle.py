@@ -45,6 +45,7 @@ def write_tiny_bundle(
     lesion_gates: LesionGates | None = None,
     channels: tuple[ChannelSpec, ...] = (),
     channel_values: tuple[int, ...] = (0, 1, 2, 3),
+    strong_label: int | None = None,
 ) -> Path:
     """A bundle folder, `folder`, of one stage or of two with the same network; of one CT, or of `channels`."""
     stage = StageSpec(
@@ -54,6 +55,7 @@ def write_tiny_bundle(
         intensity=None if channels else Intensity(-200.0, 300.0, 40.0, 120.0),
         channels=channels,
         channel_values=channel_values,
+        strong_label=strong_label,
     )
     spec = ModelSpec(
         schema=SCHEMA,

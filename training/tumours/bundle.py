@@ -92,7 +92,7 @@ def _spec(opened: Bundle, trained: TrainedTumours, name: str) -> ModelSpec:
         schema=SCHEMA,
         name=name,
         labels=FLARE_LABELS,
-        fine=replace(stage_of("fine", trained.config), channel_values=(*range(CHANNELS), TUMOUR)),
+        fine=replace(stage_of("fine", trained.config), channel_values=(*range(CHANNELS), TUMOUR), strong_label=TUMOUR),
         coarse=replace(coarse, networks=(NetworkFile("coarse.onnx"),), fast=replace(coarse.fast, networks=None)),
         roi=opened.spec.roi,
         lesion_gates=GATES,

@@ -23,6 +23,8 @@ from flare_trt.kernels import load
 SPACING_MM = (3.0, 1.5, 2.0)
 ML = 9.0 / 1000
 NAMES = {1: "liver", 14: "tumour"}
+#: A label with a second channel for its surest voxels.
+TWICE: dict[str, Any] = {"channel_values": (0, 1, 2, 2), "strong_label": 2}
 GATES = LesionGates(14, least_ml=8 * ML, over_organ_hu=(-80.0, 60.0), least_filled=0.1, farthest_mm=12.0)
 
 #: Where pieces lie, their HU, and the gate that stops them. The liver (110 HU) fills y < 30.
@@ -147,7 +149,7 @@ def test_a_network_with_two_channels_of_a_label(tmp_path: Path) -> None:
     hu[3:15, 4:20, 4:40], hu[5:10, 8:13, 8:13], hu[5:10, 8:13, 24:29] = 40, 130, 130
     hu[6:8, 9:11, 9:11] = 300
     gates = LesionGates(2, least_strong_ml=0.05)
-    bundle = write_tiny_bundle(tmp_path / "two.zip", lesion_gates=gates, channel_values=(0, 1, 2, 2))
+    bundle = write_tiny_bundle(tmp_path / "two.zip", lesion_gates=gates, channel_values=(0, 1, 2, 2), strong_label=2)
     with Segmenter.open(bundle, RunOptions(device="cpu", threads=1)) as segmenter:
         found = segmenter.segment(Volume(hu, Grid(hu.shape, (3.0, 2.0, 2.0))))
     (stopped,) = found.report.gated
@@ -161,18 +163,25 @@ def test_a_network_with_two_channels_of_a_label(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"channel_values": (0, 1, 2, 2)}, "channel_values"),
-        ({"channel_values": (0, 1, 2, 2), "lesion_gates": LesionGates(1)}, "channel_values"),
+        ({"strong_label": 2, "lesion_gates": LesionGates(2)}, "strong_label"),
+        ({**TWICE}, "strong_label"),
+        ({**TWICE, "lesion_gates": LesionGates(1)}, "strong_label"),
         (
-            {
-                "channel_values": (0, 1, 2, 2),
-                "lesion_gates": LesionGates(2),
-                "postprocessing": (ComponentRule((2,), keep_largest=True),),
-            },
+            {**TWICE, "lesion_gates": LesionGates(2), "postprocessing": (ComponentRule((2,), keep_largest=True),)},
             "postprocessing.labels",
         ),
     ],
 )
-def test_two_channels_of_a_label_need_its_gates(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+def test_a_second_channel_for_surest_voxels_needs_the_label_s_gates(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
     with pytest.raises(BundleError, match=message):
         write_tiny_bundle(tmp_path / "two.zip", **changes)
+
+
+def test_channels_that_share_a_label_are_that_label(tmp_path: Path) -> None:
+    hu = np.full((19, 25, 27), -300, np.int16)
+    hu[3:15, 4:20, 4:20], hu[6:8, 8:12, 8:12] = 130, 300
+    bundle = write_tiny_bundle(tmp_path / "merged.zip", channel_values=(0, 1, 2, 2))
+    with Segmenter.open(bundle, RunOptions(device="cpu", threads=1)) as segmenter:
+        labels = segmenter.segment(Volume(hu, Grid(hu.shape, (3.0, 2.0, 2.0)))).labels.array
+    assert np.all(labels[5:9, 7:13, 7:13] == 2)
+    assert set(np.unique(labels)) <= {0, 1, 2}

@@ -38,7 +38,7 @@ def test_the_bundle_has_the_tumour_s_class_its_rule_and_the_older_coarse_network
         assert before.spec.coarse is not None
         assert (bundle.folder / "coarse.onnx").read_bytes() == before.network_files(before.spec.coarse)[0].read_bytes()
     assert spec.label_names[TUMOUR] == "tumour"
-    assert spec.fine.channel_values == (*range(CHANNELS), TUMOUR)
+    assert (spec.fine.channel_values, spec.fine.strong_label) == ((*range(CHANNELS), TUMOUR), TUMOUR)
     assert spec.lesion_gates == GATES
     assert "7 steps" in spec.provenance.source
     card = (tmp_path / "bundle" / "MODEL_CARD.md").read_text("utf-8")
