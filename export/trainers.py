@@ -104,8 +104,7 @@ def find_trainer(name: str, folder: Path) -> tuple[Any, str]:
 
         with contextlib.redirect_stdout(io.StringIO()):
             return recursive_find_trainer_class_by_name(name), ""
-    # not found is a RuntimeError; the search imports the modules of other trainers, too, which may raise anything
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:  # noqa: BLE001  # not found is a RuntimeError; modules of other trainers, searched too, raise anything
         return None, f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 #: FLARE23 leaves memory up to 4 GB uncounted.
 TOLERANCE_MB = 4096.0
 
@@ -41,7 +43,7 @@ class Curve:
 
 def areas(curve: Curve) -> Areas | None:
     """None where nothing was read. Between readings the curve is a straight line, before the first and after the last flat."""
-    points = [(t, v) for t, v in zip(curve.times_s, curve.values_mb, strict=True) if v is not None]
+    points = _readings(curve)
     if not points:
         return None
     end_s = curve.wall_s if curve.until_s is None else min(curve.until_s, curve.wall_s)
@@ -56,6 +58,22 @@ def areas(curve: Curve) -> Areas | None:
         above_tolerance_mb_s=_area_above(points, TOLERANCE_MB, end_s),
         complete=curve.until_s is None,
     )
+
+
+def mean_mb(curve: Curve, start_s: float, stop_s: float) -> float:
+    """Mean of a curve that was read at least once, drawn as by `areas`, over a part of its time, which may be one moment."""
+    times_s, values_mb = zip(*_readings(curve), strict=True)
+    inside = [time for time in times_s if start_s < time < stop_s]
+    levels = np.interp([start_s, *inside, stop_s], times_s, values_mb).tolist()
+    if stop_s <= start_s:
+        return float(levels[0])
+    cut = list(zip([0.0, *(time - start_s for time in inside), stop_s - start_s], levels, strict=True))
+    return _area_above(cut, 0.0, stop_s - start_s) / (stop_s - start_s)
+
+
+def _readings(curve: Curve) -> list[tuple[float, float]]:
+    """(s, MB) of what was read."""
+    return [(t, v) for t, v in zip(curve.times_s, curve.values_mb, strict=True) if v is not None]
 
 
 def _area_above(points: Sequence[tuple[float, float]], floor_mb: float, end_s: float) -> float:

@@ -15,6 +15,7 @@ import numpy as np
 from flare_trt.benchmarks.inputs.model_folder import write_model_folder
 from flare_trt.benchmarks.inputs.real_networks import NETWORKS, RealNetwork
 from flare_trt.benchmarks.inputs.turned_scan import turned_scan
+from flare_trt.benchmarks.measure.areas import Curve, mean_mb
 from flare_trt.benchmarks.measure.measure import Measurement, measured
 from flare_trt.benchmarks.measure.phases import Phase, phase_seconds
 from flare_trt.benchmarks.peers.nnunet_share import whole_seconds
@@ -145,16 +146,11 @@ def _spent(found: Measurement) -> dict[str, Any]:
 
 
 def mean_of_tiles_mb(stages: Sequence[Phase], samples: Mapping[str, Sequence[float | None]]) -> float:
-    """Mean memory over the time that tiles ran. Straight lines join the samples, so that tiles between two have a mean too."""
+    """Mean memory over the time that tiles ran. Tiles between two samples have a mean too."""
     tiles = [stage for stage in stages if stage.name.startswith("tiles: ")]
     start_s, stop_s = min(stage.start_s for stage in tiles), max(stage.stop_s for stage in tiles)
-    pairs = zip(samples["time_s"], samples["tree_rss_mb"], strict=True)
-    known = [(time_s, mb) for time_s, mb in pairs if time_s is not None and mb is not None]
-    times_s = np.array([start_s, *(time_s for time_s, _ in known if start_s < time_s < stop_s), stop_s])
-    levels_mb = np.interp(times_s, *np.array(known).T)
-    if stop_s <= start_s:
-        return float(levels_mb[0])
-    return float(np.sum(np.diff(times_s) * (levels_mb[1:] + levels_mb[:-1]) / 2) / (stop_s - start_s))
+    times_s = [time_s or 0.0 for time_s in samples["time_s"]]
+    return mean_mb(Curve(times_s, samples["tree_rss_mb"], times_s[-1], 0.0), start_s, stop_s)
 
 
 def _slug(engine: str) -> str:

@@ -27,8 +27,7 @@ from flare_trt.engine.segmenter import Segmentation, Segmenter, StageProgress
 
 
 class Ensemble:
-    """Segments scans as engine.segmenter.Segmenter does; `spec` is the first bundle's, without its rules for pieces; its gates
-    are not applied either.
+    """Segments scans as engine.segmenter.Segmenter does; `spec` is the first bundle's, without rules that follow the network.
 
     A memory budget holds for each model in turn. Raises InputError for bundles that do not give the same classes, BundleError.
     """
@@ -41,7 +40,8 @@ class Ensemble:
         ruled = [spec.name for spec in specs if spec.postprocessing or spec.lesion_gates]
         self._warnings = tuple(f"{name}: its rules for pieces are left out of the ensemble, which needs its own" for name in ruled)
         name = " + ".join(spec.name for spec in specs)
-        self.spec = replace(specs[0], name=name, postprocessing=())
+        fine = replace(specs[0].fine, strong_label=None)
+        self.spec = replace(specs[0], name=name, fine=fine, postprocessing=(), lesion_gates=None)
 
     def segment(self, ct: Volume, progress: StageProgress | None = None) -> Segmentation:
         """Segment one CT in memory or on disk. Raises what Segmenter does, OutputError where the disk has no room."""

@@ -69,13 +69,13 @@ class StageSpec:
     `orientation` is the scan's array orientation, (z, y, x), that the network was trained on, or "as-stored" for nnU-Net's
     SimpleITK reader, which never reorients. `reader` is the one that the network's scans came through.
     `intensity` is that of a network of one CT; any other has null there and describes its inputs in `channels` (read `inputs`).
-    `channel_values[c]` is the label that output channel c stands for; the second channel of a `strong_label` has the voxels that
-    surely are of it (LesionGates). With
+    `channel_values[c]` is the label that output channel c stands for; with
     activation "regions" channels are painted in that order where their logit is > 0
     (nnunetv2/utilities/label_handling/label_handling.py). `separate_z` None lets nnU-Net's anisotropy rule decide. `slices` is
     nnU-Net's 2d: the patch is one slice, and a scan keeps its own spacing along the first axis, so that spacing_mm[0] says nothing.
     Where not `resampled`, a scan keeps its spacing (no_resampling_hack); `half_logits`: interpolated logits are rounded to float16.
-    `previous` is what a network of nnU-Net's cascade sees of the labels of the stage before it.
+    `previous` is what a network of nnU-Net's cascade sees of the labels of the stage before it. The second channel of a
+    `strong_label` has the voxels that surely are of it (LesionGates).
     """
 
     networks: tuple[NetworkFile, ...]

@@ -89,7 +89,8 @@ def gate_lesions(
         elif part.strong is not None:
             place = Box.cut_by(cut).shifted(box.start_zyx)
             kept.append(KeptLesion(place.start_zyx, place.stop_zyx, round(float(part.strong[piece].mean()), 3)))
-    labels[box.slices] = kernels.upload(scene.labels)
+    if stopped or strong is not None:
+        labels[box.slices] = kernels.upload(scene.labels)
     return Gating(tuple(stopped), tuple(kept))
 
 

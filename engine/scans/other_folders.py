@@ -32,7 +32,7 @@ def refuse_other_zips(path: Path) -> None:
     try:
         with ZipFile(path) as archive:
             names = archive.namelist()
-    except (BadZipFile, OSError, ValueError, NotImplementedError):
+    except (BadZipFile, OSError, ValueError, NotImplementedError):  # the last: of a later version of zip
         return
     if any(PurePosixPath(name).name == _BUNDLE for name in names) and any(name.endswith(".onnx") for name in names):
         raise _bundle(path)

@@ -16,6 +16,7 @@ from flare_trt.engine.model.afterwards_spec import LesionGates
 from flare_trt.engine.model.bundle import Bundle, open_bundle
 from flare_trt.engine.model.bundle_writer import require_replaceable, write_bundle
 from flare_trt.engine.model.spec import FLARE_LABELS, SCHEMA, Check, ModelSpec, NetworkFile, Provenance
+from flare_trt.export.calibrate import without_int8
 from flare_trt.training.distil.bundle_figures import measure_bundle
 from flare_trt.training.distil.config import DistilConfig
 from flare_trt.training.distil.model_card import CARD_FILE
@@ -93,7 +94,7 @@ def _spec(opened: Bundle, trained: TrainedTumours, name: str) -> ModelSpec:
         name=name,
         labels=FLARE_LABELS,
         fine=replace(stage_of("fine", trained.config), channel_values=(*range(CHANNELS), TUMOUR), strong_label=TUMOUR),
-        coarse=replace(coarse, networks=(NetworkFile("coarse.onnx"),), fast=replace(coarse.fast, networks=None)),
+        coarse=replace(without_int8(coarse, "coarse"), networks=(NetworkFile("coarse.onnx"),)),
         roi=opened.spec.roi,
         lesion_gates=GATES,
         provenance=Provenance(

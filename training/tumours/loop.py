@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from flare_trt.engine.base.errors import InputError
+from flare_trt.engine.base.pieces import label_pieces, piece_cuts
 from flare_trt.training.distil.config import DistilConfig
 from flare_trt.training.distil.loop import TrainState, append_log, follow, learning_rate, only_run_in
 from flare_trt.training.distil.patches import finished
@@ -179,13 +180,9 @@ def crop_places(example: Example, rng: np.random.Generator) -> list[Place]:
 
 def _lesions(example: Example) -> list[tuple[NDArray[np.int64], float]]:
     """The voxels of each lesion of a tile, and how likely a crop is about it: as likely for a small one as for a large one."""
-    import cc3d
-
-    pieces = cc3d.connected_components(example.share.numpy() > 0.5, connectivity=6)
+    pieces, _ = label_pieces(example.share.numpy() > 0.5, faces_alone=True)
     found = list[tuple[NDArray[np.int64], float]]()
-    for number, box in enumerate(cc3d.statistics(pieces)["bounding_boxes"]):
-        if not number:
-            continue
+    for number, box in enumerate(piece_cuts(pieces), start=1):
         inside = pieces[box] == number
         if np.count_nonzero(inside) < LEAST_VOXELS:
             continue

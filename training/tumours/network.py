@@ -23,7 +23,7 @@ SLOPE, GROUPS = 0.01, 8
 #: organ by 20 to 80 HU; where air is -7.5 and bone 1.5, that is next to nothing.
 WINDOW, WINDOW_SCALE = (-1.28, 1.21), 2.8
 #: What a tumour may grow in or out of: all but vessels, gallbladder and oesophagus. Where the organs' network is sure of one of
-#: those, the branch has to be surer. Their logits, lowered so far, are the largest nowhere.
+#: those, the branch has to be surer. The second is added to the logits of all others, so that none of them is the largest.
 HOSTS, OUT_OF_REACH = (0, 1, 2, 3, 4, 7, 8, 11, 12, 13), -1e4
 #: A share of a tile that is none.
 LEAST_SHARE = 1e-5
@@ -97,7 +97,7 @@ def contrast_to_organs(image: Tensor, organs: Tensor) -> Tensor:
 class TumourBranch(nn.Module):
     """A U-Net of plain convolutions on the image at half resolution, and on the organs' features and the contrast to them there.
 
-    Its norms go over groups of channels: with statistics of batches it took fifteen times as many steps to learn as much.
+    Its norms go over groups of channels of one crop: statistics of batches are the suspect of a slow start (LOG.md).
     """
 
     def __init__(self, organs: int, widths: tuple[int, ...]) -> None:

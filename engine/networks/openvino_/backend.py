@@ -117,9 +117,9 @@ def _compiled(
         return compiled
     try:
         model = core.read_model(str(onnx))
-        shape = static_shape(onnx.name, [_size(d) for d in model.inputs[0].partial_shape], len(model.outputs))
+        shape = static_shape(onnx.name, _sizes(model.inputs[0]), len(model.outputs))
         model.reshape({model.inputs[0].any_name: list(shape)})
-        output_channels(onnx.name, [_size(d) for d in _sizes(model.outputs[0])], shape)
+        output_channels(onnx.name, _sizes(model.outputs[0]), shape)
         if precision == "fp32":
             split_means(model)
             join_upsampling(model)
@@ -131,10 +131,7 @@ def _compiled(
     return compiled
 
 
-def _sizes(output: Any) -> list[Any]:
-    """Sizes along the axes, none where even their number hangs on values."""
-    return list(output.partial_shape) if output.partial_shape.rank.is_static else []
-
-
-def _size(dimension: Any) -> int | None:
-    return int(dimension.get_length()) if dimension.is_static else None
+def _sizes(port: Any) -> list[int | None]:
+    """Along the axes, None for a free one; empty where even their number is free."""
+    shape = port.partial_shape
+    return [int(size.get_length()) if size.is_static else None for size in shape] if shape.rank.is_static else []

@@ -65,10 +65,8 @@ class OnnxRuntimeSession:
         if runs_on != providers[0][0]:
             raise DeviceError(_not_there(backend, options.device, f"got {runs_on}"))
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
-        sizes = [size if isinstance(size, int) else None for size in inputs[0].shape]
-        self.input_shape = static_shape(onnx.name, sizes, len(outputs))
-        found = [size if isinstance(size, int) else None for size in outputs[0].shape]
-        self.channels = output_channels(onnx.name, found, self.input_shape)
+        self.input_shape = static_shape(onnx.name, _sizes(inputs[0]), len(outputs))
+        self.channels = output_channels(onnx.name, _sizes(outputs[0]), self.input_shape)
         self._file, self._names = onnx.name, (inputs[0].name, outputs[0].name)
         self._bound = None if options.device == "cpu" else _Bound(self, options.ordinal, self._names)
 
@@ -132,6 +130,11 @@ def _load(onnx: Path, options: SessionOptions, providers: Providers) -> Any:
         if "fallback to CPU EP" in str(error):
             raise DeviceError(_not_there("onnxruntime", options.device, f"got {CPU} for some or all of {onnx.name}")) from error
         raise BundleError(f"{onnx.name}: ONNX Runtime cannot load it: {error}") from error
+
+
+def _sizes(tensor: Any) -> list[int | None]:
+    """Along the axes; a free one has a name instead, or nothing."""
+    return [size if isinstance(size, int) else None for size in tensor.shape]
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from flare_trt.engine.base.errors import BundleError, DeviceError
 from flare_trt.engine.model.modes import Precision
-from flare_trt.engine.networks.session import Session, SessionOptions, require_tile, static_shape
+from flare_trt.engine.networks.session import Session, SessionOptions, output_channels, require_tile, static_shape
 from flare_trt.engine.networks.tensorrt_.engine import load_engine
 from flare_trt.engine.networks.tensorrt_.workspace import Workspace, address_of, allocate
 from flare_trt.kernels import cuda_problem, gpu_ordinal
@@ -169,5 +169,11 @@ def _interface(engine: trt.ICudaEngine, name: str) -> tuple[str, str, tuple[int,
     kinds = [engine.get_tensor_dtype(n) for n in names]
     if len(inputs) != 1 or any(kind != trt.DataType.FLOAT for kind in kinds):
         raise BundleError(f"{name}: got tensors {names} of {kinds}, expected one float32 input and float32 logits")
-    sizes = [None if size < 0 else int(size) for size in engine.get_tensor_shape(inputs[0])]  # a free size is -1
-    return inputs[0], outputs[0], static_shape(name, sizes, len(outputs))
+    shape = static_shape(name, _sizes(engine, inputs[0]), len(outputs))
+    output_channels(name, _sizes(engine, outputs[0]), shape)
+    return inputs[0], outputs[0], shape
+
+
+def _sizes(engine: trt.ICudaEngine, tensor: str) -> list[int | None]:
+    """Along the axes; a free size is -1 there."""
+    return [None if size < 0 else int(size) for size in engine.get_tensor_shape(tensor)]

@@ -16,7 +16,7 @@ from flare_trt.engine.apps.cli import main
 from flare_trt.engine.base.errors import InputError
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.batch.ensemble import Ensemble
-from flare_trt.engine.model.afterwards_spec import ComponentRule
+from flare_trt.engine.model.afterwards_spec import ComponentRule, LesionGates
 from flare_trt.engine.model.options import RunOptions
 from flare_trt.engine.model.spec import ModelSpec
 from flare_trt.engine.scans.image_files import read_labels
@@ -70,6 +70,18 @@ def test_tiles_add_up_and_rules_of_a_bundle_are_left_out(tmp_path: Path, ct: Vol
     report = Ensemble(bundles, OPTIONS).segment(ct).report
     assert report.tiles == {"fine": sum(counts)}
     assert "ruled: its rules for pieces are left out of the ensemble, which needs its own" in report.warnings
+
+
+def test_a_label_s_second_channel_is_that_label_where_no_gate_follows(tmp_path: Path, ct: Volume) -> None:
+    spec = fake_spec()
+    fine = replace(spec.fine, channel_values=(0, 1, 2, 3, 3), strong_label=3)
+    bundle = fake_bundle(tmp_path / "gated", replace(spec, fine=fine, lesion_gates=LesionGates(3)))
+    with Ensemble([bundle, bundle], OPTIONS) as ensemble:
+        found = ensemble.segment(ct)
+    assert ensemble.spec.lesion_gates is None
+    channels = read_all(found.probabilities).argmax(0)
+    assert np.any(channels == 4)
+    np.testing.assert_array_equal(found.labels.array, np.minimum(channels, 3))
 
 
 @pytest.mark.parametrize("changes", [REGIONS, {"channel_values": (0, 1, 2, 4, 3)}])

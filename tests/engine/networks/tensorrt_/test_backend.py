@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.engine.networks.test_backends import PATCH, conv_net
+from tests.engine.networks.test_backends import PATCH, conv_net, one_node_net
 from tests.fakes import device_memory, device_streams, fake_cupy, fake_tensorrt, fake_trt_runtime
 
 from flare_trt.engine.base.errors import BundleError, DeviceError
@@ -157,6 +157,12 @@ def test_misaligned_addresses_are_refused(tensorrt: Tensorrt) -> None:
 def test_other_networks_are_refused(tensorrt: Tensorrt, tmp_path: Path, shape: Any, outputs: int, message: str) -> None:
     with pytest.raises(BundleError, match=message):
         open_on_gpu(conv_net(tmp_path / "net.onnx", shape, outputs))
+
+
+@pytest.mark.parametrize("operator", ["Flatten", "GlobalAveragePool"])
+def test_logits_have_to_lie_on_the_input_s_voxels(tensorrt: Tensorrt, tmp_path: Path, operator: str) -> None:
+    with pytest.raises(BundleError, match=r"other\.onnx: got an output of shape \[.*expected logits \(1, classes, z, y, x\)"):
+        open_on_gpu(one_node_net(tmp_path / "other.onnx", operator))
 
 
 def test_rubbish_is_refused(tensorrt: Tensorrt, tmp_path: Path) -> None:
