@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from flare_trt.engine.base.errors import BundleError, DeviceError, InputError
+from flare_trt.engine.base.errors import BundleError, InputError
 from flare_trt.engine.base.grid import Grid
 from flare_trt.engine.base.memory_left import obtainable_bytes
 from flare_trt.engine.base.probabilities import Probabilities
@@ -81,10 +81,6 @@ class Segmenter:
         with ExitStack() as undo:
             bundle = undo.enter_context(open_bundle(Path(bundle_path)))
             placement = place(options, {barred.backend: barred.reason for barred in bundle.spec.barred})
-            if placement.kernels == "cuda" and bundle.spec.label_dtype.itemsize > 1:
-                raise DeviceError(
-                    f"device: {bundle.spec.name} has labels above 255, expected at most 255 on a GPU; run it with --device cpu"
-                )
             kernels = load(placement.device if placement.kernels == "cuda" else placement.kernels)
             limit_threads(placement.kernels, options.threads)
             segmenter = Segmenter(bundle, options, placement, kernels)

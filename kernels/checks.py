@@ -10,7 +10,7 @@ D = TypeVar("D", bound=type)
 
 #: What an image's voxels may be.
 IMAGE_DTYPES = ("int16", "float32")
-#: What a label map's voxels may be; a GPU's are uint8 alone.
+#: What a label map's voxels may be.
 LABEL_DTYPES = ("uint8", "uint16")
 
 

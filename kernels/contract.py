@@ -162,7 +162,7 @@ class Kernels(Protocol):
     def restore_argmax(self, ring: Array, taps_zyx: TapsZyx, values: NDArray[Any], labels: Array, in_half: bool = True) -> None:
         """Interpolate finished logits linearly, take the first largest channel c and write values[c].
 
-        ring (c, r, y, x) float16; labels (tz, ty, tx) uint8, or uint16 on a CPU, one voxel a tap; values of the same dtype. With
+        ring (c, r, y, x) float16; labels (tz, ty, tx) uint8 or uint16, one voxel a tap; values of the same dtype. With
         `in_half` each interpolated logit is rounded to float16 before it is compared, as nnU-Net's default resampling keeps
         logits in half precision; its torch one keeps float32.
         """
@@ -171,7 +171,7 @@ class Kernels(Protocol):
         """As restore_argmax for region-based nets: writes values[c] of the last channel c whose logit is > 0, else 0."""
 
     def bounds(self, labels: Array, count: int) -> NDArray[np.int64]:
-        """Per-label boxes and sizes of uint8, or on a CPU uint16, (z, y, x) labels 0..count-1, on the host.
+        """Per-label boxes and sizes of uint8 or uint16 (z, y, x) labels 0..count-1, on the host.
 
         Row k = (z_start, y_start, x_start, z_stop, y_stop, x_stop, voxels); an absent label has a row of zeros. A label
         >= count raises ValueError.
@@ -188,7 +188,7 @@ class Kernels(Protocol):
         never moves a box)."""
 
     def components(self, labels: Array) -> Array:
-        """26-connected components of each label of uint8, or on a CPU uint16, (z, y, x).
+        """26-connected components of each label of uint8 or uint16 (z, y, x).
 
         int32, 0 where the label is 0, else 1..n in any order.
         """

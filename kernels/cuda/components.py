@@ -20,12 +20,12 @@ def label_components(gpu: Gpu, labels: Array) -> Array:
 
     components, found = gpu.zeros(labels.shape, np.int32), 0
     map_yx = labels.shape[1:]
-    for label, (*start, z1, y1, x1, voxels) in enumerate(label_bounds(gpu, labels, 256).tolist()):
+    for label, (*start, z1, y1, x1, voxels) in enumerate(label_bounds(gpu, labels, 1 << 8 * labels.dtype.itemsize).tolist()):
         if label == 0 or voxels == 0:
             continue
         box = z1 - start[0], y1 - start[1], x1 - start[2]
         mask, parts = gpu.empty(box, np.uint8), gpu.empty(box, np.int32)
-        gpu.launch("select_label", Launch.over_volume(box), labels, mask, label, *map_yx, *box, *start)
+        gpu.launch(f"select_label_{labels.dtype}", Launch.over_volume(box), labels, mask, label, *map_yx, *box, *start)
         with gpu.active():
             count = ndimage.label(mask, structure=np.ones((3, 3, 3), bool), output=parts)
         gpu.launch("place_components", Launch.over_volume(box), parts, components, found, *map_yx, *box, *start)

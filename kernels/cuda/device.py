@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flare_trt.kernels.box import Box
-from flare_trt.kernels.checks import checks_arguments, require_array
+from flare_trt.kernels.checks import checks_arguments
 from flare_trt.kernels.contract import Array, Intensity, Span, TapsZyx
 from flare_trt.kernels.cuda import reduce
 from flare_trt.kernels.cuda.components import label_components, piece_bounds
@@ -64,15 +64,15 @@ class CudaKernels(Gpu):
         self._restore("restore_regions", (ring, taps_zyx), values, labels, in_half)
 
     def _restore(self, kernel: str, source: tuple[Array, TapsZyx], values: NDArray[Any], labels: Array, in_half: bool) -> None:
-        require_array("labels", labels, ("uint8",), 3)
         ring, taps_zyx = source
         tables = (
             self.upload(np.concatenate([taps.lower for taps in taps_zyx]).astype(np.int32)),
             self.upload(np.concatenate([taps.upper for taps in taps_zyx]).astype(np.int32)),
             self.upload(np.concatenate([taps.weight for taps in taps_zyx]).astype(np.float32)),
-            self.upload(np.asarray(values, np.uint8)),
+            self.upload(np.asarray(values, labels.dtype)),
         )
-        self.launch(kernel, Launch.over_volume(labels.shape), ring, *tables, labels, *ring.shape, *labels.shape, int(in_half))
+        size = Launch.over_volume(labels.shape)
+        self.launch(f"{kernel}_{labels.dtype}", size, ring, *tables, labels, *ring.shape, *labels.shape, int(in_half))
 
     def bounds(self, labels: Array, count: int) -> NDArray[np.int64]:
         return reduce.label_bounds(self, labels, count)
@@ -94,12 +94,14 @@ class CudaKernels(Gpu):
 
     def select_labels(self, labels: Array, chosen: NDArray[np.bool_]) -> Array:
         mask, flags = self.empty(labels.shape, np.uint8), self.upload(chosen.astype(np.uint8))
-        self.launch("select_labels", Launch.over_elements(labels.size), labels, flags, mask, np.uint64(labels.size))
+        size = Launch.over_elements(labels.size)
+        self.launch(f"select_labels_{labels.dtype}", size, labels, flags, mask, np.uint64(labels.size))
         return mask
 
     def keep_pieces(self, labels: Array, components: Array, kept: NDArray[np.bool_]) -> None:
         flags = self.upload(kept.astype(np.uint8))
-        self.launch("keep_pieces", Launch.over_elements(labels.size), labels, components, flags, len(kept), np.uint64(labels.size))
+        size = Launch.over_elements(labels.size)
+        self.launch(f"keep_pieces_{labels.dtype}", size, labels, components, flags, len(kept), np.uint64(labels.size))
 
 
 def _over_planes(ring: Array, planes: tuple[int, int]) -> Launch:

@@ -3,12 +3,23 @@
 // select_label and place_components run one thread a voxel of a box whose corner is (corner_z, corner_y, corner_x) in the map.
 #include "flare.cuh"
 
-FLARE_KERNEL(select_label, const unsigned char* __restrict__ labels, unsigned char* __restrict__ mask, int label, int map_y,
-             int map_x, int box_z, int box_y, int box_x, int corner_z, int corner_y, int corner_x) {
+template <class Label>
+FLARE_DEVICE void cut_label(const Label* __restrict__ labels, unsigned char* __restrict__ mask, int label, int map_y, int map_x,
+                            int box_z, int box_y, int box_x, int corner_z, int corner_y, int corner_x) {
     const Voxel voxel = this_voxel();
     if (!inside(voxel, box_z, box_y, box_x)) return;
     const size_t from = voxel_offset(corner_z + voxel.z, corner_y + voxel.y, corner_x + voxel.x, map_y, map_x);
     mask[voxel_offset(voxel.z, voxel.y, voxel.x, box_y, box_x)] = labels[from] == label;
+}
+
+FLARE_KERNEL(select_label_uint8, const unsigned char* __restrict__ labels, unsigned char* __restrict__ mask, int label, int map_y,
+             int map_x, int box_z, int box_y, int box_x, int corner_z, int corner_y, int corner_x) {
+    cut_label(labels, mask, label, map_y, map_x, box_z, box_y, box_x, corner_z, corner_y, corner_x);
+}
+
+FLARE_KERNEL(select_label_uint16, const unsigned short* __restrict__ labels, unsigned char* __restrict__ mask, int label, int map_y,
+             int map_x, int box_z, int box_y, int box_x, int corner_z, int corner_y, int corner_x) {
+    cut_label(labels, mask, label, map_y, map_x, box_z, box_y, box_x, corner_z, corner_y, corner_x);
 }
 
 // Component k of the box becomes component k + found of the map; where the box has none, the map stays.
@@ -42,17 +53,39 @@ FLARE_KERNEL(piece_bounds, const int* __restrict__ components, int* __restrict__
 }
 
 // Labels of components 0 < k < pieces whose kept[k] is 0 become 0.
-FLARE_KERNEL(keep_pieces, unsigned char* __restrict__ labels, const int* __restrict__ components,
-             const unsigned char* __restrict__ kept, int pieces, unsigned long long count) {
+template <class Label>
+FLARE_DEVICE void drop_pieces(Label* __restrict__ labels, const int* __restrict__ components,
+                              const unsigned char* __restrict__ kept, int pieces, unsigned long long count) {
     const size_t element = this_element();
     if (element >= count) return;
     const int piece = components[element];
     if (piece > 0 && piece < pieces && kept[piece] == 0) labels[element] = 0;
 }
 
+FLARE_KERNEL(keep_pieces_uint8, unsigned char* __restrict__ labels, const int* __restrict__ components,
+             const unsigned char* __restrict__ kept, int pieces, unsigned long long count) {
+    drop_pieces(labels, components, kept, pieces, count);
+}
+
+FLARE_KERNEL(keep_pieces_uint16, unsigned short* __restrict__ labels, const int* __restrict__ components,
+             const unsigned char* __restrict__ kept, int pieces, unsigned long long count) {
+    drop_pieces(labels, components, kept, pieces, count);
+}
+
 // 1 where the label is chosen, else 0.
-FLARE_KERNEL(select_labels, const unsigned char* __restrict__ labels, const unsigned char* __restrict__ chosen,
-             unsigned char* __restrict__ mask, unsigned long long count) {
+template <class Label>
+FLARE_DEVICE void mark_chosen(const Label* __restrict__ labels, const unsigned char* __restrict__ chosen,
+                              unsigned char* __restrict__ mask, unsigned long long count) {
     const size_t element = this_element();
     if (element < count) mask[element] = chosen[labels[element]];
+}
+
+FLARE_KERNEL(select_labels_uint8, const unsigned char* __restrict__ labels, const unsigned char* __restrict__ chosen,
+             unsigned char* __restrict__ mask, unsigned long long count) {
+    mark_chosen(labels, chosen, mask, count);
+}
+
+FLARE_KERNEL(select_labels_uint16, const unsigned short* __restrict__ labels, const unsigned char* __restrict__ chosen,
+             unsigned char* __restrict__ mask, unsigned long long count) {
+    mark_chosen(labels, chosen, mask, count);
 }

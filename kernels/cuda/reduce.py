@@ -52,10 +52,10 @@ def box_nonzero(gpu: Gpu, image: Array) -> Box | None:
 
 def label_bounds(gpu: Gpu, labels: Array, count: int) -> NDArray[np.int64]:
     """See contract.Kernels.bounds."""
-    rows = min(count, 256)  # a uint8 label map has no more
+    rows = min(count, 1 << 8 * labels.dtype.itemsize)  # a label map has no more
     extents, voxels = gpu.upload(np.tile(NO_EXTENTS, (rows, 1))), gpu.zeros((rows,), np.uint64)
     highest = gpu.zeros((1,), np.int32)
-    gpu.launch("bounds", _columns(labels), labels, extents, voxels, highest, rows, *labels.shape, _CHUNK_PLANES)
+    gpu.launch(f"bounds_{labels.dtype}", _columns(labels), labels, extents, voxels, highest, rows, *labels.shape, _CHUNK_PLANES)
     if (found := int(gpu.download(highest)[0])) >= count:
         raise ValueError(f"labels: got a label {found}, expected at most {count - 1}")
     table = np.zeros((count, 7), np.int64)

@@ -34,10 +34,10 @@ FLARE_DEVICE float interpolated(const __half* __restrict__ channel, const Stenci
 }
 
 // values[c] of the first largest channel c.
-FLARE_KERNEL(restore_argmax, const __half* __restrict__ ring, const int* __restrict__ lower, const int* __restrict__ upper,
-             const float* __restrict__ weight, const unsigned char* __restrict__ values, unsigned char* __restrict__ labels,
-             int channels, int ring_z, int ring_y, int ring_x, int target_z, int target_y, int target_x,
-             int in_half) {
+template <class Label>
+FLARE_DEVICE void write_largest(const __half* __restrict__ ring, const int* __restrict__ lower, const int* __restrict__ upper,
+                                const float* __restrict__ weight, const Label* __restrict__ values, Label* __restrict__ labels, int channels, int ring_z,
+                                int ring_y, int ring_x, int target_z, int target_y, int target_x, int in_half) {
     const Voxel voxel = this_voxel();
     if (!inside(voxel, target_z, target_y, target_x)) return;
     const Stencil stencil = stencil_of(voxel, lower, upper, weight, target_z, target_y, ring_y, ring_x);
@@ -54,16 +54,40 @@ FLARE_KERNEL(restore_argmax, const __half* __restrict__ ring, const int* __restr
 }
 
 // values[c] of the last channel c whose logit is > 0, else 0.
-FLARE_KERNEL(restore_regions, const __half* __restrict__ ring, const int* __restrict__ lower, const int* __restrict__ upper,
-             const float* __restrict__ weight, const unsigned char* __restrict__ values, unsigned char* __restrict__ labels,
-             int channels, int ring_z, int ring_y, int ring_x, int target_z, int target_y, int target_x,
-             int in_half) {
+template <class Label>
+FLARE_DEVICE void write_last_region(const __half* __restrict__ ring, const int* __restrict__ lower, const int* __restrict__ upper,
+                                    const float* __restrict__ weight, const Label* __restrict__ values, Label* __restrict__ labels, int channels, int ring_z,
+                                    int ring_y, int ring_x, int target_z, int target_y, int target_x, int in_half) {
     const Voxel voxel = this_voxel();
     if (!inside(voxel, target_z, target_y, target_x)) return;
     const Stencil stencil = stencil_of(voxel, lower, upper, weight, target_z, target_y, ring_y, ring_x);
-    unsigned char label = 0;
+    Label label = 0;
     for (int c = 0; c < channels; ++c) {
         if (interpolated(ring + c * (size_t)ring_z * ring_y * ring_x, stencil, in_half) > 0.f) label = values[c];
     }
     labels[voxel_offset(voxel.z, voxel.y, voxel.x, target_y, target_x)] = label;
+}
+
+FLARE_KERNEL(restore_argmax_uint8, const __half* __restrict__ ring, const int* __restrict__ lower, const int* __restrict__ upper,
+             const float* __restrict__ weight, const unsigned char* __restrict__ values, unsigned char* __restrict__ labels, int channels, int ring_z,
+             int ring_y, int ring_x, int target_z, int target_y, int target_x, int in_half) {
+    write_largest(ring, lower, upper, weight, values, labels, channels, ring_z, ring_y, ring_x, target_z, target_y, target_x, in_half);
+}
+
+FLARE_KERNEL(restore_argmax_uint16, const __half* __restrict__ ring, const int* __restrict__ lower, const int* __restrict__ upper,
+             const float* __restrict__ weight, const unsigned short* __restrict__ values, unsigned short* __restrict__ labels, int channels, int ring_z,
+             int ring_y, int ring_x, int target_z, int target_y, int target_x, int in_half) {
+    write_largest(ring, lower, upper, weight, values, labels, channels, ring_z, ring_y, ring_x, target_z, target_y, target_x, in_half);
+}
+
+FLARE_KERNEL(restore_regions_uint8, const __half* __restrict__ ring, const int* __restrict__ lower, const int* __restrict__ upper,
+             const float* __restrict__ weight, const unsigned char* __restrict__ values, unsigned char* __restrict__ labels, int channels, int ring_z,
+             int ring_y, int ring_x, int target_z, int target_y, int target_x, int in_half) {
+    write_last_region(ring, lower, upper, weight, values, labels, channels, ring_z, ring_y, ring_x, target_z, target_y, target_x, in_half);
+}
+
+FLARE_KERNEL(restore_regions_uint16, const __half* __restrict__ ring, const int* __restrict__ lower, const int* __restrict__ upper,
+             const float* __restrict__ weight, const unsigned short* __restrict__ values, unsigned short* __restrict__ labels, int channels, int ring_z,
+             int ring_y, int ring_x, int target_z, int target_y, int target_x, int in_half) {
+    write_last_region(ring, lower, upper, weight, values, labels, channels, ring_z, ring_y, ring_x, target_z, target_y, target_x, in_half);
 }

@@ -12,8 +12,10 @@ import pytest
 from flare_trt.engine.base.errors import DeviceError
 from flare_trt.engine.base.grid import Grid
 from flare_trt.engine.base.volume import Volume
+from flare_trt.engine.model.afterwards_spec import ComponentRule
 from flare_trt.engine.model.channel_spec import ChannelSpec
 from flare_trt.engine.model.options import RunOptions
+from flare_trt.engine.model.spec import LabelSpec
 from flare_trt.engine.networks.session import SessionOptions, open_session
 from flare_trt.engine.passes.predict import run_mirrored
 from flare_trt.engine.segmenter import Segmentation, Segmenter
@@ -50,6 +52,21 @@ def test_a_cascade_goes_the_cpu_s_way(gpu: None, tmp_path: Path, ct: Volume) -> 
     on_cpu, on_gpu = (segment(bundle, options, ct) for options in (CPU, GPU))
     assert on_gpu.report.roi == on_cpu.report.roi
     assert on_gpu.report.tiles == on_cpu.report.tiles
+    assert (on_gpu.labels.array == on_cpu.labels.array).mean() > 0.9999
+
+
+def test_labels_of_16_bits(gpu: None, tmp_path: Path, ct: Volume) -> None:
+    """With a rule for pieces, which looks at each label's box and components."""
+    bundle = write_tiny_bundle(
+        tmp_path / "wide",
+        channel_values=(0, 255, 256, 40000),
+        labels=tuple(LabelSpec(value, f"organ {value}", "#aa3311") for value in (255, 256, 40000)),
+        postprocessing=(ComponentRule((255, 40000), keep_largest=True),),
+    )
+    on_cpu, on_gpu = (segment(bundle, options, ct) for options in (CPU, GPU))
+    assert np.unique(on_cpu.labels.array).tolist() == [0, 255, 256, 40000]
+    assert on_gpu.labels.array.dtype == np.uint16
+    assert on_gpu.report.postprocessing
     assert (on_gpu.labels.array == on_cpu.labels.array).mean() > 0.9999
 
 

@@ -46,6 +46,7 @@ def write_tiny_bundle(
     channels: tuple[ChannelSpec, ...] = (),
     channel_values: tuple[int, ...] = (0, 1, 2, 3),
     strong_label: int | None = None,
+    labels: tuple[LabelSpec, ...] = LABELS,
 ) -> Path:
     """A bundle folder, `folder`, of one stage or of two with the same network; of one CT, or of `channels`."""
     stage = StageSpec(
@@ -60,7 +61,7 @@ def write_tiny_bundle(
     spec = ModelSpec(
         schema=SCHEMA,
         name="tiny",
-        labels=LABELS,
+        labels=labels,
         fine=stage,
         provenance=Provenance("made by a test", "CC0-1.0"),
         postprocessing=postprocessing,

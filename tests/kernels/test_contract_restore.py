@@ -71,30 +71,39 @@ def test_without_rounding_to_half(kernels: Kernels, method: str) -> None:
     assert method == "restore_regions" or (found[0] != found[1]).any()
 
 
-@pytest.mark.parametrize("device", ["reference", "native"])
 @pytest.mark.parametrize("method", METHODS)
-def test_labels_of_16_bits(device: str, method: str) -> None:
+def test_labels_of_16_bits(kernels: Kernels, method: str) -> None:
     ring, taps = smooth(300, (3, 9, 14)), tuple(linear_taps(n, t) for n, t in zip((3, 9, 14), (5, 13, 31), strict=True))
     values = np.random.default_rng(3).permutation(np.arange(1, 65536, dtype=np.uint16))[:300]
+    values[:2] = 65535, 255
     places = restore(load("reference"), method, ring, taps, np.arange(300, dtype=np.uint16))
     expected = values[places] if method == "restore_argmax" else np.where(places > 0, values[places], 0)
-    got = restore(load(device), method, ring, taps, values)
+    got = restore(kernels, method, ring, taps, values)
     there = slice(None) if method == "restore_argmax" else places > 0
     assert np.array_equal(got[there], expected[there])
     assert got.max() > 255
-    kernels = load(device)
-    table = kernels.bounds(got, 65536)
-    assert np.array_equal(table[:, 6], np.bincount(got.ravel(), minlength=65536))
-    value = int(got[2, 5, 7])
-    inside = np.argwhere(got == value)
-    assert table[value, :6].tolist() == [*inside.min(0), *(inside.max(0) + 1)]
-    assert np.array_equal(kernels.select_labels(got, np.arange(65536) == value), got == value)
 
 
-def test_a_gpu_refuses_labels_of_16_bits(fake_gpu: None) -> None:
-    taps = tuple(linear_taps(n, n) for n in (2, 3, 4))
-    with pytest.raises(TypeError, match="labels: got dtype uint16, expected uint8"):
-        restore(load("cuda"), "restore_argmax", smooth(2, (2, 3, 4)), taps, np.array([1, 300], np.uint16))
+def test_pieces_of_labels_of_16_bits(kernels: Kernels) -> None:
+    """Bounds, choice, components and removal; a label next to its lower byte, and one at either side of 8 bits."""
+    labels = np.random.default_rng(5).choice(np.array([0, 7, 255, 256, 263, 65535], np.uint16), (5, 13, 70))
+    labels[:2] = 0
+    on_device = kernels.upload(labels)
+    table = kernels.bounds(on_device, 65536)
+    assert np.array_equal(table[:, 6], np.bincount(labels.ravel(), minlength=65536))
+    for value in (7, 255, 256, 263, 65535):
+        inside = np.argwhere(labels == value)
+        assert table[value, :6].tolist() == [*inside.min(0), *(inside.max(0) + 1)]
+    with pytest.raises(ValueError, match="got a label 65535, expected at most 299"):
+        kernels.bounds(on_device, 300)
+    assert np.array_equal(kernels.download(kernels.select_labels(on_device, np.arange(65536) == 263)), labels == 263)
+    components = kernels.download(kernels.components(on_device))
+    assert np.array_equal(components > 0, labels > 0)
+    values = [np.unique(labels[components == number]) for number in range(1, components.max() + 1)]
+    assert all(len(value) == 1 for value in values)
+    kept = np.array([True, *(value[0] != 256 for value in values)])
+    kernels.keep_pieces(on_device, kernels.upload(components), kept)
+    assert np.array_equal(kernels.download(on_device), np.where(labels == 256, 0, labels))
 
 
 @pytest.mark.parametrize("channels", [253, 254, 255, 256, 300])
