@@ -19,6 +19,7 @@ from flare_trt.engine.model.options import RunOptions
 from flare_trt.engine.scans.image_files import open_image, read_ct, read_labels
 from flare_trt.engine.scans.scan_reader import spooled_ct
 from flare_trt.engine.segmenter import Segmenter
+from tests.engine.apps.pacs.clinic import WorkerProcess, free_port, program, send, until, write_study
 from tests.engine.apps.serve.live import JOBS, live, started
 from tests.engine.test_nnunet_parity import EXACT, hold_to_promise
 from tests.engine.test_other_intensities import exported, mr_scan
@@ -110,3 +111,27 @@ def test_the_service_and_combine_take_a_cascade(trained: Path, tmp_path: Path) -
     out = tmp_path / "combined.nii.gz"
     assert main(["combine", str(scan), "-o", str(out), "--models", str(bundle), "--device", "cpu"]) == 0
     assert np.array_equal(read_labels(out).array, expected)
+
+
+def test_the_worker_of_a_pacs_takes_a_cascade(trained: Path, tmp_path: Path) -> None:
+    """A series sent as a scanner does it; nobody listens for the results, which stay in the queue."""
+    pytest.importorskip("pynetdicom")
+    pydicom = pytest.importorskip("pydicom")
+    program("storescu", "dcmtk")
+    study, bundle = write_study(tmp_path / "ct"), trained.with_name("bundle")
+    exact = ("--device", "cpu", "--mode", "exact", "--threads", "1")
+    words = ("--send-to", f"PACS@127.0.0.1:{free_port()}", "--quiet", "0", "--results", "seg")
+    running = WorkerProcess(tmp_path / "queue", bundle, words, network=(*exact, "--min-free", "1MB"))
+    running.start()
+    try:
+        assert send(running.port, study).returncode == 0
+        until(lambda: "segmented in" in running.log.read_text(), "the result")
+    finally:
+        running.kill()
+    (result,) = running.queue.rglob("seg.dcm")
+    alone = tmp_path / "alone.dcm"
+    assert main(["segment", str(study), "-o", str(alone), "--model", str(bundle), *exact]) == 0
+    expected = pydicom.dcmread(alone).pixel_array
+    assert len(pydicom.dcmread(alone).SegmentSequence) == 4
+    assert expected.any()
+    assert np.array_equal(pydicom.dcmread(result).pixel_array, expected)
