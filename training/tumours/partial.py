@@ -1,10 +1,11 @@
-"""Real scans whose tumours nobody drew: where a tumour may be what the labels call an organ or nothing."""
+"""Labels that cannot be trusted: real scans whose tumours nobody drew, and planted lesions that nobody could see."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
+from flare_trt.engine.base.pieces import label_pieces, piece_cuts
 from flare_trt.training.tumours.recipe import TUMOUR
 from flare_trt.training.tumours.scene import FULL, PARTIAL, Scene, smoothed
 
@@ -19,6 +20,11 @@ SUSPECTS: dict[str, tuple[int, ...]] = {
 MARGIN_MM = 8.0
 #: Liver within so many HU of the liver's median is liver: most metastases differ by more (Sica et al., AJR 2000;174:691).
 SAME_HU = 12.0
+#: Planted lesions so close to their host in the mean, and so little more mottled, are asked of nobody: they would teach that a
+#: tumour may be anywhere. Of the recipe's lesions that is a tenth.
+HIDDEN_HU, HIDDEN_MOTTLE = 10.0, 1.5
+#: So many voxels of an organ about a lesion make it the lesion's host.
+HOST_VOXELS = 50
 
 
 def mark_suspects(scene: Scene, ct: str) -> None:
@@ -57,3 +63,18 @@ def _plain_liver(scene: Scene) -> NDArray[np.bool_]:
     odd = np.abs(softer - np.median(softer[liver])) >= SAME_HU
     result: NDArray[np.bool_] = liver & ~ndimage.binary_dilation(odd & liver, iterations=2)
     return result
+
+
+def hidden_lesions(hu: NDArray[np.int16], classes: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Lesions (z, y, x) that differ from their host by less than HIDDEN_HU in the mean and are hardly more mottled."""
+    pieces, _ = label_pieces(classes == TUMOUR, faces_alone=True)
+    hidden = np.zeros(hu.shape, bool)
+    for number, box in enumerate(piece_cuts(pieces), start=1):
+        around = tuple(slice(max(0, part.start - 3), part.stop + 3) for part in box)
+        inside = pieces[around] == number
+        beside = np.bincount(classes[around].ravel(), minlength=TUMOUR)[1:TUMOUR]
+        host = hu[around][classes[around] == (beside.argmax() + 1 if beside.max() >= HOST_VOXELS else 0)].astype(np.float32)
+        lesion = hu[around][inside].astype(np.float32)
+        if host.size and abs(lesion.mean() - np.median(host)) < HIDDEN_HU and lesion.std() < HIDDEN_MOTTLE * host.std():
+            hidden[around] |= inside
+    return hidden

@@ -11,22 +11,11 @@ from flare_trt.engine.base.errors import InputError
 from flare_trt.engine.model.default_model import default_model
 from flare_trt.training.distil.config import MixConfig, ScheduleConfig
 from flare_trt.training.distil.loop import read_log
-from flare_trt.training.distil.network import NetworkConfig
 from flare_trt.training.tumours.draw import draw_scene
-from flare_trt.training.tumours.loop import (
-    CROP_ZYX,
-    CROPS,
-    CROPS_ABOUT_LESIONS,
-    Example,
-    crop_places,
-    cut_crops,
-    draw_example,
-    train,
-)
-from flare_trt.training.tumours.network import TumourConfig, TumourUNet, organs_of_bundle
+from flare_trt.training.tumours.loop import train
+from flare_trt.training.tumours.network import organs_of_bundle
 from flare_trt.training.tumours.pool import fill_pool, pool_files, read_patch
 from flare_trt.training.tumours.recipe import CHANNELS, TUMOUR
-from flare_trt.training.tumours.scene import FULL
 from tests.training.tumours.tumour_fixtures import abdomen_view, tumour_config
 
 SCHEDULE = ScheduleConfig(steps=4, learning_rate=1e-3, warmup_steps=1, log_every=2, validate_every=2)
@@ -61,50 +50,6 @@ def test_the_pool_replaces_its_oldest_patches(pool: Path) -> None:
     fill_pool([abdomen_view(), abdomen_view("crlm_1004")], tumour_config(), again, range(4, 6), 4)
     for slot in (0, 1):
         np.testing.assert_array_equal(read_patch(pool_files(pool)[slot]).hu, read_patch(again / f"{slot:05d}.npz").hu)
-
-
-def test_an_example_s_target_is_that_of_its_patch_and_no_tumour_beyond_the_scan(pool: Path) -> None:
-    plain = tumour_config(mix=MixConfig(short=0, circle=0, intensity=0))
-    number = next(number for number in range(40) if float(draw_example(plain, pool, number).share.sum()) > 100)
-    example = draw_example(plain, pool, number)
-    rng = np.random.default_rng([plain.seed, number])
-    stored = read_patch(pool_files(pool)[int(rng.integers(4))])
-    expected = np.where(stored.labels.classes == TUMOUR, stored.labels.shares / 255, 0).sum(0)
-    np.testing.assert_allclose(example.share.numpy(), expected, atol=1e-6)
-    np.testing.assert_array_equal(example.known.numpy(), stored.trust == FULL)
-    np.testing.assert_array_equal(example.classes.numpy(), stored.labels.classes[0])
-    cut = draw_example(tumour_config(mix=MixConfig(short=1, circle=0, intensity=0)), pool, number)
-    ends = cut.image[0, 0] == 0
-    assert float(ends.float().mean()) > 0.05
-    assert float((cut.share[ends] == 0).float().mean()) > 0.98  # the rest is tissue of 80 HU, which is 0 too
-    assert float(cut.known[ends].mean()) > 0.98
-
-
-def test_crops_lie_about_lesions_and_carry_the_features_of_their_place() -> None:
-    torch.manual_seed(3)
-    network = TumourUNet(TumourConfig(NetworkConfig(), branch=(8, 16)))
-    share = torch.zeros(48, 96, 112)
-    share[40:44, 80:90, 20:30] = 1
-    image = torch.randn(1, 1, 48, 96, 112)
-    classes = torch.zeros(48, 96, 112)
-    classes[:4, :6, 100:] = 9  # a gallbladder in a corner
-    example = Example(image, share, torch.ones(48, 96, 112), classes)
-    crops = cut_crops(network, [example, example], np.random.default_rng(0))
-    assert crops.image.shape == (2 * CROPS, 1, *CROP_ZYX)
-    assert crops.half.shape[2:] == tuple(size // 2 for size in CROP_ZYX)
-    assert all(bool(part.any()) for part in (*crops.share[:CROPS_ABOUT_LESIONS], *crops.share[CROPS : CROPS + CROPS_ABOUT_LESIONS]))
-    about_gallbladder = [crop_places(example, np.random.default_rng(seed))[-1] for seed in range(20)]
-    assert any(bool((classes[place] == 9).any()) for place in about_gallbladder)
-    place = crop_places(example, np.random.default_rng(0))[0]
-    assert all(part.start % 2 == 0 for part in place)
-    with torch.no_grad():
-        _, first = network.organs.half_features(image)
-    mirrored = [(), (-1,), (-2,), (-3,), (-1, -2), (-1, -3), (-2, -3), (-1, -2, -3)]
-    own = image[(slice(None), slice(None), *place)]
-    axes = next(axes for axes in mirrored if torch.equal(crops.image[:1], own.flip(axes)))
-    expected = first[(slice(None), slice(None), *place)].flip(axes)
-    difference = (crops.first[:1].float() - expected).abs().mean()
-    assert float(difference / expected.std()) < 0.02  # bfloat16
 
 
 def test_a_resumed_run_equals_one_that_was_never_stopped(pool: Path, tmp_path: Path) -> None:
