@@ -48,7 +48,7 @@ def test_reductions_have_no_race(threads: tuple[str, ...]) -> None:
     assert done.stdout == "range -5 5 box 40 1 2 voxels 12300\n"
 
 
-SHARED_RACE = shim_build.edited("bounds.cu", "atomicAdd(&row[6], last - first + 1);", "row[6] += last - first + 1;")
+SHARED_RACE = shim_build.edited("bounds.cu", "atomicAdd(voxels, (Count)(last - first + 1));", "*voxels += last - first + 1;")
 BLOCK_RACE = shim_build.edited("box.cu", "atomicMax(&box[side], block_box[side])", "box[side] = max(box[side], block_box[side])")
 NO_BARRIER = shim_build.edited("range.cu", "    }\n    __syncthreads();\n    unsigned lowest", "    }\n    unsigned lowest")
 
