@@ -2,7 +2,8 @@
 
 Source: nnunetv2/preprocessing/normalization/default_normalization_schemes.py, run on the cropped scan before it is resampled
 (preprocessors/default_preprocessor.py). Means and variances are summed in float64; nnU-Net's float32 sums differ by up to 1e-5.
-Where all voxels are equal that rounding is all there is (findings/nnunet_zscore_of_one_value.sh), so there it is followed.
+Where all voxels are equal that rounding is all there is (findings/nnunet_zscore_of_one_value.sh), so there it is followed, but for
+a fraction inside a border of zeros that was cropped, without a mask: NumPy sums a cropped array in another order.
 """
 
 from __future__ import annotations
