@@ -19,7 +19,7 @@ from flare_trt.training.distil.patches import finished
 from flare_trt.training.tumours.levels import Place
 from flare_trt.training.tumours.loss import LEAST_VOXELS
 from flare_trt.training.tumours.network import TumourUNet, contrast_to_organs
-from flare_trt.training.tumours.partial import hidden_lesions
+from flare_trt.training.tumours.partial import organ_beside
 from flare_trt.training.tumours.pool import pool_files, read_patch
 from flare_trt.training.tumours.recipe import TUMOUR
 from flare_trt.training.tumours.scene import FULL
@@ -120,10 +120,10 @@ def _lesions(example: Example) -> list[tuple[NDArray[np.int64], float]]:
         if np.count_nonzero(inside) < LEAST_VOXELS:
             continue
         around = tuple(slice(max(0, part.start - 2), part.stop + 2) for part in box)
-        beside = np.bincount(example.classes[around].numpy().ravel().astype(np.int64), minlength=TUMOUR)[1:TUMOUR]
+        organ, _ = organ_beside(example.classes[around].numpy().astype(np.uint8))
         voxels = np.argwhere(inside) + [part.start for part in box]
         flat = np.ravel_multi_index(tuple(voxels.T), pieces.shape).astype(np.int64)
-        found.append((flat, LIVER_WEIGHT if beside.argmax() + 1 == LIVER else 1.0))
+        found.append((flat, LIVER_WEIGHT if organ == LIVER else 1.0))
     return found
 
 
@@ -147,7 +147,6 @@ def draw_example(config: DistilConfig, pool: Path, number: int) -> Example:
     tumour = np.where(stored.labels.classes == TUMOUR, stored.labels.shares, 0).sum(0, dtype=np.int64)
     # doubt, not trust, travels through what is cut and blanked: beyond the scan all is surely no tumour
     doubt = FULL - stored.trust.astype(np.int64)
-    doubt[hidden_lesions(stored.hu, stored.labels.classes[0])] = FULL
     packed = np.stack([np.zeros_like(tumour), tumour, doubt, stored.labels.classes[0]]).astype(np.float32)
     patch = finished(torch.from_numpy(stored.hu.astype(np.float32)), torch.from_numpy(packed), config, rng)
     _, share, unsure, classes = patch.target

@@ -72,9 +72,16 @@ def hidden_lesions(hu: NDArray[np.int16], classes: NDArray[np.uint8]) -> NDArray
     for number, box in enumerate(piece_cuts(pieces), start=1):
         around = tuple(slice(max(0, part.start - 3), part.stop + 3) for part in box)
         inside = pieces[around] == number
-        beside = np.bincount(classes[around].ravel(), minlength=TUMOUR)[1:TUMOUR]
-        host = hu[around][classes[around] == (beside.argmax() + 1 if beside.max() >= HOST_VOXELS else 0)].astype(np.float32)
+        organ, voxels = organ_beside(classes[around])
+        host = hu[around][classes[around] == (organ if voxels >= HOST_VOXELS else 0)].astype(np.float32)
         lesion = hu[around][inside].astype(np.float32)
         if host.size and abs(lesion.mean() - np.median(host)) < HIDDEN_HU and lesion.std() < HIDDEN_MOTTLE * host.std():
             hidden[around] |= inside
     return hidden
+
+
+def organ_beside(classes: NDArray[np.uint8]) -> tuple[int, int]:
+    """The organ that most voxels of a lesion's surroundings (z, y, x) belong to, and how many do."""
+    counts = np.bincount(classes.ravel(), minlength=TUMOUR)[1:TUMOUR]
+    organ = int(counts.argmax())
+    return organ + 1, int(counts[organ])

@@ -13,7 +13,8 @@ from flare_trt.training.distil.config import DistilConfig
 from flare_trt.training.distil.soft_labels import SoftLabels, soft_labels
 from flare_trt.training.distil.views import open_view
 from flare_trt.training.tumours.draw import NamedView, draw_scene
-from flare_trt.training.tumours.scene import Scene
+from flare_trt.training.tumours.partial import hidden_lesions
+from flare_trt.training.tumours.scene import PARTIAL, Scene
 
 
 def named_views(cache: Path) -> list[NamedView]:
@@ -33,12 +34,16 @@ def fill_pool(views: Sequence[NamedView], config: DistilConfig, folder: Path, nu
 
 
 def write_patch(scene: Scene, path: Path) -> None:
-    """Write HU, the three largest shares and the trust, under a temporary name until it is whole."""
+    """Write HU, the three largest shares and the trust, under a temporary name until it is whole.
+
+    Lesions that nobody could see are trusted no more than what nobody drew.
+    """
     labels = soft_labels(scene.shares)
     hu = np.clip(np.rint(scene.hu), -32000, 32000).astype(np.int16)
+    trust = np.where(hidden_lesions(hu, labels.classes[0]), PARTIAL, scene.trust)
     partial = path.with_suffix(".partial")
     with partial.open("wb") as file:
-        np.savez(file, hu=hu, classes=labels.classes, shares=labels.shares, trust=scene.trust)
+        np.savez(file, hu=hu, classes=labels.classes, shares=labels.shares, trust=trust.astype(np.uint8))
     partial.rename(path)
 
 

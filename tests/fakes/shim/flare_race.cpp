@@ -75,5 +75,5 @@ int main() {
         run(bounds_uint16, wide.data(), extents_wide[0], voxels_wide.data(), &highest, kWide, z, y, x, z);
     }
     std::printf("range %g %g box %d %d %d voxels %llu\n", value_of(ranges[0]), value_of(ranges_hu[1]), box[3], box_hu[4],
-                extents[0][5], voxels[0] + voxels[1] + voxels[2] + (voxels_wide[kWide - 1] - voxels[2]));
+                extents[0][5], voxels[0] + voxels[1] + voxels_wide[kWide - 1]);
 }

@@ -25,13 +25,6 @@ def weights(state) -> torch.Tensor:
     return torch.cat([weight.detach().flatten() for weight in state.network.parameters()])
 
 
-@pytest.fixture(scope="module")
-def pool(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("pool")
-    fill_pool([abdomen_view(), abdomen_view("crlm_1004")], tumour_config(), folder, range(6), 4)
-    return folder
-
-
 def test_a_scene_hangs_on_the_seed_and_sums_to_one() -> None:
     config, views = tumour_config(mix=MixConfig(phantom=0)), [abdomen_view()]
     shown = 0
