@@ -52,7 +52,7 @@ class TrainState:
 
     def load(self, path: Path) -> None:
         """Take a checkpoint that `save` wrote."""
-        content = torch.load(path, weights_only=True)
+        content = torch.load(path, map_location="cpu", weights_only=True)  # it may come from a machine with a GPU
         self.network.load_state_dict(content["network"])
         self.averaged.load_state_dict(content["averaged"])
         self.optimizer.load_state_dict(content["optimizer"])

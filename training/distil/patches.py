@@ -93,7 +93,8 @@ def cut_view(view: View, cut: Cut, channels: int, coarse: bool = False) -> tuple
     if coarse:
         half = tuple(slice(part.start // 2, part.stop // 2) for part in place)
         labels, labels_mm, at_mm = view.half_labels.cut(half), 2 * view_mm, at_mm - 0.5 * view_mm
-    shown = np.unique(np.append(labels.classes, 0))  # background first; classes that the patch lacks cost nothing
+    counts = np.bincount(labels.classes.ravel(), minlength=channels)
+    shown = np.union1d(0, np.flatnonzero(counts))  # background first; classes that the patch lacks cost nothing
     organs = SoftLabels(np.searchsorted(shown, labels.classes).astype(np.uint8), labels.shares).dense(len(shown))[1:]
     target = torch.zeros((channels, *cut.shape_zyx))
     if len(shown) > 1:
@@ -111,16 +112,16 @@ def _vector(values: NDArray[np.float64]) -> Vector:
     return z, y, x
 
 
-def _phantom(config: DistilConfig, rng: np.random.Generator, centre_mm: float, lesions: bool = False) -> tuple[Tensor, Tensor]:
-    options = PhantomOptions(centre_mm=centre_mm, lesions=lesions)
+def _phantom(config: DistilConfig, rng: np.random.Generator, centre_mm: float) -> tuple[Tensor, Tensor]:
+    options = PhantomOptions(centre_mm=centre_mm)
     ct, labels = make_phantom(int(rng.integers(2**31)), config.train_patch_zyx, config.spacing_mm, options)
     return torch.from_numpy(ct.array.astype(np.float32)), _one_hot(labels.array, config.network.channels)
 
 
-def phantom_patch(config: DistilConfig, rng: np.random.Generator, lesions: bool = False) -> tuple[Tensor, Tensor]:
+def phantom_patch(config: DistilConfig, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
     """A phantom about its abdomen, about its head, or at any height."""
     span = PHANTOM_SPANS_MM[int(rng.integers(len(PHANTOM_SPANS_MM)))]
-    return _phantom(config, rng, float(rng.uniform(*span)), lesions)
+    return _phantom(config, rng, float(rng.uniform(*span)))
 
 
 def _carry_on(hu: Tensor, target: Tensor, config: DistilConfig, rng: np.random.Generator) -> tuple[Tensor, Tensor]:

@@ -59,7 +59,7 @@ class TrainedTumours:
     def _content(self) -> dict[str, Any]:
         if not self.checkpoint.exists():
             raise InputError(f"{self.checkpoint}: no such checkpoint; train the network first")
-        content: dict[str, Any] = torch.load(self.checkpoint, weights_only=True)
+        content: dict[str, Any] = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
         return content
 
 

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from flare_trt.training.tumours.levels import Floats, Place, Placed, blend, box_around, ellipsoid, offsets_mm, random_field, tube
+from flare_trt.training.tumours.filters import Floats, closed, dilated, distance_mm, eroded, gaussian, opened
+from flare_trt.training.tumours.levels import Place, Placed, blend, box_around, ellipsoid, offsets_mm, random_field, tube
 from flare_trt.training.tumours.recipe import FLUID_HU, TUMOUR
 from flare_trt.training.tumours.scene import Scene
 
@@ -92,16 +93,14 @@ def clips(scene: Scene, rng: np.random.Generator) -> None:
 
 def bowel_contrast(scene: Scene, rng: np.random.Generator) -> None:
     """Oral contrast or food: stomach and duodenum filled with 80 to 400 HU, or with something patchy."""
-    from scipy import ndimage
-
-    inside = ndimage.binary_erosion(scene.of(BOWEL), iterations=2)
+    inside = eroded(scene.of(BOWEL), 2)
     if not inside.any():
         return
     if rng.random() < 0.5:
         filled = np.float32(rng.uniform(60, 400)) + np.zeros(scene.shape, np.float32)
     else:
         filled = np.float32(rng.uniform(-20, 50)) + rng.uniform(20, 90) * random_field(scene.shape, np.array([1.5, 3, 3]), rng)
-    alpha = ndimage.gaussian_filter(inside.astype(np.float32), 0.8) * (scene.smooth > -300)
+    alpha = gaussian(inside.astype(np.float32), (0.8, 0.8, 0.8)) * (scene.smooth > -300)
     scene.hu += alpha * (filled - scene.smooth)
     scene.smooth += alpha * (filled - scene.smooth)
 
@@ -123,27 +122,23 @@ def bowel_loops(scene: Scene, rng: np.random.Generator) -> None:
 
 def pleural_effusion(scene: Scene, rng: np.random.Generator) -> None:
     """Fluid in the dependent lung: it lies along the diaphragm, where liver and spleen begin."""
-    from scipy import ndimage
-
     lung = (scene.labels == 0) & (scene.smooth > AIR_HU) & (scene.smooth < LUNG_HU)
-    lung = ndimage.binary_opening(lung, iterations=2)
+    lung = opened(lung, 2)
     rows = np.flatnonzero(lung.any((0, 2)))
     if rows.size < 10:
         return
     level = rows[-1] - rng.uniform(0.1, 0.6) * rows.size
     lung[:, : int(level)] = False
-    _pour(scene, ndimage.binary_dilation(ndimage.binary_closing(lung, iterations=3), iterations=2), rng)
+    _pour(scene, dilated(closed(lung, 3), 2), rng)
 
 
 def ascites(scene: Scene, rng: np.random.Generator) -> None:
     """Fluid in the fat around liver or spleen, up to 20 mm wide."""
-    from scipy import ndimage
-
     organ = scene.of((LIVER, (3,))[int(rng.random() < 0.3)])
     if not organ.any():
         return
-    away_mm = ndimage.distance_transform_edt(~organ, scene.spacing_mm)
     limit_mm = rng.uniform(4, 14) + 6 * random_field(scene.shape, np.array([5, 8, 8]), rng)
+    away_mm = distance_mm(organ, scene.spacing_mm, float(limit_mm.max()))
     _pour(scene, (away_mm < limit_mm) & (scene.smooth > -150) & (scene.smooth < -20), rng)
 
 
@@ -189,13 +184,11 @@ def _fill(scene: Scene, what: Placed, hu: float, border_mm: float, wall_hu: floa
 
 def _pour(scene: Scene, where: NDArray[np.bool_], rng: np.random.Generator) -> None:
     """Fluid, with the noise of the scan's soft tissue, in place of what is darker and belongs to no organ."""
-    from scipy import ndimage
-
     tissue = (scene.smooth > 0) & (scene.smooth < SOFT_HU)
     # by the median: vessels and organs' borders are no noise
     noise_hu = 1.48 * float(np.median(np.abs((scene.hu - scene.smooth)[tissue]))) if tissue.any() else 0.0
     fluid = np.float32(rng.uniform(-4, 28)) + np.float32(noise_hu) * random_field(scene.shape, np.full(3, 0.6), rng)
-    share = ndimage.gaussian_filter((where & (scene.labels == 0)).astype(np.float32), 0.5)
+    share = gaussian((where & (scene.labels == 0)).astype(np.float32), (0.5, 0.5, 0.5))
     whole = (slice(0, None),) * 3
     _mix(scene, whole, share * (scene.smooth < fluid), fluid - scene.hu)
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from flare_trt.training.distil.config import DistilConfig
@@ -17,14 +16,12 @@ from flare_trt.training.tumours.agreement import DOUBT
 from flare_trt.training.tumours.decoys import plant_decoys
 from flare_trt.training.tumours.partial import mark_suspects
 from flare_trt.training.tumours.plant import plant_lesions
-from flare_trt.training.tumours.recipe import HOSTS
+from flare_trt.training.tumours.recipe import CHANNELS, HOSTS
 from flare_trt.training.tumours.scans import vary_scanner
 from flare_trt.training.tumours.scene import FULL, IGNORED, Scene
 
 #: Shares of the view patches: about an organ that may hold a tumour (the rest lies anywhere in the body), and of those without.
 ABOUT_A_HOST, WITHOUT_LESION = 0.75, 0.1
-#: A phantom of the share below shows lesions.
-PHANTOM_LESIONS = 0.6
 #: Above this the body begins, HU.
 BODY_HU = -300
 
@@ -40,17 +37,23 @@ class NamedView:
 def draw_scene(views: Sequence[NamedView], config: DistilConfig, rng: np.random.Generator) -> Scene:
     """A patch of `config.train_patch_zyx` voxels, from `config.mix.phantom` phantoms and the views."""
     if rng.random() < config.mix.phantom:
-        hu, target = phantom_patch(config, rng, lesions=bool(rng.random() < PHANTOM_LESIONS))
-        shares = target.numpy()
-        return Scene(hu.numpy(), shares, np.full(hu.shape, FULL, np.uint8), config.spacing_mm)
-    named = views[int(rng.integers(len(views)))]
-    scene = _cut(named.view, config, rng)
-    mark_suspects(scene, named.ct)
+        scene = _phantom(config, rng)
+    else:
+        named = views[int(rng.integers(len(views)))]
+        scene = _cut(named.view, config, rng)
+        mark_suspects(scene, named.ct)
     plant_decoys(scene, rng)
     if rng.random() >= WITHOUT_LESION:
         plant_lesions(scene, rng)
     scene.hu = vary_scanner(scene.hu, scene.spacing_mm, rng)
     return scene
+
+
+def _phantom(config: DistilConfig, rng: np.random.Generator) -> Scene:
+    hu, target = phantom_patch(config, rng)
+    shares = np.zeros((CHANNELS, *hu.shape), np.float32)
+    shares[: len(target)] = target.numpy()
+    return Scene(hu.numpy(), shares, np.full(hu.shape, FULL, np.uint8), config.spacing_mm)
 
 
 def _cut(view: View, config: DistilConfig, rng: np.random.Generator) -> Scene:
@@ -83,8 +86,3 @@ def _middle(view: View, config: DistilConfig, rng: np.random.Generator) -> NDArr
     low, high = np.minimum(half_mm, size_mm / 2), np.maximum(size_mm - half_mm, size_mm / 2)
     result: NDArray[np.float64] = np.clip(at_mm, low - 0.1 * half_mm, high + 0.1 * half_mm)
     return result
-
-
-def as_tensors(scene: Scene) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """HU, shares and trust of a scene."""
-    return torch.from_numpy(scene.hu), torch.from_numpy(scene.shares), torch.from_numpy(scene.trust)

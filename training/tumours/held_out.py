@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from flare_trt.training.distil.views import View
 from flare_trt.training.distil.warp import Vector
 from flare_trt.training.tumours.agreement import DOUBT
-from flare_trt.training.tumours.levels import Floats
+from flare_trt.training.tumours.filters import Floats
 from flare_trt.training.tumours.plant import draw_look, plant_lesion
 from flare_trt.training.tumours.recipe import CHANNELS, HOSTS, TUMOUR, Host
 from flare_trt.training.tumours.scene import FULL, Scene

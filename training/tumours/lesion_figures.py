@@ -15,8 +15,8 @@ from flare_trt.engine.model.options import RunOptions
 from flare_trt.engine.segmenter import Segmenter
 from flare_trt.training.distil.scans import read_upright_ct
 from flare_trt.training.distil.warp import Vector
+from flare_trt.training.tumours.filters import Floats
 from flare_trt.training.tumours.held_out import LesionScore, plant_over_10_mm, score_lesions, whole_scene
-from flare_trt.training.tumours.levels import Floats
 from flare_trt.training.tumours.recipe import TUMOUR
 from flare_trt.training.tumours.scene import Scene
 

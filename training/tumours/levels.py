@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flare_trt.training.distil.warp import Vector
+from flare_trt.training.tumours.filters import Floats, gaussian
 
-Floats = NDArray[np.float32]
 Place = tuple[slice, slice, slice]
 
 
@@ -23,9 +23,7 @@ class Placed:
 
 def random_field(shape: tuple[int, ...], sigma_voxels: NDArray[np.float64], rng: np.random.Generator) -> Floats:
     """Gaussian noise of unit deviation, smooth over about `sigma_voxels` (z, y, x)."""
-    from scipy import ndimage
-
-    field: Floats = ndimage.gaussian_filter(rng.standard_normal(shape, np.float32), sigma_voxels, mode="wrap", truncate=3.0)
+    field = gaussian(rng.standard_normal(shape, np.float32), sigma_voxels.tolist(), truncate=3.0, wrap=True)
     field /= field.std() + np.float32(1e-6)
     return field
 

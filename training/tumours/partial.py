@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from flare_trt.engine.base.pieces import label_pieces, piece_cuts
+from flare_trt.training.tumours.filters import Floats, dilated, distance_mm
 from flare_trt.training.tumours.recipe import TUMOUR
-from flare_trt.training.tumours.scene import FULL, PARTIAL, Scene, smoothed
+from flare_trt.training.tumours.scene import FULL, PARTIAL, Scene, lesion_boxes, smoothed
 
 #: Organs (FLARE labels) about which a CT's cohort has tumours; () means anywhere. CTs that are not named have none in the abdomen.
 SUSPECTS: dict[str, tuple[int, ...]] = {
@@ -18,8 +18,9 @@ SUSPECTS: dict[str, tuple[int, ...]] = {
 }
 #: A suspect organ's border is not trusted so far out, mm.
 MARGIN_MM = 8.0
-#: Liver within so many HU of the liver's median is liver: most metastases differ by more (Sica et al., AJR 2000;174:691).
-SAME_HU = 12.0
+#: Liver, kidneys and spleen look much the same throughout. What is within so many HU of the organ's median is the organ: most
+#: metastases differ by more (Sica et al., AJR 2000;174:691).
+EVEN_ORGANS, SAME_HU = (1, 2, 3, 13), 12.0
 #: Planted lesions so close to their host in the mean, and so little more mottled, are asked of nobody: they would teach that a
 #: tumour may be anywhere. Of the recipe's lesions that is a tenth.
 HIDDEN_HU, HIDDEN_MOTTLE = 10.0, 1.5
@@ -30,7 +31,8 @@ HOST_VOXELS = 50
 def mark_suspects(scene: Scene, ct: str) -> None:
     """Set `scene.trust` to PARTIAL where the CT may hold a tumour that nobody drew: in a suspect organ and beside it.
 
-    What two networks agree to be another organ stays trusted: gallbladders would else be strangers, and tumours all of them.
+    What two networks agree to be another organ stays trusted: gallbladders would else be strangers, and tumours all of them. So
+    does what looks like most of its organ: a scan of which nothing is trusted teaches nothing, and gets no lesions.
     """
     if ct not in SUSPECTS:
         return
@@ -38,40 +40,32 @@ def mark_suspects(scene: Scene, ct: str) -> None:
     where = _near(scene.of(organs), scene) if organs else np.ones(scene.shape, bool)
     if organs:
         where &= ~scene.of(tuple(label for label in range(1, TUMOUR) if label not in organs))
-    if 1 in organs:
-        where &= ~_plain_liver(scene)
+    softer = smoothed(scene.hu, 3.0, scene.spacing_mm)
+    for label in EVEN_ORGANS:
+        if label in organs or not organs:
+            where &= ~_plain(scene.of((label,)), softer)
     scene.trust[where & (scene.trust == FULL)] = PARTIAL
 
 
 def _near(organ: NDArray[np.bool_], scene: Scene) -> NDArray[np.bool_]:
-    from scipy import ndimage
+    near: NDArray[np.bool_] = distance_mm(organ, scene.spacing_mm, MARGIN_MM) < MARGIN_MM
+    return near
 
+
+def _plain(organ: NDArray[np.bool_], softer: Floats) -> NDArray[np.bool_]:
+    """The part of an organ that looks like most of it, away from what does not."""
     if not organ.any():
         return organ
-    result: NDArray[np.bool_] = ndimage.distance_transform_edt(~organ, scene.spacing_mm) < MARGIN_MM
-    return result
+    odd = np.abs(softer - np.median(softer[organ])) >= SAME_HU
+    plain: NDArray[np.bool_] = organ & ~dilated(odd & organ, 2)
+    return plain
 
 
-def _plain_liver(scene: Scene) -> NDArray[np.bool_]:
-    """Liver that looks like most of it, away from what does not."""
-    from scipy import ndimage
-
-    liver = scene.of((1,))
-    if not liver.any():
-        return liver
-    softer = smoothed(scene.hu, 3.0, scene.spacing_mm)
-    odd = np.abs(softer - np.median(softer[liver])) >= SAME_HU
-    result: NDArray[np.bool_] = liver & ~ndimage.binary_dilation(odd & liver, iterations=2)
-    return result
-
-
-def hidden_lesions(hu: NDArray[np.int16], classes: NDArray[np.uint8]) -> NDArray[np.bool_]:
+def hidden_lesions(hu: NDArray[np.int16], classes: NDArray[np.uint8], lesions: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Lesions (z, y, x) that differ from their host by less than HIDDEN_HU in the mean and are hardly more mottled."""
-    pieces, _ = label_pieces(classes == TUMOUR, faces_alone=True)
     hidden = np.zeros(hu.shape, bool)
-    for number, box in enumerate(piece_cuts(pieces), start=1):
-        around = tuple(slice(max(0, part.start - 3), part.stop + 3) for part in box)
-        inside = pieces[around] == number
+    for number, around in lesion_boxes(lesions, 3):
+        inside = lesions[around] == number
         organ, voxels = organ_beside(classes[around])
         host = hu[around][classes[around] == (organ if voxels >= HOST_VOXELS else 0)].astype(np.float32)
         lesion = hu[around][inside].astype(np.float32)

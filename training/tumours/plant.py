@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from flare_trt.training.tumours.levels import Floats, Place, Placed, blend, box_around, ellipsoid, offsets_mm, random_field
+from flare_trt.training.tumours.filters import Floats, distance_mm, sampled
+from flare_trt.training.tumours.levels import Place, Placed, blend, box_around, ellipsoid, offsets_mm, random_field
 from flare_trt.training.tumours.recipe import FLUID_HU, HOSTS, LEAST_SOLID_HU, TUMOUR, Contrast, Host, Look
 from flare_trt.training.tumours.scene import FULL, Scene
 
@@ -17,6 +18,8 @@ LEAST_HOST_VOXELS = 150
 MANY_MM = 30.0
 #: Tissue that a lesion may grow into beside its organ, HU of the smoothed scan: fat and soft tissue, neither gas nor bone.
 SOFT_TISSUE_HU = (-190.0, 130.0)
+#: Depths within a lesion's room and distances from it are told apart up to here, mm; no border is wider.
+DEEPEST_MM, FARTHEST_MM = 60.0, 15.0
 
 
 def draw_look(host: Host, rng: np.random.Generator) -> Look:
@@ -112,44 +115,35 @@ def _towards_surface(
 
 def _push(scene: Scene, place: Place, offsets: Floats, strength: float, radius_mm: float) -> None:
     """Mass effect: what lies about the lesion moves outwards by up to `strength` times 0.4 of its radius, the labels with it."""
-    from scipy import ndimage
-
     distance = np.linalg.norm(offsets, axis=-1)
     factor = 1 - strength * np.exp(-((distance / np.float32(radius_mm)) ** 2))
-    index = [
-        np.float32(part.start) + grid - (1 - factor) * offsets[..., axis] / np.float32(scene.spacing_mm[axis]) - part.start
-        for axis, (part, grid) in enumerate(zip(place, np.indices(distance.shape, np.float32), strict=True))
+    come_from = [
+        grid - (1 - factor) * offsets[..., axis] / np.float32(scene.spacing_mm[axis])
+        for axis, grid in enumerate(np.indices(distance.shape, np.float32))
     ]
-    box = place
-
-    def moved(array: Floats, order: int) -> Floats:
-        result: Floats = ndimage.map_coordinates(array, index, order=order, mode="nearest")
-        return result
-
-    scene.hu[box] = moved(scene.hu[box], 1)
-    scene.smooth[box] = moved(scene.smooth[box], 1)
-    for share in scene.shares:
-        if share[box].any():
-            share[box] = moved(share[box], 1)
-    scene.trust[box] = moved(scene.trust[box].astype(np.float32), 0).astype(np.uint8)
-    scene.labels[box] = scene.shares[(slice(None), *box)].argmax(0)
+    shown = [share[place] for share in scene.shares if share[place].any()]
+    moving = [scene.hu[place], scene.smooth[place], *shown]
+    for array, moved in zip(moving, sampled(np.stack(moving), come_from), strict=True):
+        array[...] = moved
+    whole = [scene.trust[place], scene.lesions[place]]
+    for numbers, moved in zip(whole, sampled(np.stack(whole).astype(np.float32), come_from, nearest=True), strict=True):
+        numbers[...] = moved
+    scene.labels[place] = scene.shares[(slice(None), *place)].argmax(0)
 
 
 def _room_mm(scene: Scene, host: Host, place: Place, beyond_mm: float) -> Floats:
     """Signed distance (mm) to where the lesion may be: its organ, lesions, and soft tissue of no organ up to `beyond_mm` away."""
-    from scipy import ndimage
-
     box = place
     own = np.isin(scene.labels[box], (*host.labels, TUMOUR))
     if host.wall:  # the wall, not the gas within
         own &= scene.smooth[box] > -150
-    outside = ndimage.distance_transform_edt(~own, scene.spacing_mm)
+    outside = distance_mm(own, scene.spacing_mm, beyond_mm)
     low, high = SOFT_TISSUE_HU
     free = (scene.labels[box] == 0) & (scene.smooth[box] > low) & (scene.smooth[box] < high)
     allowed = own | (free & (outside < beyond_mm))
-    inner = ndimage.distance_transform_edt(allowed, scene.spacing_mm)
-    outer = ndimage.distance_transform_edt(~allowed, scene.spacing_mm)
-    result: Floats = (np.minimum(inner, 60) - outer - 0.8 * (inner > 0) + 0.8 * (outer > 0)).astype(np.float32)
+    inner = distance_mm(~allowed, scene.spacing_mm, DEEPEST_MM)
+    outer = distance_mm(allowed, scene.spacing_mm, FARTHEST_MM)
+    result: Floats = (inner - outer - 0.8 * (inner > 0) + 0.8 * (outer > 0)).astype(np.float32)
     return result
 
 
@@ -185,3 +179,4 @@ def _label(scene: Scene, lesion: Placed) -> None:
     scene.shares[(TUMOUR, *box)] += share
     scene.labels[box] = scene.shares[(slice(None), *box)].argmax(0)
     scene.trust[box] = np.where(share > 0.5, FULL, scene.trust[box])
+    scene.lesions[box] = np.where(share > 0.5, scene.lesions.max() + 1, scene.lesions[box])

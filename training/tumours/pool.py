@@ -28,38 +28,45 @@ def fill_pool(views: Sequence[NamedView], config: DistilConfig, folder: Path, nu
     """Draw patches into `slots` files; patch n, drawn from the configuration's seed and n, replaces patch n - slots."""
     folder.mkdir(parents=True, exist_ok=True)
     for number in numbers:
-        write_patch(
-            draw_scene(views, config, np.random.default_rng([config.seed, 7, number])), folder / f"{number % slots:05d}.npz"
-        )
-
-
-def write_patch(scene: Scene, path: Path) -> None:
-    """Write HU, the three largest shares and the trust, under a temporary name until it is whole.
-
-    Lesions that nobody could see are trusted no more than what nobody drew.
-    """
-    labels = soft_labels(scene.shares)
-    hu = np.clip(np.rint(scene.hu), -32000, 32000).astype(np.int16)
-    trust = np.where(hidden_lesions(hu, labels.classes[0]), PARTIAL, scene.trust)
-    partial = path.with_suffix(".partial")
-    with partial.open("wb") as file:
-        np.savez(file, hu=hu, classes=labels.classes, shares=labels.shares, trust=trust.astype(np.uint8))
-    partial.rename(path)
+        write_patch(drawn_patch(views, config, number), folder / f"{number % slots:05d}.npz")
 
 
 @dataclass(frozen=True)
 class StoredPatch:
-    """int16 HU, the largest shares and the trust of a patch (z, y, x)."""
+    """int16 HU, the largest shares, the trust and the lesions' numbers (0 outside) of a patch (z, y, x)."""
 
     hu: NDArray[np.int16]
     labels: SoftLabels
     trust: NDArray[np.uint8]
+    lesions: NDArray[np.uint8]
+
+
+def drawn_patch(views: Sequence[NamedView], config: DistilConfig, number: int) -> StoredPatch:
+    """Patch `number`, which hangs on the configuration's seed and its number alone."""
+    return patch_of(draw_scene(views, config, np.random.default_rng([config.seed, 7, number])))
+
+
+def patch_of(scene: Scene) -> StoredPatch:
+    """A scene as it is learnt from: lesions that nobody could see are trusted no more than what nobody drew."""
+    labels = soft_labels(scene.shares)
+    hu = np.clip(np.rint(scene.hu), -32000, 32000).astype(np.int16)
+    trust = np.where(hidden_lesions(hu, labels.classes[0], scene.lesions), PARTIAL, scene.trust)
+    return StoredPatch(hu, labels, trust.astype(np.uint8), scene.lesions)
+
+
+def write_patch(patch: StoredPatch, path: Path) -> None:
+    """Write a patch under a temporary name until it is whole."""
+    partial = path.with_suffix(".partial")
+    with partial.open("wb") as file:
+        labels = patch.labels
+        np.savez(file, hu=patch.hu, classes=labels.classes, shares=labels.shares, trust=patch.trust, lesions=patch.lesions)
+    partial.rename(path)
 
 
 def read_patch(path: Path) -> StoredPatch:
     """Read what `write_patch` wrote."""
     with np.load(path) as found:
-        return StoredPatch(found["hu"], SoftLabels(found["classes"], found["shares"]), found["trust"])
+        return StoredPatch(found["hu"], SoftLabels(found["classes"], found["shares"]), found["trust"], found["lesions"])
 
 
 def pool_files(folder: Path) -> list[Path]:

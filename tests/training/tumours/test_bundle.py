@@ -11,6 +11,7 @@ from flare_trt.engine.model.bundle import open_bundle
 from flare_trt.engine.model.default_model import default_model
 from flare_trt.training.tumours.bundle import GATES, TrainedTumours, write_tumour_bundle
 from flare_trt.training.tumours.loop import new_state
+from flare_trt.training.tumours.network import organs_of_bundle
 from flare_trt.training.tumours.recipe import CHANNELS, TUMOUR
 from tests.engine.tiny_bundle import write_tiny_bundle
 from tests.training.tumours.tumour_fixtures import tumour_config
@@ -18,7 +19,7 @@ from tests.training.tumours.tumour_fixtures import tumour_config
 
 def trained(folder: Path) -> TrainedTumours:
     config = replace(tumour_config(), patch_zyx=(16, 32, 32))
-    state = new_state(config, default_model())
+    state = new_state(config, organs_of_bundle(default_model(), config.network))
     state.step = 7
     state.save(folder / "best.pt")
     return TrainedTumours(config, folder / "best.pt")

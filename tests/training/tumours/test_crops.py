@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +15,11 @@ from flare_trt.training.tumours.crops import (
     CROPS,
     CROPS_ABOUT_LESIONS,
     CROPS_ABOUT_LOOK_ALIKES,
-    Example,
     crop_places,
     crops_of_steps,
     cut_crops,
-    draw_example,
 )
+from flare_trt.training.tumours.examples import Example, FromPool
 from flare_trt.training.tumours.network import TumourConfig, TumourUNet
 from flare_trt.training.tumours.partial import hidden_lesions
 from flare_trt.training.tumours.pool import pool_files, read_patch
@@ -30,20 +30,22 @@ from tests.training.tumours.tumour_fixtures import tumour_config
 
 def test_an_example_s_target_is_that_of_its_patch_and_no_tumour_beyond_the_scan(pool: Path) -> None:
     plain = tumour_config(mix=MixConfig(short=0, circle=0, intensity=0))
-    number = next(number for number in range(40) if float(draw_example(plain, pool, number).share.sum()) > 100)
-    example = draw_example(plain, pool, number)
+    examples = FromPool(plain, pool)
+    number = next(number for number in range(40) if float(examples.example(number).share.sum()) > 100)
+    example = examples.example(number)
     rng = np.random.default_rng([plain.seed, number])
     stored = read_patch(pool_files(pool)[int(rng.integers(4))])
     expected = np.where(stored.labels.classes == TUMOUR, stored.labels.shares / 255, 0).sum(0)
     np.testing.assert_allclose(example.share.numpy(), expected, atol=1e-6)
-    assert not (stored.trust == FULL)[hidden_lesions(stored.hu, stored.labels.classes[0])].any()
+    assert not (stored.trust == FULL)[hidden_lesions(stored.hu, stored.labels.classes[0], stored.lesions)].any()
     np.testing.assert_array_equal(example.known.numpy(), stored.trust == FULL)
     np.testing.assert_array_equal(example.classes.numpy(), stored.labels.classes[0])
-    cut = draw_example(tumour_config(mix=MixConfig(short=1, circle=0, intensity=0)), pool, number)
+    np.testing.assert_array_equal(example.lesions.numpy(), stored.lesions)
+    cut = FromPool(tumour_config(mix=MixConfig(short=1, circle=0, intensity=0)), pool).example(number)
     ends = cut.image[0, 0] == 0
     assert float(ends.float().mean()) > 0.05
     assert float((cut.share[ends] == 0).float().mean()) > 0.98  # the rest is tissue of 80 HU, which is 0 too
-    assert float(cut.known[ends].mean()) > 0.98
+    assert float(cut.known[ends].float().mean()) > 0.98
 
 
 def test_crops_lie_about_lesions_and_carry_the_features_of_their_place() -> None:
@@ -51,10 +53,11 @@ def test_crops_lie_about_lesions_and_carry_the_features_of_their_place() -> None
     network = TumourUNet(TumourConfig(NetworkConfig(), branch=(8, 16)))
     share = torch.zeros(48, 96, 112)
     share[40:44, 80:90, 20:30] = 1
+    lesions = (share > 0).byte()
     image = torch.randn(1, 1, 48, 96, 112)
-    classes = torch.zeros(48, 96, 112)
+    classes = torch.zeros(48, 96, 112, dtype=torch.uint8)
     classes[:4, :6, 100:] = 9  # a gallbladder in a corner
-    example = Example(image, share, torch.ones(48, 96, 112), classes)
+    example = Example(image, share, torch.ones(48, 96, 112, dtype=torch.bool), classes, lesions)
     crops = cut_crops(network, [example, example], np.random.default_rng(0))
     assert crops.image.shape == (2 * CROPS, 1, *CROP_ZYX)
     assert crops.half.shape[2:] == tuple(size // 2 for size in CROP_ZYX)
@@ -75,9 +78,10 @@ def test_crops_lie_about_lesions_and_carry_the_features_of_their_place() -> None
 
 def test_the_crops_of_a_step_hang_on_its_number(pool: Path) -> None:
     config, network = tumour_config(), TumourUNet(TumourConfig(NetworkConfig(), branch=(8, 16)))
-    straight = crops_of_steps(config, pool, 0, network)
-    first, second = next(straight), next(straight)
-    again = next(crops_of_steps(config, pool, 1, network))
+    examples = FromPool(config, pool)
+    first, second = islice(crops_of_steps(network, examples(0), 0, config.seed), 2)
+    again = next(crops_of_steps(network, examples(1), 1, config.seed))
     assert torch.equal(second.image, again.image)
     assert torch.equal(second.share, again.share)
     assert not torch.equal(first.image, again.image)
+    assert len(list(crops_of_steps(network, islice(examples(0), 2), 0, config.seed))) == 2, "the end is the examples' end"

@@ -12,6 +12,7 @@ from flare_trt.engine.model.default_model import default_model
 from flare_trt.training.distil.config import MixConfig, ScheduleConfig
 from flare_trt.training.distil.loop import read_log
 from flare_trt.training.tumours.draw import draw_scene
+from flare_trt.training.tumours.examples import FromPool
 from flare_trt.training.tumours.loop import train
 from flare_trt.training.tumours.network import organs_of_bundle
 from flare_trt.training.tumours.pool import fill_pool, pool_files, read_patch
@@ -37,6 +38,17 @@ def test_a_scene_hangs_on_the_seed_and_sums_to_one() -> None:
     assert shown >= 2
 
 
+def test_lesions_in_a_phantom_are_labelled() -> None:
+    """They were once drawn by the phantom itself and then lost, as a class that the organs' network does not have."""
+    config = tumour_config(mix=MixConfig(phantom=1))
+    scenes = [draw_scene([], config, np.random.default_rng(seed)) for seed in range(8)]
+    assert all(scene.shares.shape[0] == CHANNELS for scene in scenes)
+    planted = [scene for scene in scenes if scene.lesions.any()]
+    assert len(planted) >= 2
+    for scene in planted:
+        assert np.mean(scene.labels[scene.lesions > 0] == TUMOUR) > 0.95
+
+
 def test_the_pool_replaces_its_oldest_patches(pool: Path) -> None:
     assert [file.name for file in pool_files(pool)] == [f"{slot:05d}.npz" for slot in range(4)]
     again = pool.parent / "again"
@@ -51,23 +63,25 @@ def test_a_resumed_run_equals_one_that_was_never_stopped(pool: Path, tmp_path: P
     whole, again = tmp_path / "whole", tmp_path / "again"
     for folder in (whole, again):
         folder.mkdir()
-    straight = train(config, default_model(), pool, whole)
+    organs, examples = organs_of_bundle(default_model(), config.network), FromPool(config, pool)
+    straight = train(config, organs, examples, whole)
     assert [line["step"] for line in read_log(whole)] == [2, 4]
     assert all(np.isfinite(line["loss"]) for line in read_log(whole))
     (again / "last.pt").write_bytes((whole / "step_000002.pt").read_bytes())
-    resumed = train(config, default_model(), pool, again)
+    resumed = train(config, organs, examples, again)
     assert resumed.step == straight.step == 4
     torch.testing.assert_close(weights(resumed), weights(straight), atol=0, rtol=0)
-    organs = organs_of_bundle(default_model(), config.network).state_dict()
     for name, weight in resumed.averaged.organs.state_dict().items():
-        torch.testing.assert_close(weight, organs[name], atol=0, rtol=0)
+        torch.testing.assert_close(weight, organs.state_dict()[name], atol=0, rtol=0)
 
 
 def test_an_empty_pool_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="fill the pool first"):
-        train(tumour_config(schedule=SCHEDULE), default_model(), tmp_path, tmp_path)
+        next(FromPool(tumour_config(), tmp_path)(0))
 
 
 def test_a_depth_whose_gradient_pytorch_gets_wrong_is_refused(pool: Path, tmp_path: Path) -> None:
+    config = tumour_config(schedule=SCHEDULE, train_patch_zyx=(32, 32, 48))
+    organs = organs_of_bundle(default_model(), config.network)
     with pytest.raises(InputError, match="got 32 slices"):
-        train(tumour_config(schedule=SCHEDULE, train_patch_zyx=(32, 32, 48)), default_model(), pool, tmp_path)
+        train(config, organs, FromPool(config, pool), tmp_path)

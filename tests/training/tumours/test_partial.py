@@ -6,6 +6,7 @@ import pytest
 from flare_trt.engine.base.errors import InputError
 from flare_trt.training.tumours.agreement import DOUBT, agreed_view
 from flare_trt.training.tumours.partial import hidden_lesions, mark_suspects
+from flare_trt.training.tumours.plant import plant_lesions
 from flare_trt.training.tumours.scene import FULL, IGNORED, PARTIAL, Scene
 from tests.training.tumours.tumour_fixtures import abdomen_view, liver_scene
 
@@ -38,12 +39,16 @@ def test_the_gallbladder_beside_a_suspect_liver_is_known_to_be_none() -> None:
     assert np.any(scene.trust == PARTIAL)
 
 
-def test_a_cohort_of_peritoneal_disease_is_suspect_everywhere_and_a_healthy_scan_nowhere() -> None:
-    scene, _ = liver_with_a_dark_part()
+def test_a_cohort_of_peritoneal_disease_is_suspect_but_for_plain_organs_and_a_healthy_scan_nowhere() -> None:
+    scene, dark = liver_with_a_dark_part()
     mark_suspects(scene, "lidc_0002")
     assert np.all(scene.trust == FULL)
     mark_suspects(scene, "tcga_ov")
-    assert np.all(scene.trust == PARTIAL)
+    liver = scene.of((1,))
+    assert np.all(scene.trust[~liver] == PARTIAL)
+    assert np.mean(scene.trust[dark] == PARTIAL) > 0.95
+    assert np.mean(scene.trust[liver] == FULL) > 0.4
+    assert plant_lesions(scene, np.random.default_rng(0)) > 0
 
 
 def test_what_is_ignored_stays_ignored() -> None:
@@ -80,7 +85,10 @@ def test_lesions_that_nobody_could_see_are_hidden() -> None:
     for name, place in places.items():
         hu[place] = rng.normal(means[name], seen[name][1], hu[place].shape)
         classes[place] = 14
-    hidden = hidden_lesions(hu, classes)
+    lesions = np.zeros(hu.shape, np.uint8)
+    for number, place in enumerate(places.values(), start=1):
+        lesions[place] = number
+    hidden = hidden_lesions(hu, classes, lesions)
     expected = np.zeros(hu.shape, bool)
     expected[places["as the liver"]] = True
     np.testing.assert_array_equal(hidden, expected)

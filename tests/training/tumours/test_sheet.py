@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from flare_trt.training.tumours.plant import plant_lesions
-from flare_trt.training.tumours.pool import write_patch
+from flare_trt.training.tumours.pool import patch_of, write_patch
 from flare_trt.training.tumours.sheet import OUTLINE_RGB, write_sheet
 from tests.training.tumours.tumour_fixtures import liver_scene
 
@@ -14,11 +14,11 @@ def test_a_sheet_shows_each_lesion_without_and_with_its_outline(tmp_path: Path) 
     from PIL import Image
 
     plain = liver_scene()
-    write_patch(plain, tmp_path / "0.npz")
+    write_patch(patch_of(plain), tmp_path / "0.npz")
     for number in (1, 2, 3):
         scene = liver_scene()
         assert plant_lesions(scene, np.random.default_rng(number + 20))
-        write_patch(scene, tmp_path / f"{number}.npz")
+        write_patch(patch_of(scene), tmp_path / f"{number}.npz")
     files = sorted(tmp_path.glob("*.npz"))
     assert write_sheet(files, 2, 1, tmp_path / "sheet.png") == 2
     picture = np.asarray(Image.open(tmp_path / "sheet.png"))

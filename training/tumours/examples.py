@@ -1,0 +1,98 @@
+"""Examples of the training: patches as one of many scans shows them, from the pool or drawn as they are needed."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from flare_trt.engine.base.errors import InputError
+from flare_trt.training.distil.config import DistilConfig
+from flare_trt.training.distil.patches import finished
+from flare_trt.training.tumours.draw import NamedView
+from flare_trt.training.tumours.pool import StoredPatch, drawn_patch, pool_files, read_patch
+from flare_trt.training.tumours.recipe import TUMOUR
+from flare_trt.training.tumours.scene import FULL
+
+#: Tiles of a step: one that shows two scans follows no single one.
+TILES = 2
+
+
+@dataclass(frozen=True)
+class Example:
+    """A normalised image (1, 1, z, y, x), and of each voxel (z, y, x) the share of tumour, whether that is known, the class and
+    the lesion's number."""
+
+    image: Tensor
+    share: Tensor
+    known: Tensor
+    classes: Tensor
+    lesions: Tensor
+
+
+#: What a step learns from, step after step, from the one on that it is asked for.
+Steps = Iterator[list[Example]]
+
+
+@dataclass(frozen=True)
+class FromPool:
+    """Random patches of a pool. Raises InputError where it is empty."""
+
+    config: DistilConfig
+    pool: Path
+
+    def __call__(self, first: int) -> Steps:
+        """The examples of step `first` and on."""
+        if not pool_files(self.pool):
+            raise InputError(f"{self.pool}: got no patches; fill the pool first with 'flare-trt train tumours pool'")
+        while True:
+            yield [self.example(first * TILES + tile) for tile in range(TILES)]
+            first += 1
+
+    def example(self, number: int) -> Example:
+        """Example `number`: which patch and how it is varied hang on the number alone."""
+        rng = np.random.default_rng([self.config.seed, number])
+        files = pool_files(self.pool)
+        return example_of(read_patch(files[int(rng.integers(len(files)))]), self.config, rng)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Patches that `workers` processes draw as they are needed, each one new."""
+
+    config: DistilConfig
+    views: Sequence[NamedView]
+    workers: int
+
+    def __call__(self, first: int) -> Steps:
+        """The examples of step `first` and on."""
+        numbers = itertools.count(first * TILES)
+        tiles = iter(DataLoader(_Draws(self.config, self.views), None, sampler=numbers, num_workers=self.workers))
+        while True:
+            yield [next(tiles) for _ in range(TILES)]
+
+
+class _Draws(Dataset[Example]):
+    def __init__(self, config: DistilConfig, views: Sequence[NamedView]) -> None:
+        self.config, self.views = config, views
+
+    def __getitem__(self, number: int) -> Example:
+        rng = np.random.default_rng([self.config.seed, number])
+        return example_of(drawn_patch(self.views, self.config, number), self.config, rng)
+
+
+def example_of(patch: StoredPatch, config: DistilConfig, rng: np.random.Generator) -> Example:
+    """A patch with random intensity, circle of view and ends of the scan."""
+    tumour = np.where(patch.labels.classes == TUMOUR, patch.labels.shares, 0).sum(0, dtype=np.int64)
+    # doubt, not trust, travels through what is cut and blanked: beyond the scan all is surely no tumour
+    doubt = FULL - patch.trust.astype(np.int64)
+    packed = np.stack([np.zeros_like(tumour), tumour, doubt, patch.labels.classes[0], patch.lesions]).astype(np.float32)
+    shown = finished(torch.from_numpy(patch.hu.astype(np.float32)), torch.from_numpy(packed), config, rng)
+    _, share, unsure, classes, lesions = shown.target
+    return Example(shown.image[None, None], share / 255, unsure < 0.5, classes.byte(), lesions.byte())
