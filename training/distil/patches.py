@@ -81,18 +81,12 @@ class Cut:
 
 def cut_view(view: View, cut: Cut, channels: int, coarse: bool = False) -> tuple[Tensor, Tensor]:
     """HU (z, y, x) and probabilities (channels, z, y, x) of a patch; `coarse` takes the labels of 2x2x2 voxels."""
-    view_mm = np.array(view.spacing_mm)
-    half_mm = np.array(cut.shape_zyx) * np.array(cut.spacing_mm) / 2
-    start = np.maximum((cut.middle_mm - half_mm - HALO_MM) / view_mm, 0).astype(int) // 2 * 2
-    stop = np.ceil((cut.middle_mm + half_mm + HALO_MM) / view_mm).astype(int) // 2 * 2
-    place = tuple(slice(int(a), int(b)) for a, b in zip(start, stop, strict=True))
-    above_air = np.maximum(view.image_hu[place], AIR_HU).astype(np.float32) - AIR_HU
-    at_mm = cut.middle_mm - start * view_mm
-    hu = sample(torch.from_numpy(above_air)[None], view.spacing_mm, _lattice(cut, at_mm), cut.warp)[0] + AIR_HU
-    labels, labels_mm = view.labels.cut(place), view_mm
+    hu = cut_image(view, cut)
+    place, at_mm = _read(view, cut)
+    labels, labels_mm = view.labels.cut(place), np.array(view.spacing_mm)
     if coarse:
         half = tuple(slice(part.start // 2, part.stop // 2) for part in place)
-        labels, labels_mm, at_mm = view.half_labels.cut(half), 2 * view_mm, at_mm - 0.5 * view_mm
+        labels, labels_mm, at_mm = view.half_labels.cut(half), 2 * labels_mm, at_mm - 0.5 * labels_mm
     counts = np.bincount(labels.classes.ravel(), minlength=channels)
     shown = np.union1d(0, np.flatnonzero(counts))  # background first; classes that the patch lacks cost nothing
     organs = SoftLabels(np.searchsorted(shown, labels.classes).astype(np.uint8), labels.shares).dense(len(shown))[1:]
@@ -101,6 +95,29 @@ def cut_view(view: View, cut: Cut, channels: int, coarse: bool = False) -> tuple
         target[shown[1:].tolist()] = sample(organs, _vector(labels_mm), _lattice(cut, at_mm), cut.warp)
     target[0] = (1 - target[1:].sum(0)).clamp(min=0)
     return hu, target
+
+
+def cut_image(view: View, cut: Cut) -> Tensor:
+    """HU (z, y, x) of a patch, air outside the view."""
+    place, at_mm = _read(view, cut)
+    above_air = np.maximum(view.image_hu[place], AIR_HU).astype(np.float32) - AIR_HU
+    return sample(torch.from_numpy(above_air)[None], view.spacing_mm, _lattice(cut, at_mm), cut.warp)[0] + AIR_HU
+
+
+def cut_classes(view: View, cut: Cut) -> Tensor:
+    """The likeliest class (uint8, z, y, x) of the view's voxel nearest to each of the patch, background outside the view."""
+    place, at_mm = _read(view, cut)
+    classes = torch.from_numpy(view.labels.classes[0][place].astype(np.float32))[None]
+    return sample(classes, view.spacing_mm, _lattice(cut, at_mm), cut.warp, "nearest")[0].byte()
+
+
+def _read(view: View, cut: Cut) -> tuple[tuple[slice, ...], NDArray[np.float64]]:
+    """The box of the view's voxels that a patch is taken from, and where in it the patch's middle lies (mm)."""
+    view_mm, half_mm = np.array(view.spacing_mm), np.array(cut.shape_zyx) * np.array(cut.spacing_mm) / 2
+    start = np.maximum((cut.middle_mm - half_mm - HALO_MM) / view_mm, 0).astype(int) // 2 * 2
+    stop = np.ceil((cut.middle_mm + half_mm + HALO_MM) / view_mm).astype(int) // 2 * 2
+    place = tuple(slice(int(a), int(b)) for a, b in zip(start, stop, strict=True))
+    return place, cut.middle_mm - start * view_mm
 
 
 def _lattice(cut: Cut, middle_mm: NDArray[np.float64]) -> Lattice:

@@ -58,8 +58,8 @@ class Lattice:
     centre_mm: Vector
 
 
-def sample(volume: Tensor, source_mm: Vector, lattice: Lattice, warp: Warp) -> Tensor:
-    """Trilinear samples of a float32 (c, z, y, x) tensor: (c, *lattice.shape_zyx); 0 outside the source."""
+def sample(volume: Tensor, source_mm: Vector, lattice: Lattice, warp: Warp, mode: str = "bilinear") -> Tensor:
+    """Trilinear or "nearest" samples of a float32 (c, z, y, x) tensor: (c, *lattice.shape_zyx); 0 outside the source."""
     shape, size = np.array(lattice.shape_zyx), np.array(volume.shape[1:])
     index_of_index = np.diag(1 / np.array(source_mm)) @ warp.matrix @ np.diag(lattice.spacing_mm)
     offset = np.array(lattice.centre_mm) / np.array(source_mm) - index_of_index @ ((shape - 1) / 2)
@@ -69,4 +69,4 @@ def sample(volume: Tensor, source_mm: Vector, lattice: Lattice, warp: Warp) -> T
     shift = (index_of_index @ half_target + offset) / half_source - 1
     theta = np.concatenate([scaled[::-1, ::-1], shift[::-1, None]], 1)
     grid = functional.affine_grid(torch.from_numpy(theta.astype(np.float32))[None], [1, 1, *lattice.shape_zyx], align_corners=True)
-    return functional.grid_sample(volume[None], grid, align_corners=True)[0]
+    return functional.grid_sample(volume[None], grid, mode, align_corners=True)[0]

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from flare_trt.training.tumours.filters import Floats, closed, dilated, distance_mm, eroded, gaussian, opened
 from flare_trt.training.tumours.levels import Place, Placed, blend, box_around, ellipsoid, offsets_mm, random_field, tube
-from flare_trt.training.tumours.recipe import FLUID_HU, TUMOUR
+from flare_trt.training.tumours.recipe import FLUID_HU
 from flare_trt.training.tumours.scene import Scene
 
 Decoy = Callable[[Scene, np.random.Generator], None]
@@ -116,7 +116,7 @@ def bowel_loops(scene: Scene, rng: np.random.Generator) -> None:
         box = box_around(centre, 40.0, scene.shape, scene.spacing_mm)
         points = np.cumsum(rng.normal(0, 9, (4, 3)), 0)
         loop = tube(offsets_mm(box, centre, scene.spacing_mm), points - points.mean(0), float(rng.uniform(4, 16)))
-        loop = np.where(scene.labels[box] == 0, loop, np.minimum(loop, -3))
+        loop = np.where(scene.labels_in(box) == 0, loop, np.minimum(loop, -3))
         _fill(scene, Placed(loop, box), float(rng.uniform(5, 60)), 2.5, float(rng.uniform(0, 60)))
 
 
@@ -195,12 +195,12 @@ def _pour(scene: Scene, where: NDArray[np.bool_], rng: np.random.Generator) -> N
 
 def _shift(scene: Scene, what: Placed, by_hu: float, border_mm: float, inside: tuple[int, ...]) -> None:
     """Add a contrast within some labels."""
-    within = np.isin(scene.labels[what.place], inside)
+    within = np.isin(scene.labels_in(what.place), inside)
     _mix(scene, what.place, blend(what.inside_mm, border_mm) * within, np.full(within.shape, by_hu, np.float32))
 
 
 def _mix(scene: Scene, box: Place, alpha: Floats, change: Floats) -> None:
-    alpha = alpha * (1 - scene.shares[(TUMOUR, *box)])
+    alpha = alpha * (1 - scene.tumour[box])
     scene.hu[box] += alpha * change
     scene.smooth[box] += alpha * change
 

@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flare_trt.training.distil.config import DistilConfig
-from flare_trt.training.distil.patches import Cut, cut_view, phantom_patch
+from flare_trt.training.distil.patches import Cut, cut_classes, cut_image, phantom_patch
 from flare_trt.training.distil.views import View
 from flare_trt.training.distil.warp import draw_warp
 from flare_trt.training.tumours.agreement import DOUBT
 from flare_trt.training.tumours.decoys import plant_decoys
 from flare_trt.training.tumours.partial import mark_suspects
 from flare_trt.training.tumours.plant import plant_lesions
-from flare_trt.training.tumours.recipe import CHANNELS, HOSTS
+from flare_trt.training.tumours.recipe import HOSTS
 from flare_trt.training.tumours.scans import vary_scanner
 from flare_trt.training.tumours.scene import FULL, IGNORED, Scene
 
@@ -51,22 +51,20 @@ def draw_scene(views: Sequence[NamedView], config: DistilConfig, rng: np.random.
 
 def _phantom(config: DistilConfig, rng: np.random.Generator) -> Scene:
     hu, target = phantom_patch(config, rng)
-    shares = np.zeros((CHANNELS, *hu.shape), np.float32)
-    shares[: len(target)] = target.numpy()
-    return Scene(hu.numpy(), shares, np.full(hu.shape, FULL, np.uint8), config.spacing_mm)
+    return Scene(hu.numpy(), target.argmax(0).byte().numpy(), np.full(hu.shape, FULL, np.uint8), config.spacing_mm)
 
 
 def _cut(view: View, config: DistilConfig, rng: np.random.Generator) -> Scene:
     middle_mm = _middle(view, config, rng)
     cut = Cut(config.train_patch_zyx, config.spacing_mm, middle_mm, draw_warp(rng, config.data.patch_warp))
-    hu, target = cut_view(view, cut, DOUBT + 1)
-    shares = target.numpy()
-    trust = np.where(shares[DOUBT] > 0.5, IGNORED, FULL).astype(np.uint8)
-    shares = shares[:DOUBT] + 0
-    total = shares.sum(0)
-    shares[0] += total <= 0
-    shares /= np.maximum(shares.sum(0), 1e-6)
-    return Scene(hu.numpy() + 0, shares, trust, config.spacing_mm)
+    classes = cut_classes(view, cut).numpy()
+    doubt = classes == DOUBT
+    return Scene(
+        cut_image(view, cut).numpy(),
+        np.where(doubt, np.uint8(0), classes),
+        np.where(doubt, IGNORED, FULL).astype(np.uint8),
+        config.spacing_mm,
+    )
 
 
 def _middle(view: View, config: DistilConfig, rng: np.random.Generator) -> NDArray[np.float64]:

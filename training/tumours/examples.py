@@ -17,7 +17,6 @@ from flare_trt.training.distil.config import DistilConfig
 from flare_trt.training.distil.patches import finished
 from flare_trt.training.tumours.draw import NamedView
 from flare_trt.training.tumours.pool import StoredPatch, drawn_patch, pool_files, read_patch
-from flare_trt.training.tumours.recipe import TUMOUR
 from flare_trt.training.tumours.scene import FULL
 
 #: Tiles of a step: one that shows two scans follows no single one.
@@ -89,10 +88,9 @@ class _Draws(Dataset[Example]):
 
 def example_of(patch: StoredPatch, config: DistilConfig, rng: np.random.Generator) -> Example:
     """A patch with random intensity, circle of view and ends of the scan."""
-    tumour = np.where(patch.labels.classes == TUMOUR, patch.labels.shares, 0).sum(0, dtype=np.int64)
     # doubt, not trust, travels through what is cut and blanked: beyond the scan all is surely no tumour
-    doubt = FULL - patch.trust.astype(np.int64)
-    packed = np.stack([np.zeros_like(tumour), tumour, doubt, patch.labels.classes[0], patch.lesions]).astype(np.float32)
-    shown = finished(torch.from_numpy(patch.hu.astype(np.float32)), torch.from_numpy(packed), config, rng)
-    _, share, unsure, classes, lesions = shown.target
-    return Example(shown.image[None, None], share / 255, unsure < 0.5, classes.byte(), lesions.byte())
+    shown = [np.zeros_like(patch.tumour), patch.tumour, FULL - patch.trust, patch.labels, patch.lesions]
+    packed = np.stack(shown).astype(np.float32)
+    whole = finished(torch.from_numpy(patch.hu.astype(np.float32)), torch.from_numpy(packed), config, rng)
+    _, share, unsure, classes, lesions = whole.target
+    return Example(whole.image[None, None], share / 255, unsure < 0.5, classes.byte(), lesions.byte())

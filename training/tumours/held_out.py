@@ -13,7 +13,7 @@ from flare_trt.training.distil.warp import Vector
 from flare_trt.training.tumours.agreement import DOUBT
 from flare_trt.training.tumours.filters import Floats
 from flare_trt.training.tumours.plant import draw_look, plant_lesion
-from flare_trt.training.tumours.recipe import CHANNELS, HOSTS, TUMOUR, Host
+from flare_trt.training.tumours.recipe import HOSTS, TUMOUR, Host
 from flare_trt.training.tumours.scene import FULL, Scene
 
 #: A lesion is found where so much of it is labelled tumour; a piece of tumour is a false one where none of it is lesion.
@@ -49,10 +49,8 @@ def whole_scene(hu: Floats, labels: NDArray[np.uint8], spacing_mm: Vector) -> Sc
     places = np.argwhere((labels > 0) & (labels < TUMOUR))
     low, high = places.min(0), places.max(0) + 1
     box = tuple(slice(max(0, int(a) - r), int(b) + r) for a, b, r in zip(low, high, reach, strict=True))
-    cut = np.where(labels[box] < TUMOUR, labels[box], 0)
-    shares = np.zeros((CHANNELS, *cut.shape), np.float32)
-    np.put_along_axis(shares, cut[None].astype(np.int64), 1.0, 0)
-    return Scene(hu[box].astype(np.float32), shares, np.full(cut.shape, FULL, np.uint8), spacing_mm)
+    cut = np.where(labels[box] < TUMOUR, labels[box], np.uint8(0))
+    return Scene(hu[box].astype(np.float32), cut, np.full(cut.shape, FULL, np.uint8), spacing_mm)
 
 
 def view_labels(view: View) -> NDArray[np.uint8]:

@@ -121,25 +121,24 @@ def _push(scene: Scene, place: Place, offsets: Floats, strength: float, radius_m
         grid - (1 - factor) * offsets[..., axis] / np.float32(scene.spacing_mm[axis])
         for axis, grid in enumerate(np.indices(distance.shape, np.float32))
     ]
-    shown = [share[place] for share in scene.shares if share[place].any()]
-    moving = [scene.hu[place], scene.smooth[place], *shown]
+    moving = [scene.hu[place], scene.smooth[place], scene.tumour[place]]
     for array, moved in zip(moving, sampled(np.stack(moving), come_from), strict=True):
         array[...] = moved
-    whole = [scene.trust[place], scene.lesions[place]]
+    whole = [scene.organs[place], scene.trust[place], scene.lesions[place]]
     for numbers, moved in zip(whole, sampled(np.stack(whole).astype(np.float32), come_from, nearest=True), strict=True):
         numbers[...] = moved
-    scene.labels[place] = scene.shares[(slice(None), *place)].argmax(0)
 
 
 def _room_mm(scene: Scene, host: Host, place: Place, beyond_mm: float) -> Floats:
     """Signed distance (mm) to where the lesion may be: its organ, lesions, and soft tissue of no organ up to `beyond_mm` away."""
     box = place
-    own = np.isin(scene.labels[box], (*host.labels, TUMOUR))
+    labels = scene.labels_in(box)
+    own = np.isin(labels, (*host.labels, TUMOUR))
     if host.wall:  # the wall, not the gas within
         own &= scene.smooth[box] > -150
     outside = distance_mm(own, scene.spacing_mm, beyond_mm)
     low, high = SOFT_TISSUE_HU
-    free = (scene.labels[box] == 0) & (scene.smooth[box] > low) & (scene.smooth[box] < high)
+    free = (labels == 0) & (scene.smooth[box] > low) & (scene.smooth[box] < high)
     allowed = own | (free & (outside < beyond_mm))
     inner = distance_mm(~allowed, scene.spacing_mm, DEEPEST_MM)
     outer = distance_mm(allowed, scene.spacing_mm, FARTHEST_MM)
@@ -172,11 +171,9 @@ def _paint(scene: Scene, lesion: Placed, look: Look, median_hu: float, rng: np.r
 
 
 def _label(scene: Scene, lesion: Placed) -> None:
-    """The lesion's voxels get class 14, by partial volume at the surface; what is planted is known, so it is trusted."""
+    """The lesion's voxels become tumour, by partial volume at the surface; what is planted is known, so it is trusted."""
     box = lesion.place
     share = np.clip(0.5 + lesion.inside_mm / np.float32(np.mean(scene.spacing_mm)), 0, 1).astype(np.float32)
-    scene.shares[(slice(None), *box)] *= 1 - share
-    scene.shares[(TUMOUR, *box)] += share
-    scene.labels[box] = scene.shares[(slice(None), *box)].argmax(0)
+    scene.tumour[box] += share * (1 - scene.tumour[box])
     scene.trust[box] = np.where(share > 0.5, FULL, scene.trust[box])
     scene.lesions[box] = np.where(share > 0.5, scene.lesions.max() + 1, scene.lesions[box])

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flare_trt.training.distil.config import DistilConfig
-from flare_trt.training.distil.soft_labels import SoftLabels, soft_labels
 from flare_trt.training.distil.views import open_view
 from flare_trt.training.tumours.draw import NamedView, draw_scene
 from flare_trt.training.tumours.partial import hidden_lesions
@@ -33,10 +32,11 @@ def fill_pool(views: Sequence[NamedView], config: DistilConfig, folder: Path, nu
 
 @dataclass(frozen=True)
 class StoredPatch:
-    """int16 HU, the largest shares, the trust and the lesions' numbers (0 outside) of a patch (z, y, x)."""
+    """A patch (z, y, x): HU, and as bytes the labels, the share of tumour (255: all), the trust and the lesions' numbers."""
 
     hu: NDArray[np.int16]
-    labels: SoftLabels
+    labels: NDArray[np.uint8]
+    tumour: NDArray[np.uint8]
     trust: NDArray[np.uint8]
     lesions: NDArray[np.uint8]
 
@@ -48,25 +48,23 @@ def drawn_patch(views: Sequence[NamedView], config: DistilConfig, number: int) -
 
 def patch_of(scene: Scene) -> StoredPatch:
     """A scene as it is learnt from: lesions that nobody could see are trusted no more than what nobody drew."""
-    labels = soft_labels(scene.shares)
-    hu = np.clip(np.rint(scene.hu), -32000, 32000).astype(np.int16)
-    trust = np.where(hidden_lesions(hu, labels.classes[0], scene.lesions), PARTIAL, scene.trust)
-    return StoredPatch(hu, labels, trust.astype(np.uint8), scene.lesions)
+    hu, labels = np.clip(np.rint(scene.hu), -32000, 32000).astype(np.int16), scene.labels
+    trust = np.where(hidden_lesions(hu, labels, scene.lesions), np.uint8(PARTIAL), scene.trust)
+    return StoredPatch(hu, labels, np.rint(scene.tumour * 255).astype(np.uint8), trust, scene.lesions)
 
 
 def write_patch(patch: StoredPatch, path: Path) -> None:
     """Write a patch under a temporary name until it is whole."""
     partial = path.with_suffix(".partial")
     with partial.open("wb") as file:
-        labels = patch.labels
-        np.savez(file, hu=patch.hu, classes=labels.classes, shares=labels.shares, trust=patch.trust, lesions=patch.lesions)
+        np.savez(file, **vars(patch))
     partial.rename(path)
 
 
 def read_patch(path: Path) -> StoredPatch:
     """Read what `write_patch` wrote."""
     with np.load(path) as found:
-        return StoredPatch(found["hu"], SoftLabels(found["classes"], found["shares"]), found["trust"], found["lesions"])
+        return StoredPatch(**{name: found[name] for name in ("hu", "labels", "tumour", "trust", "lesions")})
 
 
 def pool_files(folder: Path) -> list[Path]:

@@ -1,4 +1,4 @@
-"""A patch in work: HU, class probabilities, and how far each voxel's label is trusted."""
+"""A patch in work: HU, organs and planted tumours, and how far each voxel's label is trusted."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from flare_trt.training.distil.warp import Vector
 from flare_trt.training.tumours.filters import Floats, gaussian
+from flare_trt.training.tumours.recipe import TUMOUR
 
 #: Trust in a voxel's label: ignored, right unless it is an undrawn tumour, right.
 IGNORED, PARTIAL, FULL = 0, 1, 2
@@ -16,18 +17,19 @@ IGNORED, PARTIAL, FULL = 0, 1, 2
 
 @dataclass
 class Scene:
-    """`hu` (z, y, x) and `shares` (15, z, y, x) are float32, `trust` is uint8 (z, y, x). All are changed in place.
+    """All (z, y, x) and changed in place: float32 `hu`, the uint8 `organs` (0 to 13) and the uint8 `trust` in what is labelled.
 
-    `lesions` numbers the voxels of what was planted, 1 for the first; where two overlap, the later one has them.
+    `tumour` is the share of planted tumour in each voxel, float32; `lesions` numbers the voxels that are most of it tumour, 1 for
+    what was planted first; where two overlap, the later one has them. `smooth` is the HU without the scan's noise.
     """
 
     hu: Floats
-    shares: Floats
+    organs: NDArray[np.uint8]
     trust: NDArray[np.uint8]
     spacing_mm: Vector
 
     def __post_init__(self) -> None:
-        self.labels: NDArray[np.uint8] = self.shares.argmax(0).astype(np.uint8)
+        self.tumour: Floats = np.zeros(self.hu.shape, np.float32)
         self.lesions: NDArray[np.uint8] = np.zeros(self.hu.shape, np.uint8)
         self.smooth: Floats = smoothed(self.hu, 1.8, self.spacing_mm)
 
@@ -37,8 +39,17 @@ class Scene:
         z, y, x = self.hu.shape
         return z, y, x
 
+    @property
+    def labels(self) -> NDArray[np.uint8]:
+        """The organs, and tumour where most of a voxel is."""
+        return self.labels_in((slice(None),) * 3)
+
+    def labels_in(self, place: tuple[slice, slice, slice]) -> NDArray[np.uint8]:
+        """The labels of a box."""
+        return np.where(self.tumour[place] > 0.5, np.uint8(TUMOUR), self.organs[place])
+
     def of(self, labels: tuple[int, ...]) -> NDArray[np.bool_]:
-        """Where the most likely class is one of some."""
+        """Where the label is one of some."""
         return np.isin(self.labels, labels)
 
 

@@ -27,7 +27,7 @@ def write_sheet(files: Sequence[Path], count: int, columns: int, path: Path) -> 
     pairs: list[NDArray[np.uint8]] = []
     for file in files:
         patch = read_patch(file)
-        tumour = patch.labels.classes[0] == TUMOUR
+        tumour = patch.labels == TUMOUR
         sizes = tumour.sum((1, 2))
         if sizes.max() >= LEAST_VOXELS and len(pairs) < count:
             pairs.append(_pair(patch, tumour[sizes.argmax()], int(sizes.argmax())))

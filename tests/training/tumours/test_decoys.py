@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from flare_trt.training.tumours.decoys import AIR_HU, DECOYS, ascites, plant_decoys, pleural_effusion, simple_cyst
-from flare_trt.training.tumours.recipe import FLUID_HU, TUMOUR
+from flare_trt.training.tumours.recipe import FLUID_HU
 from flare_trt.training.tumours.scene import Scene
 from tests.training.tumours.tumour_fixtures import liver_scene
 
@@ -14,9 +14,8 @@ def abdomen() -> Scene:
     scene = liver_scene()
     scene.hu[25:] -= 760
     for label, place in ((2, np.s_[10:18, 10:20, 10:20]), (9, np.s_[10:18, 10:20, 30:40]), (11, np.s_[10:22, 26:40, 10:26])):
-        scene.shares[:, *place] = 0
-        scene.shares[label, *place] = 1
-    return Scene(scene.hu, scene.shares, scene.trust, scene.spacing_mm)
+        scene.organs[place] = label
+    return Scene(scene.hu, scene.organs, scene.trust, scene.spacing_mm)
 
 
 @pytest.mark.parametrize("decoy", DECOYS, ids=lambda decoy: decoy.__name__)
@@ -25,7 +24,7 @@ def test_a_decoy_changes_hu_and_no_label(decoy) -> None:
     for seed in range(3):
         scene, before = abdomen(), abdomen()
         decoy(scene, np.random.default_rng(seed))
-        np.testing.assert_array_equal(scene.shares, before.shares)
+        np.testing.assert_array_equal(scene.labels, before.labels)
         np.testing.assert_array_equal(scene.trust, before.trust)
         assert np.isfinite(scene.hu).all()
         changed |= np.count_nonzero(np.abs(scene.hu - before.hu) > 8) > 20
@@ -62,8 +61,7 @@ def test_ascites_lies_around_the_organ_and_not_in_it() -> None:
 
 def test_a_decoy_does_not_paint_over_a_lesion() -> None:
     scene = abdomen()
-    scene.shares[:, 8:25] = 0
-    scene.shares[TUMOUR, 8:25] = 1
+    scene.tumour[8:25] = 1
     before = scene.hu.copy()
     for seed in range(3):
         simple_cyst(scene, np.random.default_rng(seed))

@@ -16,7 +16,7 @@ def liver_with_a_dark_part() -> tuple[Scene, np.ndarray]:
     dark = np.zeros(scene.shape, bool)
     dark[14:22, 18:28, 18:28] = True
     scene.hu[dark] -= 45
-    return Scene(scene.hu, scene.shares, scene.trust, scene.spacing_mm), dark
+    return Scene(scene.hu, scene.organs, scene.trust, scene.spacing_mm), dark
 
 
 def test_liver_that_differs_from_the_rest_may_be_a_tumour_in_a_cohort_of_metastases() -> None:
@@ -31,9 +31,7 @@ def test_liver_that_differs_from_the_rest_may_be_a_tumour_in_a_cohort_of_metasta
 
 def test_the_gallbladder_beside_a_suspect_liver_is_known_to_be_none() -> None:
     scene, dark = liver_with_a_dark_part()
-    scene.shares[:, dark] = 0
-    scene.shares[9, dark] = 1
-    scene = Scene(scene.hu, scene.shares, scene.trust, scene.spacing_mm)
+    scene.organs[dark] = 9
     mark_suspects(scene, "crlm_1006")
     assert np.all(scene.trust[dark] == FULL)
     assert np.any(scene.trust == PARTIAL)

@@ -27,14 +27,14 @@ def planted(seed: int = 1, look: Look = PLAIN, size_mm: float = 24.0, host=LIVER
 def test_the_same_seed_plants_the_same_lesion(seed: int) -> None:
     first, again, other = planted(seed), planted(seed), planted(seed + 10)
     np.testing.assert_array_equal(first.hu, again.hu)
-    np.testing.assert_array_equal(first.shares, again.shares)
+    np.testing.assert_array_equal(first.tumour, again.tumour)
     assert not np.array_equal(first.labels, other.labels)
 
 
 @pytest.mark.parametrize("contrast", [-40.0, 35.0])
 def test_a_lesion_has_the_contrast_to_its_organ_and_the_scan_s_noise(contrast: float) -> None:
     scene = planted(look=replace(PLAIN, contrast_hu=contrast))
-    deep = scene.shares[TUMOUR] >= 1
+    deep = scene.tumour >= 1
     assert np.count_nonzero(deep) > 200
     assert scene.hu[deep].mean() == pytest.approx(LIVER_HU + contrast, abs=4)
     assert scene.hu[deep].std() == pytest.approx(NOISE_HU, rel=0.35)
@@ -42,19 +42,19 @@ def test_a_lesion_has_the_contrast_to_its_organ_and_the_scan_s_noise(contrast: f
 
 def test_no_solid_part_is_as_dark_as_fluid() -> None:
     scene = planted(look=replace(PLAIN, contrast_hu=-300))
-    assert scene.hu[scene.shares[TUMOUR] >= 1].mean() == pytest.approx(LEAST_SOLID_HU, abs=6)
+    assert scene.hu[scene.tumour >= 1].mean() == pytest.approx(LEAST_SOLID_HU, abs=6)
 
 
 def test_a_necrotic_core_is_fluid_and_lies_inside() -> None:
     scene = planted(look=replace(PLAIN, core_hu=20, necrotic=True), size_mm=40)
-    smooth = scene.smooth[scene.shares[TUMOUR] >= 1]
+    smooth = scene.smooth[scene.tumour >= 1]
     assert np.quantile(smooth, 0.1) < 25
     assert np.quantile(smooth, 0.9) > 50
 
 
 def test_chalk_is_brighter_than_the_organ() -> None:
     scene = planted(look=replace(PLAIN, calcified=0.3, chalk_hu=400))
-    share = np.mean(scene.hu[scene.shares[TUMOUR] >= 1] > LIVER_HU + 60)
+    share = np.mean(scene.hu[scene.tumour >= 1] > LIVER_HU + 60)
     assert 0.1 < share < 0.6
 
 
@@ -67,13 +67,17 @@ def test_a_lesion_stays_in_its_organ_and_grows_out_of_it_where_asked() -> None:
     assert max(beyond) > 300
 
 
-def test_shares_stay_probabilities_and_what_is_planted_is_trusted() -> None:
+def test_shares_stay_probabilities_and_what_is_planted_is_trusted_and_numbered() -> None:
     scene = liver_scene()
     scene.trust[:, :, :25] = PARTIAL
     assert plant_lesion(scene, LIVER, replace(PLAIN, push=0.4), 26.0, np.random.default_rng(6))
-    np.testing.assert_allclose(scene.shares.sum(0), 1, atol=1e-4)
-    np.testing.assert_array_equal(scene.labels, scene.shares.argmax(0))
-    assert np.all(scene.trust[scene.shares[TUMOUR] > 0.5] == FULL)
+    assert plant_lesion(scene, LIVER, replace(PLAIN, push=0.4), 20.0, np.random.default_rng(7))
+    assert (scene.tumour.min(), scene.tumour.max()) == (0, pytest.approx(1))
+    tumour = scene.tumour > 0.5
+    np.testing.assert_array_equal(scene.labels, np.where(tumour, TUMOUR, scene.organs))
+    assert np.mean(scene.trust[tumour] == FULL) > 0.98  # a later lesion moves both, one of them by whole voxels
+    assert np.mean((scene.lesions > 0) == tumour) > 0.99
+    assert set(np.unique(scene.lesions)) == {0, 1, 2}
 
 
 def test_a_lesion_starts_only_where_the_label_is_trusted() -> None:
@@ -81,7 +85,7 @@ def test_a_lesion_starts_only_where_the_label_is_trusted() -> None:
     scene.trust[:] = PARTIAL
     assert plant_lesion(scene, LIVER, PLAIN, 20.0, np.random.default_rng(1)) is False
     assert plant_lesions(scene, np.random.default_rng(1)) == 0
-    assert not scene.shares[TUMOUR].any()
+    assert not scene.tumour.any()
 
 
 def test_mass_effect_pushes_the_surface_out() -> None:

@@ -22,12 +22,11 @@ LIVER_HU, FAT_HU, NOISE_HU = 110.0, -95.0, 6.0
 
 def liver_scene(shape: tuple[int, int, int] = (33, 49, 54), border: int = 8, label: int = 1) -> Scene:
     """A box of one organ (110 HU) with fat (-95 HU) around it, and a little noise."""
-    labels = np.zeros(shape, np.int64)
+    labels = np.zeros(shape, np.uint8)
     labels[tuple(slice(border, -border) for _ in shape)] = label
     noise = np.random.default_rng(5).normal(0, NOISE_HU, shape)
     hu = (np.where(labels, LIVER_HU, FAT_HU) + noise).astype(np.float32)
-    shares = np.ascontiguousarray(np.moveaxis(np.eye(CHANNELS, dtype=np.float32)[labels], -1, 0))
-    return Scene(hu, shares, np.full(shape, FULL, np.uint8), SPACING_MM)
+    return Scene(hu, labels, np.full(shape, FULL, np.uint8), SPACING_MM)
 
 
 def tumour_config(**changes: object) -> DistilConfig:
