@@ -27,6 +27,7 @@ from flare_trt.engine.model.bundle import Bundle, open_bundle
 from flare_trt.engine.model.options import RunOptions
 from flare_trt.engine.model.spec import ModelSpec, StageSpec
 from flare_trt.engine.networks.device_choice import Placement, place
+from flare_trt.engine.networks.native_.backend import fits as own_kernels_fit
 from flare_trt.engine.networks.session import RunsPairs, Session, SessionOptions, open_session
 from flare_trt.engine.passes.lesion_gates import Gating, gate_lesions
 from flare_trt.engine.passes.postprocess import remove_pieces
@@ -80,7 +81,8 @@ class Segmenter:
         options = options or RunOptions()
         with ExitStack() as undo:
             bundle = undo.enter_context(open_bundle(Path(bundle_path)))
-            placement = place(options, {barred.backend: barred.reason for barred in bundle.spec.barred})
+            barred = {barred.backend: barred.reason for barred in bundle.spec.barred}
+            placement = place(options, barred, partial(_own_kernels_fit, bundle, options))
             kernels = load(placement.device if placement.kernels == "cuda" else placement.kernels)
             limit_threads(placement.kernels, options.threads)
             segmenter = Segmenter(bundle, options, placement, kernels)
@@ -220,6 +222,12 @@ def _has_room_for_pairs(spec: ModelSpec, options: RunOptions) -> bool:
     """Whether the budget lets every stage run two tiles at once: the stages share it, so the largest decides for all."""
     largest = max(math.prod(stage.patch_zyx) for stage in spec.stages.values())
     return options.max_memory_mb is not None and options.max_memory_mb * MB >= _PAIR_BYTES_A_VOXEL * largest
+
+
+def _own_kernels_fit(bundle: Bundle, options: RunOptions) -> bool:
+    """Whether the kernels of networks/native_ know every network of the bundle as it is run."""
+    stages = bundle.spec.with_stages(options.stage_as_run).stages.values()
+    return all(own_kernels_fit(file) for stage in stages for file in bundle.network_files(stage))
 
 
 def _open_stage(bundle: Bundle, stage: StageSpec, backend: str, options: SessionOptions) -> Sequence[Session]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -17,8 +17,9 @@ from flare_trt.kernels import cuda_problem, gpu_ordinal, native_problem
 GPU_BACKENDS = ("tensorrt", "onnxruntime", "onnxruntime-tensorrt")
 #: Backends that no CPU can run.
 GPU_ONLY = ("tensorrt", "onnxruntime-tensorrt")
-#: First one that the bundle does not bar wins on a CPU.
+#: First one that the bundle does not bar wins on a CPU; before them our own kernels, for the networks that they know.
 CPU_BACKENDS = ("openvino", "onnxruntime")
+OWN = "native"
 #: Backend -> why this bundle may not run on it.
 Barred = Mapping[str, str]
 NOTHING_BARRED: Barred = MappingProxyType({})
@@ -36,19 +37,22 @@ class Placement:
     warning: str | None = None
 
 
-def place(options: RunOptions, barred: Barred = NOTHING_BARRED) -> Placement:
-    """Choose device, kernels and backend. Raises DeviceError where the named ones are not there, or the bundle bars the backend."""
+def place(options: RunOptions, barred: Barred = NOTHING_BARRED, own_fits: Callable[[], bool] = lambda: False) -> Placement:
+    """Choose device, kernels and backend; `own_fits` says whether our own kernels know all of the model's networks.
+
+    Raises DeviceError where the named ones are not there, or the bundle bars the backend.
+    """
     if options.backend is not None and options.backend not in BACKENDS:
         raise DeviceError(f"backend: got {options.backend!r}, expected one of {', '.join(BACKENDS)}")
     if options.backend is not None and options.backend in barred:
         others = [name for name in CPU_BACKENDS if name not in barred]
         raise DeviceError(f"backend {options.backend}: barred by this bundle: {barred[options.backend]}; use {' or '.join(others)}")
     if options.device == "cpu":
-        return _place_on_cpu(options, "asked for", barred)
+        return _place_on_cpu(options, "asked for", barred, own_fits)
     if options.device == "auto":
         problem = cuda_problem() or _gpu_backend_problem(options.backend, "cuda:0", barred)
         if problem:
-            return _place_on_cpu(options, f"no GPU is used: {problem}", barred)
+            return _place_on_cpu(options, f"no GPU is used: {problem}", barred, own_fits)
         return _place_on_gpu(options, "cuda:0", "CuPy sees a GPU and a network backend can use it", barred)
     ordinal = gpu_ordinal(options.device)
     if ordinal is None:
@@ -84,8 +88,10 @@ def _place_on_gpu(options: RunOptions, device: str, reason: str, barred: Barred)
     return Placement(device, "cuda", backend, SessionOptions(device, precision, options.threads), reason)
 
 
-def _place_on_cpu(options: RunOptions, reason: str, barred: Barred) -> Placement:
+def _place_on_cpu(options: RunOptions, reason: str, barred: Barred, own_fits: Callable[[], bool]) -> Placement:
     backend = options.backend or next((name for name in CPU_BACKENDS if name not in barred), CPU_BACKENDS[0])
+    if options.backend is None and not options.settings.never_fp32 and OWN not in barred and own_fits():
+        backend = OWN
     if backend in GPU_ONLY:
         raise DeviceError(f"backend {backend}: needs an NVIDIA GPU; use openvino or onnxruntime")
     precision = options.settings.precision_of(backend)
@@ -97,7 +103,7 @@ def _place_on_cpu(options: RunOptions, reason: str, barred: Barred) -> Placement
     problem = native_problem()
     kernels = "reference" if problem else "native"
     warnings = [f"{problem}; the slow reference kernels run"] if problem else []
-    if options.backend is None and backend != CPU_BACKENDS[0]:
+    if options.backend is None and backend not in (OWN, CPU_BACKENDS[0]):
         warnings.append(f"{backend} runs instead of {CPU_BACKENDS[0]}, barred by this bundle: {barred[CPU_BACKENDS[0]]}")
     warning = "; ".join(warnings) or None
     threads = options.threads or len(os.sched_getaffinity(0))

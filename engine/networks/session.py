@@ -16,6 +16,7 @@ from flare_trt.kernels import gpu_ordinal
 #: Backend name -> module with `open_session(onnx, options) -> Session` and `problem(device) -> str | None`.
 BACKENDS = {
     "openvino": "flare_trt.engine.networks.openvino_.backend",
+    "native": "flare_trt.engine.networks.native_.backend",
     "onnxruntime": "flare_trt.engine.networks.ort_.backend",
     "onnxruntime-tensorrt": "flare_trt.engine.networks.ort_.tensorrt_provider",
     "tensorrt": "flare_trt.engine.networks.tensorrt_.backend",

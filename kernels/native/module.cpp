@@ -15,6 +15,7 @@
 #include "intensity.h"
 #include "resample.h"
 #include "restore.h"
+#include "separable_module.h"
 #include "threads.h"
 
 namespace py = pybind11;
@@ -217,6 +218,7 @@ PYBIND11_MODULE(_native, module) {
     module.def("box_nonzero", &py_box_nonzero<float>, strict("image"));
     module.def("bounds", &py_bounds<uint8_t>, strict("labels"));
     module.def("bounds", &py_bounds<uint16_t>, strict("labels"));
+    add_separable(module);
     module.def("widen_portable", &py_widen_portable, strict("halves"), "uint16 half bits -> float32, without F16C; for tests.");
     module.def("narrow_portable", &py_narrow_portable, strict("floats"), "float32 -> uint16 half bits, without F16C; for tests.");
 }

@@ -97,7 +97,9 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     modes = "; ".join(f"{name}: {settings.about.replace('%', '%%')}" for name, settings in MODES.items())
     parser.add_argument("--mode", choices=tuple(MODES), default="exact", help=modes)
     parser.add_argument("--device", type=device, default="auto", metavar="auto|cpu|cuda:N", help="default: auto")
-    parser.add_argument("--backend", help="openvino, onnxruntime, tensorrt or onnxruntime-tensorrt; default: the device's own")
+    parser.add_argument(
+        "--backend", help="openvino, onnxruntime, native, tensorrt, onnxruntime-tensorrt; default: the model's best"
+    )
     parser.add_argument(
         "--max-memory", type=memory_mb, metavar="SIZE", help="memory above the idle process, e.g. 1500MB; scans then run one by one"
     )

@@ -8,9 +8,10 @@ import pytest
 from flare_trt.engine.base.errors import BundleError, DeviceError
 from flare_trt.engine.networks.fake import write_fake_network
 from flare_trt.engine.networks.session import BACKENDS, Session, SessionOptions, open_session
+from tests.engine.networks.separable_net import separable_net
 
 PATCH = (8, 12, 20)
-CPU_BACKENDS = ("openvino", "onnxruntime", "fake")
+CPU_BACKENDS = ("openvino", "onnxruntime", "native", "fake")
 
 
 def conv_net(path: Path, shape: list[int | str], outputs: int = 1) -> Path:
@@ -63,7 +64,9 @@ def one_node_net(path: Path, operator: str, **attributes: object) -> Path:
 def open_on(backend: str, folder: Path) -> Session:
     if backend == "fake":
         return open_session(backend, write_fake_network(folder / "fake.onnx", PATCH, 3), SessionOptions())
-    pytest.importorskip({"openvino": "openvino", "onnxruntime": "onnxruntime"}[backend])
+    if backend == "native":
+        return open_session(backend, separable_net(folder / "net.onnx", PATCH, ((1, 1, 1), (2, 2, 2)), 3), SessionOptions())
+    pytest.importorskip(backend)
     return open_session(backend, conv_net(folder / "net.onnx", [1, 1, *PATCH]), SessionOptions())
 
 

@@ -88,3 +88,14 @@ def test_slow_kernels_are_told(machine: pytest.MonkeyPatch) -> None:
     found = place(RunOptions(device="cpu", threads=3))
     assert (found.kernels, found.session.threads) == ("reference", 3)
     assert "the native kernels are not built" in str(found.warning)
+
+
+def test_our_own_kernels_come_first_for_the_networks_that_they_know(machine: pytest.MonkeyPatch) -> None:
+    for mode in ("exact", "fast"):
+        found = place(RunOptions(device="cpu", mode=mode), own_fits=lambda: True)
+        assert (found.backend, found.session.precision, found.session.pairs, found.warning) == ("native", "fp32", False, None)
+    assert place(RunOptions(device="cpu", mode="half"), own_fits=lambda: True).backend == "openvino", "half precision is asked for"
+    assert place(RunOptions(device="cpu", backend="openvino"), own_fits=lambda: True).backend == "openvino"
+    assert place(RunOptions(device="cpu"), {"native": "it missed"}, lambda: True).backend == "openvino"
+    assert place(RunOptions(device="cpu"), own_fits=lambda: False).backend == "openvino"
+    assert place(RunOptions(), own_fits=lambda: True).backend == "tensorrt", "a GPU goes before"

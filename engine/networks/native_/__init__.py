@@ -1,0 +1,1 @@
+"""Networks through kernels of our own, for those of depthwise-separable convolutions."""

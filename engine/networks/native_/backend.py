@@ -1,0 +1,148 @@
+"""Our own kernels for U-Nets of depthwise-separable convolutions, fp32: what a convolution, a norm and an activation move through
+memory three times and more elsewhere, they move once (kernels/native/separable.h)."""
+
+from __future__ import annotations
+
+import math
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from flare_trt.engine.base.errors import BundleError, DeviceError
+from flare_trt.engine.networks.native_.onnx_graph import Floats, read_graph
+from flare_trt.engine.networks.native_.separable import Norm, NotSeparableError, SeparableNet, Source, Triple, recognise
+from flare_trt.engine.networks.session import Session, SessionOptions, require_tile
+from flare_trt.kernels import native_problem
+from flare_trt.kernels.native import COMPILED
+
+#: Floats of a line of the cache.
+LINE = 16
+#: Such networks are small; a larger file is not read to learn that it is none.
+LARGEST_BYTES = 32 * 2**20
+
+
+def problem(device: str = "cpu") -> str | None:
+    """Why this backend cannot be used on a device, or None."""
+    if device != "cpu":
+        return "it runs on the CPU only"
+    missing = native_problem()
+    if missing is None and not import_module(COMPILED).separable_register_bits():
+        return "the processor has neither AVX-512 nor AVX2 with FMA"
+    return missing
+
+
+def fits(onnx: Path) -> bool:
+    """Whether a file holds a network of this kind, and this can run here. Raises BundleError where it is no ONNX file."""
+    if problem() is not None or onnx.stat().st_size > LARGEST_BYTES:
+        return False
+    try:
+        _sizes(recognise(read_graph(onnx)))
+    except NotSeparableError:
+        return False
+    return True
+
+
+def open_session(onnx: Path, options: SessionOptions) -> Session:
+    """Read an ONNX file. Raises BundleError for another kind of network, DeviceError for another device or precision."""
+    missing = problem(options.device)
+    if missing or options.precision != "fp32":
+        raise DeviceError(f"backend native: {missing or f'got precision {options.precision}, expected fp32'}")
+    try:
+        return NativeSession(recognise(read_graph(onnx)))
+    except NotSeparableError as error:
+        raise BundleError(
+            f"{onnx.name}: the backend native runs U-Nets of depthwise-separable convolutions alone, and {error}; "
+            "use --backend openvino"
+        ) from error
+
+
+class NativeSession:
+    """See session.Session. Every map is kept from run to run; the logits lie where a map lay that is no longer read."""
+
+    backend = "native"
+    device = "cpu"
+    precision = "fp32"
+
+    def __init__(self, net: SeparableNet) -> None:
+        self._compiled = import_module(COMPILED)
+        self._net: SeparableNet | None = net
+        self.input_shape = 1, 1, *net.shape_zyx
+        self.channels = net.logits
+        sizes = _sizes(net)
+        later = zip(sizes[1:], net.blocks[1:], strict=True)
+        self._maps = [aligned(sizes[0]), *(aligned((*size, len(block.norm.gamma))) for size, block in later)]
+        self._logits = _place_of_logits(self._maps, net)
+
+    def run(self, tile: Any) -> Any:
+        if self._net is None:
+            raise ValueError("this session is closed")
+        require_tile(self, tile)
+        net, norms = self._net, list[tuple[Floats, Floats]]()
+        first = net.blocks[0]
+        sums = self._compiled.first_convolution(tile[0, 0], first.depthwise, self._maps[0])
+        norms.append(_norm_of_one(first.norm, first.pointwise, sums / self._maps[0].size))
+        for block, result in zip(net.blocks[1:], self._maps[1:], strict=True):
+            sources = [(self._maps[source.index], norms[source.index], source.up) for source in block.sources]
+            sums = self._compiled.separable_block(sources, block.depthwise, block.pointwise, block.stride_zyx, result)
+            norms.append(_norm(block.norm, sums / (result.size // result.shape[3])))
+        self._compiled.last_convolution(self._maps[net.last], norms[net.last], net.kernel, net.bias, self._logits)
+        return self._logits
+
+    def close(self) -> None:
+        self._net, self._maps = None, []
+
+
+def aligned(shape: tuple[int, ...]) -> Floats:
+    """Zeros that begin where a line of the cache does: vectors of 64 bytes that cross two lines take twice as long."""
+    size = math.prod(shape)
+    memory = np.zeros(size + LINE, np.float32)
+    first = -(memory.ctypes.data // memory.itemsize) % LINE
+    return memory[first : first + size].reshape(shape)
+
+
+def _place_of_logits(maps: list[Floats], net: SeparableNet) -> Floats:
+    """Where the logits are written: over a large enough map that is no longer read then, or beside all."""
+    shape = (net.logits, *net.shape_zyx)
+    size = math.prod(shape)
+    read_before = (found for index, found in enumerate(maps) if index != net.last and found.size >= size)
+    found = next(read_before, None)
+    return aligned(shape) if found is None else found.reshape(-1)[:size].reshape(shape)
+
+
+def _sizes(net: SeparableNet) -> list[Triple]:
+    """Voxels of each block's result. Raises NotSeparableError where parts of one block differ, or the logits' voxels."""
+    sizes = [net.shape_zyx]
+    for block in net.blocks[1:]:
+        read = {_source_size(source, sizes) for source in block.sources}
+        if len(read) != 1:
+            raise NotSeparableError(f"a join of maps of {' and '.join(map(str, sorted(read)))} voxels")
+        z, y, x = (-(-size // step) for size, step in zip(read.pop(), block.stride_zyx, strict=True))
+        sizes.append((z, y, x))
+    if sizes[net.last] != net.shape_zyx:
+        raise NotSeparableError(f"its logits have {sizes[net.last]} voxels, its input {net.shape_zyx}")
+    return sizes
+
+
+def _source_size(source: Source, sizes: list[Triple]) -> Triple:
+    z, y, x = sizes[source.index]
+    if source.up is None:
+        return z, y, x
+    by_z, by_y, by_x = source.up[0].shape[:3]
+    return z * by_z, y * by_y, x * by_x
+
+
+def _norm(norm: Norm, moments: Any) -> tuple[Floats, Floats]:
+    """Scale and shift of an instance norm, of the means of values and of squares (2, channels)."""
+    mean, square = moments
+    scale = norm.gamma / np.sqrt(np.maximum(square - mean**2, 0) + norm.epsilon)
+    return scale.astype(np.float32), (norm.beta - mean * scale).astype(np.float32)
+
+
+def _norm_of_one(norm: Norm, weights: Floats, moments: Any) -> tuple[Floats, Floats]:
+    """The same of channels that are multiples (`weights`) of one, whose moments are given."""
+    mean, square = moments
+    factor = weights.astype(np.float64)
+    scale = norm.gamma * factor / np.sqrt(factor**2 * max(square - mean**2, 0) + norm.epsilon)
+    return scale.astype(np.float32), (norm.beta - mean * scale).astype(np.float32)

@@ -1,0 +1,20 @@
+// The loops of separable_loops.h in registers of 512 bits.
+#include "separable_rows.h"
+#include "simd.h"
+
+#if FLARE_X86
+#pragma GCC target("avx512f")
+#include <immintrin.h>
+
+#define FLARE_BITS 512
+#define FLARE_ISA rows_of_512_bits
+#include "separable_loops.h"
+
+namespace flare {
+const RowLoops* loops_of_512_bits() { return &rows_of_512_bits::kLoops; }
+}  // namespace flare
+#else
+namespace flare {
+const RowLoops* loops_of_512_bits() { return nullptr; }
+}  // namespace flare
+#endif
