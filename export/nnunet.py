@@ -11,6 +11,7 @@ from pathlib import Path
 from flare_trt.engine.base.errors import ExportError
 from flare_trt.engine.model.bundle_writer import require_replaceable, write_bundle
 from flare_trt.engine.model.spec import SCHEMA, BarredBackend, ModelSpec, NetworkFile, Provenance, StageSpec
+from flare_trt.engine.networks.device_choice import CPU_BACKENDS
 from flare_trt.export.calibrate import Calibration
 from flare_trt.export.checkpoint import Checkpoint, load_checkpoint
 from flare_trt.export.colours import label_specs
@@ -26,7 +27,6 @@ from flare_trt.export.stage import stage_of
 from flare_trt.export.to_onnx import write_onnx
 from flare_trt.export.trainers import Ends, NetworkSource, network_maker
 from flare_trt.export.verify import (
-    DIFFERENCE_LIMITS,
     CheckDepth,
     CheckPlan,
     Verified,
@@ -125,7 +125,7 @@ def export_nnunet(
 def _barred(stages: Sequence[ExportedStage]) -> tuple[BarredBackend, ...]:
     """Each backend once. Raises ExportError where none is left."""
     barred = {bar.backend: bar for stage in stages for bar in stage.verified.barred}
-    if barred.keys() >= DIFFERENCE_LIMITS.keys():
+    if barred.keys() >= set(CPU_BACKENDS):
         raise ExportError(f"{'; '.join(bar.reason for bar in barred.values())}; no backend runs all networks, nothing was written")
     return tuple(barred.values())
 

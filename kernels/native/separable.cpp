@@ -106,11 +106,17 @@ std::vector<Strip> strips_of(const Block& block, int threads) {
     return strips;
 }
 
-// Sums of rows (rows, 2, out) in the order of the rows, so that they do not hang on the threads.
-void add_up(const std::vector<float>& rows, int64_t width, double* sums) {
-    std::fill(sums, sums + width, 0.0);
-    for (size_t at = 0; at < rows.size(); at += width) {
-        for (int64_t c = 0; c < width; ++c) sums[c] += rows[at + c];
+// Sums and sums of squares (2, out) of rows of `voxels` values, each told as its first value and sums of the differences from it
+// and of their squares (rows, 3, out). In the order of the rows, so that they do not hang on the threads.
+void add_up(const std::vector<float>& rows, int64_t out, int64_t voxels, double* sums) {
+    std::fill(sums, sums + 2 * out, 0.0);
+    for (size_t at = 0; at < rows.size(); at += 3 * out) {
+        const float *first = rows.data() + at, *sum = first + out, *squares = sum + out;
+        for (int64_t c = 0; c < out; ++c) {
+            const double start = first[c];
+            sums[c] += voxels * start + sum[c];
+            sums[out + c] += (voxels * start + 2.0 * sum[c]) * start + squares[c];
+        }
     }
 }
 
@@ -146,7 +152,7 @@ void separable_block(const Block& block, float* result, double* sums) {
     for (const Strip& strip : strips) rows = std::max(rows, (strip.y_stop - strip.y_start - 1) * block.stride.y + 3);
     const Window window(block, rows);
     Scratch scratch(team, window.floats()), convolved(team, (size.x + kSpare) * channels);
-    std::vector<float> row_sums(size.z * size.y * 2 * block.out);
+    std::vector<float> row_sums(size.z * size.y * 3 * block.out);
     team.run(strips.size(), [&](int64_t index, int thread) {
         const Strip& strip = strips[index];
         const int64_t y_first = strip.y_start * block.stride.y - 1, y_stop = (strip.y_stop - 1) * block.stride.y + 2;
@@ -161,18 +167,18 @@ void separable_block(const Block& block, float* result, double* sums) {
                 loops().depthwise(taps, block.depthwise, channels, block.stride.x, size.x, convolved[thread]);
                 const int64_t row = z * size.y + y;
                 loops().pointwise(convolved[thread], channels, block.pointwise, block.out, size.x, result + row * size.x * block.out,
-                                  row_sums.data() + row * 2 * block.out);
+                                  row_sums.data() + row * 3 * block.out);
             }
         }
     });
-    add_up(row_sums, 2 * block.out, sums);
+    add_up(row_sums, block.out, size.x, sums);
 }
 
 void first_convolution(const float* image, const float* kernel, const Extent& size, float* result, double* sums) {
     const Team team;
     const int64_t width = size.x + 2;
     PerThread<float> scratch(team, 9 * width);
-    std::vector<float> row_sums(size.z * size.y * 2);
+    std::vector<float> row_sums(size.z * size.y * 3);
     team.run(size.z, [&](int64_t z, int thread) {
         for (int64_t y = 0; y < size.y; ++y) {
             float* rows = scratch[thread];
@@ -192,11 +198,16 @@ void first_convolution(const float* image, const float* kernel, const Extent& si
                 const float left = kernel[3 * tap], middle = kernel[3 * tap + 1], right = kernel[3 * tap + 2];
                 for (int64_t x = 0; x < size.x; ++x) to[x] += left * row[x] + middle * row[x + 1] + right * row[x + 2];
             }
-            float* sum = row_sums.data() + (z * size.y + y) * 2;
-            for (int64_t x = 0; x < size.x; ++x) sum[0] += to[x], sum[1] += to[x] * to[x];
+            float* sum = row_sums.data() + (z * size.y + y) * 3;
+            sum[0] = to[0];
+            for (int64_t x = 0; x < size.x; ++x) {
+                const float more = to[x] - to[0];
+                sum[1] += more;
+                sum[2] += more * more;
+            }
         }
     });
-    add_up(row_sums, 2, sums);
+    add_up(row_sums, 1, size.x, sums);
 }
 
 void last_convolution(const FeatureMap& map, const float* kernel, const float* bias, int64_t count, float* logits) {

@@ -14,6 +14,7 @@ FLARE_INLINE void stream(float* at, Lanes a) { _mm512_stream_ps(at, a.v); }
 FLARE_INLINE Lanes all(float value) { return {_mm512_set1_ps(value)}; }
 FLARE_INLINE Lanes fused(Lanes a, Lanes b, Lanes c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
 FLARE_INLINE Lanes plus(Lanes a, Lanes b) { return {_mm512_add_ps(a.v, b.v)}; }
+FLARE_INLINE Lanes minus(Lanes a, Lanes b) { return {_mm512_sub_ps(a.v, b.v)}; }
 FLARE_INLINE Lanes leaky(Lanes a) {
     const __m512 low = a.v * _mm512_set1_ps(kSlope);
     return {a.v > low ? a.v : low};
@@ -31,6 +32,7 @@ FLARE_INLINE Lanes fused(Lanes a, Lanes b, Lanes c) {
     return {_mm256_fmadd_ps(a.low, b.low, c.low), _mm256_fmadd_ps(a.high, b.high, c.high)};
 }
 FLARE_INLINE Lanes plus(Lanes a, Lanes b) { return {_mm256_add_ps(a.low, b.low), _mm256_add_ps(a.high, b.high)}; }
+FLARE_INLINE Lanes minus(Lanes a, Lanes b) { return {_mm256_sub_ps(a.low, b.low), _mm256_sub_ps(a.high, b.high)}; }
 FLARE_INLINE Lanes leaky(Lanes a) {
     const __m256 slope = _mm256_set1_ps(kSlope);
     return {_mm256_max_ps(a.low, _mm256_mul_ps(a.low, slope)), _mm256_max_ps(a.high, _mm256_mul_ps(a.high, slope))};
@@ -108,23 +110,27 @@ inline void depthwise(const float* const* rows, const float* kernel, int64_t cha
     depthwise_row<2>(rows, kernel, channels, voxels, to);
 }
 
-// Mixes a row's channels: (voxels, in) to (voxels, out), past the caches since other rows come before these are read again, and
-// sums up values and squares (2, out).
+// Mixes a row's channels: (voxels, in) to (voxels, out), past the caches since other rows come before these are read again.
+// `sums` (3, out): the row's first value, and the sums of what the others differ from it and of the squares of that, which
+// cancel nothing where a map's mean is far from 0.
 inline void pointwise(const float* voxels, int64_t in, const float* kernel, int64_t out, int64_t count, float* to, float* sums) {
     for (int64_t c = 0; c < out; c += kLanes) {
-        Lanes sum = all(0.0f), squares = sum;
+        Lanes first = all(0.0f), sum = first, squares = first;
         for (int64_t x = 0; x < count; x += kVoxels) {
             Lanes mixed[kVoxels];
             mix(voxels + x * in, in, in, kernel + c * in, all(0.0f), mixed);
+            if (x == 0) first = mixed[0];
             const int64_t whole = count - x < kVoxels ? count - x : kVoxels;
             for (int64_t i = 0; i < whole; ++i) {
-                sum = plus(sum, mixed[i]);
-                squares = fused(mixed[i], mixed[i], squares);
+                const Lanes more = minus(mixed[i], first);
+                sum = plus(sum, more);
+                squares = fused(more, more, squares);
                 stream(to + (x + i) * out + c, mixed[i]);
             }
         }
-        store(sums + c, sum);
-        store(sums + out + c, squares);
+        store(sums + c, first);
+        store(sums + out + c, sum);
+        store(sums + 2 * out + c, squares);
     }
     _mm_sfence();  // streamed values are there for the threads that read them next
 }

@@ -4,6 +4,7 @@ memory three times and more elsewhere, they move once (kernels/native/separable.
 from __future__ import annotations
 
 import math
+import os
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from flare_trt.engine.base.errors import BundleError, DeviceError
+from flare_trt.engine.model.modes import Precision
 from flare_trt.engine.networks.native_.onnx_graph import Floats, read_graph
 from flare_trt.engine.networks.native_.separable import Norm, NotSeparableError, SeparableNet, Source, Triple, recognise
 from flare_trt.engine.networks.session import Session, SessionOptions, require_tile
@@ -34,12 +36,12 @@ def problem(device: str = "cpu") -> str | None:
 
 
 def fits(onnx: Path) -> bool:
-    """Whether a file holds a network of this kind, and this can run here. Raises BundleError where it is no ONNX file."""
+    """Whether a file holds a network of this kind, and this can run here. What is no ONNX file the next backend names."""
     if problem() is not None or onnx.stat().st_size > LARGEST_BYTES:
         return False
     try:
         _sizes(recognise(read_graph(onnx)))
-    except NotSeparableError:
+    except (NotSeparableError, BundleError):
         return False
     return True
 
@@ -63,7 +65,7 @@ class NativeSession:
 
     backend = "native"
     device = "cpu"
-    precision = "fp32"
+    precision: Precision = "fp32"
 
     def __init__(self, net: SeparableNet) -> None:
         self._compiled = import_module(COMPILED)
@@ -72,7 +74,9 @@ class NativeSession:
         self.channels = net.logits
         sizes = _sizes(net)
         later = zip(sizes[1:], net.blocks[1:], strict=True)
-        self._maps = [aligned(sizes[0]), *(aligned((*size, len(block.norm.gamma))) for size, block in later)]
+        shapes = [sizes[0], *((*size, block.channels) for size, block in later)]
+        _require_memory(4 * sum(math.prod(shape) for shape in shapes))
+        self._maps = [aligned(shape) for shape in shapes]
         self._logits = _place_of_logits(self._maps, net)
 
     def run(self, tile: Any) -> Any:
@@ -95,11 +99,21 @@ class NativeSession:
 
 
 def aligned(shape: tuple[int, ...]) -> Floats:
-    """Zeros that begin where a line of the cache does: vectors of 64 bytes that cross two lines take twice as long."""
+    """Zeros that begin where a line of the cache does: vectors of 64 bytes that cross two lines take twice as long.
+
+    They are written, so that the first tile waits for no memory: a scan is read meanwhile.
+    """
     size = math.prod(shape)
-    memory = np.zeros(size + LINE, np.float32)
+    memory = np.empty(size + LINE, np.float32)
+    memory.fill(0)
     first = -(memory.ctypes.data // memory.itemsize) % LINE
     return memory[first : first + size].reshape(shape)
+
+
+def _require_memory(size_bytes: int) -> None:
+    there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if size_bytes > there:
+        raise NotSeparableError(f"its maps take {size_bytes / 1e9:.3g} GB where there are {there / 1e9:.3g}")
 
 
 def _place_of_logits(maps: list[Floats], net: SeparableNet) -> Floats:

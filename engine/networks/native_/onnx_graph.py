@@ -18,7 +18,7 @@ from flare_trt.engine.model.onnx_file import message_fields
 
 Floats = NDArray[np.float32]
 Field = tuple[int, int, int, int]
-_FLOAT_TYPES = {1: np.dtype("<f4"), 10: np.dtype("<f2")}
+_FLOAT_TYPES: dict[int, str] = {1: "<f4", 10: "<f2"}
 _VARINT, _BYTES = 0, 2
 
 
@@ -122,7 +122,8 @@ def _weight(data: memoryview, start: int, stop: int) -> tuple[str, Floats | None
             raw = bytes(data[low:high])
     if kind_of_data not in _FLOAT_TYPES or not raw:
         return name, None
-    return name, np.frombuffer(raw, _FLOAT_TYPES[kind_of_data]).reshape(sizes).astype(np.float32)
+    values: Floats = np.frombuffer(raw, np.dtype(_FLOAT_TYPES[kind_of_data])).reshape(sizes).astype(np.float32)
+    return name, values
 
 
 def _value_info(data: memoryview, start: int, stop: int) -> tuple[str, tuple[int, ...]]:

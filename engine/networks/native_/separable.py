@@ -1,12 +1,13 @@
 """Recognises a U-Net of depthwise-separable convolutions in an ONNX graph, as the default model's, and lays out its weights.
 
-Biases in front of an instance norm are left out: the norm takes them away.
+Biases in front of an instance norm are left out: the norm takes them away. The compiled kernels believe every size that they are
+told, so each is checked here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,6 +53,11 @@ class Block:
     stride_zyx: Triple
     norm: Norm
 
+    @property
+    def channels(self) -> int:
+        """Channels of the result."""
+        return len(self.norm.gamma)
+
 
 @dataclass(frozen=True)
 class SeparableNet:
@@ -83,6 +89,7 @@ class _Mixed:
 
     depthwise: _Depthwise
     pointwise: Floats
+    channels: int
     norm: Norm | None = None
 
 
@@ -130,18 +137,23 @@ class _Reader:
             raise NotSeparableError(f"a {node.op} reads what is no activated map")
         return found
 
+    def _channels(self, sources: tuple[Source, ...]) -> int:
+        """Channels of what a convolution reads: one where it reads the image."""
+        return sum(self.blocks[s.index].channels if s.up is None else len(s.up[1]) for s in sources) if sources else 1
+
     def _conv(self, node: Node) -> None:
         kernel = self._weight(node, 1)
         group, size = node.ints("group", (1,))[0], kernel.shape[2:]
         _require(node, "dilations", (1, 1, 1))
-        if size == (3, 3, 3) and kernel.shape[1] == 1 and group == len(kernel):
+        if size == (3, 3, 3) and kernel.shape[1] == 1 and group == len(kernel) == self._channels(self._sources(node)):
             _require(node, "pads", (1,) * 6)
             stride = node.ints("strides", (1, 1, 1))
-            if not set(stride) <= {1, 2} or (not self._sources(node) and stride != (1, 1, 1)):
+            if not _steps(stride) or (not self._sources(node) and stride != (1, 1, 1)):
                 raise NotSeparableError(f"a depthwise convolution has strides {stride}")
             taps = np.ascontiguousarray(kernel.reshape(group, 27).T)
             self.found[node.outputs[0]] = _Depthwise(self._sources(node), taps, (stride[0], stride[1], stride[2]))
         elif size == (1, 1, 1) and group == 1 and set(node.ints("strides", (1,))) == {1}:
+            _require(node, "pads", (0,) * 6)
             self._mix(node, kernel.reshape(kernel.shape[:2]))
         else:
             raise NotSeparableError(f"it has a convolution of {kernel.shape} in {group} groups")
@@ -149,13 +161,18 @@ class _Reader:
     def _mix(self, node: Node, kernel: Floats) -> None:
         read = self.found.get(node.inputs[0])
         if isinstance(read, _Depthwise):
-            self.found[node.outputs[0]] = _Mixed(read, kernel[:, 0] + 0 if not read.sources else _by_lanes(kernel))
+            if kernel.shape[1] != read.kernel.shape[1]:
+                raise NotSeparableError(f"{kernel.shape[1]} channels are mixed where there are {read.kernel.shape[1]}")
+            mixing = _by_lanes(kernel) if read.sources else np.ascontiguousarray(kernel[:, 0])
+            self.found[node.outputs[0]] = _Mixed(read, mixing, len(kernel))
             return
-        sources = self._sources(node)
+        sources, bias = self._sources(node), self._weight(node, 2)
         if node.outputs != self.graph.outputs or len(sources) != 1 or sources[0].up is not None:
             raise NotSeparableError("a 1^3 convolution follows no depthwise one and is not the last")
+        if kernel.shape[1] != self._channels(sources) or bias.shape != (len(kernel),):
+            raise NotSeparableError(f"its last convolution is {kernel.shape} with a bias of {bias.shape}")
         padded = np.zeros((-(-len(kernel) // LANES) * LANES, kernel.shape[1] + 1), np.float32)
-        padded[: len(kernel), :-1], padded[: len(kernel), -1] = kernel, self._weight(node, 2)
+        padded[: len(kernel), :-1], padded[: len(kernel), -1] = kernel, bias
         z, y, x = self.graph.shape[2:]
         layout = _by_lanes(np.ascontiguousarray(padded[:, :-1])), np.ascontiguousarray(padded[:, -1])
         self.net = SeparableNet((z, y, x), tuple(self.blocks), sources[0].index, *layout, len(kernel))
@@ -166,15 +183,19 @@ class _Reader:
         if not isinstance(mixed, _Mixed) or mixed.norm is not None or not isinstance(epsilon, float):
             raise NotSeparableError("an instance norm follows no separable convolution")
         gamma, beta = (self._weight(node, index).astype(np.float64) for index in (1, 2))
-        self.found[node.outputs[0]] = _Mixed(mixed.depthwise, mixed.pointwise, Norm(gamma, beta, epsilon))
+        if gamma.shape != (mixed.channels,) or beta.shape != gamma.shape:
+            raise NotSeparableError(f"a norm of {gamma.shape} and {beta.shape} weights follows {mixed.channels} channels")
+        self.found[node.outputs[0]] = replace(mixed, norm=Norm(gamma, beta, epsilon))
 
     def _activate(self, node: Node) -> None:
         mixed, slope = self.found.get(node.inputs[0]), node.numbers.get("alpha", SLOPE)
         if not isinstance(mixed, _Mixed) or mixed.norm is None or not isinstance(slope, float) or abs(slope - SLOPE) > 1e-6:
             raise NotSeparableError(f"a leaky ReLU of slope {slope} follows no norm, or has another slope than {SLOPE}")
-        whole, depthwise = len(mixed.norm.gamma), mixed.depthwise
-        if whole % LANES or bool(self.blocks) != bool(depthwise.sources):
-            raise NotSeparableError(f"a map has {whole} channels, no multiple of {LANES}, or two convolutions read the image")
+        depthwise = mixed.depthwise
+        if mixed.channels % LANES or bool(self.blocks) != bool(depthwise.sources):
+            raise NotSeparableError(
+                f"a map has {mixed.channels} channels, no multiple of {LANES}, or two convolutions read the image"
+            )
         self.blocks.append(Block(depthwise.sources, depthwise.kernel, mixed.pointwise, depthwise.stride_zyx, mixed.norm))
         self.found[node.outputs[0]] = (Source(len(self.blocks) - 1),)
 
@@ -183,11 +204,13 @@ class _Reader:
         stride = node.ints("strides", ())
         _require(node, "pads", (0,) * 6)
         _require(node, "group", (1,))
-        if kernel.shape[2:] != stride or len(sources) != 1 or sources[0].up is not None or kernel.shape[1] % LANES:
+        bias = self._weight(node, 2)
+        fits = _steps(stride) and kernel.shape[2:] == stride and len(sources) == 1 and sources[0].up is None
+        if not fits or kernel.shape[0] != self._channels(sources) or kernel.shape[1] % LANES or bias.shape != kernel.shape[1:2]:
             raise NotSeparableError(f"it has a transposed convolution of {kernel.shape} with strides {stride}")
         entering, leaving = kernel.shape[:2]
         blocks = kernel.reshape(entering, leaving // LANES, LANES, *stride).transpose(3, 4, 5, 1, 0, 2)
-        self.found[node.outputs[0]] = (Source(sources[0].index, (np.ascontiguousarray(blocks), self._weight(node, 2))),)
+        self.found[node.outputs[0]] = (Source(sources[0].index, (np.ascontiguousarray(blocks), bias)),)
 
     def _join(self, node: Node) -> None:
         _require(node, "axis", (1,))
@@ -195,6 +218,10 @@ class _Reader:
         if not all(isinstance(part, tuple) and part for part in parts):
             raise NotSeparableError("a join of what are no activated maps")
         self.found[node.outputs[0]] = tuple(source for part in parts if isinstance(part, tuple) for source in part)
+
+
+def _steps(stride: tuple[int, ...]) -> bool:
+    return len(stride) == 3 and set(stride) <= {1, 2}
 
 
 def _by_lanes(kernel: Floats) -> Floats:

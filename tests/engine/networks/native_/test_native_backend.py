@@ -112,3 +112,35 @@ def test_other_devices_and_precisions_are_refused_and_large_files_not_read(tmp_p
         open_session("native", file, SessionOptions(precision="bf16"))
     monkeypatch.setattr(backend, "LARGEST_BYTES", 100)
     assert not fits(file)
+
+
+def test_weights_of_sizes_that_do_not_fit_are_refused(tmp_path: Path) -> None:
+    """The compiled code believes the sizes that it is told: each weight short of one value along either axis has to be found."""
+    onnx = pytest.importorskip("onnx")
+    from onnx import numpy_helper
+
+    good = onnx.load(str(separable_net(tmp_path / "net.onnx", (6, 10, 14), (ALL, DOWN))))
+    before_a_norm = {name for node in good.graph.node if node.op_type == "Conv" for name in node.input[2:]}
+    before_a_norm -= set(good.graph.node[-1].input)
+    for index, weight in enumerate(good.graph.initializer):
+        if weight.name in before_a_norm:
+            continue  # biases that are never read
+        values = numpy_helper.to_array(weight)
+        for axis in range(min(values.ndim, 2)):
+            damaged = onnx.ModelProto.FromString(good.SerializeToString())
+            shorter = np.delete(values, -1, axis)
+            damaged.graph.initializer[index].CopyFrom(numpy_helper.from_array(np.ascontiguousarray(shorter), weight.name))
+            onnx.save(damaged, str(tmp_path / "damaged.onnx"))
+            assert not fits(tmp_path / "damaged.onnx"), (weight.name, axis)
+            with pytest.raises(BundleError, match=r"damaged\.onnx"):
+                open_session("native", tmp_path / "damaged.onnx", SessionOptions())
+
+
+def test_maps_larger_than_memory_are_told(tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    vast = onnx.load(str(separable_net(tmp_path / "net.onnx", (6, 10, 14), (ALL, DOWN))))
+    for axis, size in zip((2, 3, 4), (10**7, 10**7, 10**7), strict=True):
+        vast.graph.input[0].type.tensor_type.shape.dim[axis].dim_value = size
+    onnx.save(vast, str(tmp_path / "vast.onnx"))
+    with pytest.raises(BundleError, match=r"vast\.onnx: .*maps take 1.*e\+14 GB where there are"):
+        open_session("native", tmp_path / "vast.onnx", SessionOptions())
