@@ -88,12 +88,14 @@ def bundle_zips() -> list[bytes]:
 
 @cache
 def networks() -> list[bytes]:
-    """Small ONNX files: one convolution, and convolutions with instance normalisation."""
+    """Small ONNX files: one convolution, convolutions with instance normalisation, a U-Net that our own kernels know."""
+    from tests.engine.networks.separable_net import separable_net
     from tests.engine.tiny_bundle import write_network
     from tests.properties.noise_model import write_noise_network
 
     with tempfile.TemporaryDirectory() as folder:
         files = [write_network(Path(folder) / "bands.onnx"), write_noise_network(Path(folder) / "noise.onnx", 0)]
+        files.append(separable_net(Path(folder) / "separable.onnx", (6, 10, 14), ((1, 1, 1), (2, 2, 2))))
         return [file.read_bytes() for file in files]
 
 

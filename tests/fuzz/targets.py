@@ -175,7 +175,7 @@ def _network(data: bytes, bench: Bench) -> None:
     file = bench.input / "fine.onnx"
     file.write_bytes(data)
     require_embedded_weights(file, "fine")
-    session = open_session(bench.rng.choice(("openvino", "onnxruntime")), file, SessionOptions(threads=1))
+    session = open_session(bench.rng.choice(("native", "openvino", "onnxruntime")), file, SessionOptions(threads=1))
     if np.prod(session.input_shape) <= 10**6:
         session.run(np.zeros(session.input_shape, np.float32))
     session.close()

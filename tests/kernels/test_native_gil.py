@@ -15,12 +15,13 @@ import pytest
 from tests.engine.tiny_bundle import write_network
 from tests.kernels.kernel_cases import normal
 
+from flare_trt.engine.networks.native_.backend import aligned
 from flare_trt.engine.networks.session import SessionOptions, open_session
 from flare_trt.kernels import native
 
 COMPILED: Any = import_module(native.COMPILED)
 #: What the compiled module offers beside kernels.
-HELPERS = {"set_threads", "widen_portable", "narrow_portable"}
+HELPERS = {"set_threads", "widen_portable", "narrow_portable", "separable_register_bits", "limit_separable_register_bits"}
 KERNELS = [name for name in dir(COMPILED) if not name.startswith("_") and name not in HELPERS]
 
 
@@ -68,7 +69,12 @@ def calls() -> dict[str, Callable[[], object]]:
     taps = tuple((np.arange(n, dtype=np.int32), np.arange(n, dtype=np.int32), np.zeros(n, np.float32)) for n in shape)
     cubic = tuple((3, np.linspace(0, n - 1, n + 9)) for n in shape)
     values = np.arange(3, dtype=np.uint8)
+    features, result, taken = normal(20, 97, 103, 16), aligned((20, 97, 103, 16)), aligned((3, 20, 97, 103))
+    norm, taps_of_16, mixing = (np.ones(16, np.float32), np.zeros(16, np.float32)), normal(27, 16), normal(1, 16, 16)
     return {
+        "first_convolution": lambda: COMPILED.first_convolution(image, taps_of_16[:, 0].copy(), empty.copy()),
+        "separable_block": lambda: COMPILED.separable_block([(features, norm, None)], taps_of_16, mixing, (1, 1, 1), result),
+        "last_convolution": lambda: COMPILED.last_convolution(features, norm, mixing, norm[1], taken),
         "normalise": lambda: COMPILED.normalise(image, -1.0, 1.0, 0.0, 1.0),
         "value_range": lambda: COMPILED.value_range(image),
         "moments": lambda: COMPILED.moments(image),

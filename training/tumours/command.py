@@ -6,6 +6,7 @@ import argparse
 import math
 import time
 from pathlib import Path
+from typing import Any
 
 from flare_trt.engine.base.errors import InputError
 from flare_trt.training.run_folder import open_run_folder
@@ -18,18 +19,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     for name, text in (("teacher", "views whose labels stand"), ("other", "the same views, labelled by another network")):
         agree.add_argument(f"--{name}", type=Path, required=True, metavar="CACHE", help=text)
     pool = steps.add_parser("pool", help="draw patches with lesions and with what only looks like one")
-    prepare = steps.add_parser("prepare", help="write all that a training on another machine needs as one file")
-    prepare.add_argument("-o", "--output", type=Path, required=True, metavar="NPZ", help="file to write, at most 60 MiB")
-    train = steps.add_parser("train", help="train a branch for tumours beside a bundle's fine network, on the pool")
-    once = steps.add_parser("train-prepared", help="the same on a machine that has this file, PyTorch and NumPy; for a GPU")
-    once.add_argument("prepared", type=Path, metavar="NPZ", help="file of 'prepare'")
-    once.add_argument("--device", default="cuda", help="PyTorch's device (%(default)s)")
-    once.add_argument("--workers", type=int, default=12, help="processes that draw patches (%(default)s)")
-    once.add_argument("--finish-in", type=float, required=True, metavar="MINUTES", help="the schedule lasts so long")
-    for step in (prepare, train):
-        step.add_argument(
-            "--organs", type=Path, metavar="BUNDLE", help="bundle whose fine network finds the organs (the default model)"
-        )
+    prepare, train, _once = _add_training(steps)
     bundle = steps.add_parser("bundle", help="write the network as a bundle, with a model card that says what it finds")
     bundle.add_argument("--checkpoint", type=Path, required=True, metavar="PT", help="checkpoint of its run")
     bundle.add_argument("--organs", type=Path, metavar="BUNDLE", help="bundle that the network grew from (the default model)")
@@ -52,10 +42,27 @@ def configure(parser: argparse.ArgumentParser) -> None:
     pool.add_argument("--first", type=int, default=0, metavar="N", help="number of the first patch, which seeds it")
     pool.add_argument("--last", type=int, required=True, metavar="N", help="draw up to this number")
     pool.add_argument("--slots", type=int, default=3000, metavar="N", help="patches that are kept; later ones replace the first")
+    train.add_argument("--minutes", type=float, default=math.inf, help="stop, resumable, after so long")
+
+
+def _add_training(steps: Any) -> tuple[argparse.ArgumentParser, ...]:
+    """The steps that make and use a prepared file, and the one that uses a pool."""
+    prepare = steps.add_parser("prepare", help="write all that a training on another machine needs as one file")
+    prepare.add_argument("-o", "--output", type=Path, required=True, metavar="NPZ", help="file to write, at most 60 MiB")
+    train = steps.add_parser("train", help="train a branch for tumours beside a bundle's fine network, on the pool")
+    once = steps.add_parser("train-prepared", help="the same on a machine that has this file, PyTorch and NumPy; for a GPU")
+    once.add_argument("prepared", type=Path, metavar="NPZ", help="file of 'prepare'")
+    once.add_argument("--device", default="cuda", help="PyTorch's device (%(default)s)")
+    once.add_argument("--workers", type=int, default=12, help="processes that draw patches (%(default)s)")
+    once.add_argument("--finish-in", type=float, required=True, metavar="MINUTES", help="the schedule lasts so long")
+    for step in (prepare, train):
+        step.add_argument(
+            "--organs", type=Path, metavar="BUNDLE", help="bundle whose fine network finds the organs (the default model)"
+        )
     for step in (train, once):
         step.add_argument("--run", type=Path, required=True, help="folder of checkpoints and log", dest="run_folder")
         step.add_argument("--resume", action="store_true", help="continue the run that stands in the folder")
-    train.add_argument("--minutes", type=float, default=math.inf, help="stop, resumable, after so long")
+    return prepare, train, once
 
 
 def run(arguments: argparse.Namespace) -> int:

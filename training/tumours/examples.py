@@ -72,7 +72,10 @@ class Drawn:
     def __call__(self, first: int) -> Steps:
         """The examples of step `first` and on."""
         numbers = itertools.count(first * TILES)
-        tiles = iter(DataLoader(_Draws(self.config, self.views), None, sampler=numbers, num_workers=self.workers))
+        # started anew, since what a forked process has of a GPU or of other threads' locks is broken
+        start = "spawn" if self.workers else None
+        draws = _Draws(self.config, self.views)
+        tiles = iter(DataLoader(draws, None, sampler=numbers, num_workers=self.workers, multiprocessing_context=start))
         while True:
             yield [next(tiles) for _ in range(TILES)]
 
