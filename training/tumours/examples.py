@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import itertools
+from collections import deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
 
 from flare_trt.engine.base.errors import InputError
 from flare_trt.training.distil.config import DistilConfig
@@ -21,6 +24,8 @@ from flare_trt.training.tumours.scene import FULL
 
 #: Tiles of a step: one that shows two scans follows no single one.
 TILES = 2
+#: Examples that each process draws ahead.
+AHEAD = 2
 
 
 @dataclass(frozen=True)
@@ -63,7 +68,7 @@ class FromPool:
 
 @dataclass(frozen=True)
 class Drawn:
-    """Patches that `workers` processes draw as they are needed, each one new."""
+    """Patches that `workers` processes draw as they are needed, each one new; 0 draws them here."""
 
     config: DistilConfig
     views: Sequence[NamedView]
@@ -72,21 +77,38 @@ class Drawn:
     def __call__(self, first: int) -> Steps:
         """The examples of step `first` and on."""
         numbers = itertools.count(first * TILES)
-        # started anew, since what a forked process has of a GPU or of other threads' locks is broken
-        start = "spawn" if self.workers else None
-        draws = _Draws(self.config, self.views)
-        tiles = iter(DataLoader(draws, None, sampler=numbers, num_workers=self.workers, multiprocessing_context=start))
-        while True:
-            yield [next(tiles) for _ in range(TILES)]
+        if not self.workers:
+            while True:
+                yield [self.example(number) for number in itertools.islice(numbers, TILES)]
+        # started anew: what a forked process has of a GPU, or of other threads' locks, is broken
+        pool = ProcessPoolExecutor(self.workers, get_context("spawn"), _draw_for, (self,))
+        try:
+            waiting = deque(pool.submit(_drawn, number) for number in itertools.islice(numbers, AHEAD * self.workers))
+            while True:
+                waiting.extend(pool.submit(_drawn, number) for number in itertools.islice(numbers, TILES))
+                yield [Example(*map(torch.from_numpy, waiting.popleft().result())) for _ in range(TILES)]
+        finally:
+            pool.shutdown(cancel_futures=True)
 
-
-class _Draws(Dataset[Example]):
-    def __init__(self, config: DistilConfig, views: Sequence[NamedView]) -> None:
-        self.config, self.views = config, views
-
-    def __getitem__(self, number: int) -> Example:
+    def example(self, number: int) -> Example:
+        """Example `number`, which hangs on its number alone."""
         rng = np.random.default_rng([self.config.seed, number])
         return example_of(drawn_patch(self.views, self.config, number), self.config, rng)
+
+
+#: What this process draws, where it is a worker.
+_worker: list[Drawn] = []
+
+
+def _draw_for(drawn: Drawn) -> None:
+    torch.set_num_threads(1)
+    _worker[:] = [drawn]
+
+
+def _drawn(number: int) -> list[NDArray[np.generic]]:
+    """An example's arrays: tensors would go through shared memory, of which a container has little."""
+    example = _worker[0].example(number)
+    return [value.numpy() for value in (example.image, example.share, example.known, example.classes, example.lesions)]
 
 
 def example_of(patch: StoredPatch, config: DistilConfig, rng: np.random.Generator) -> Example:
