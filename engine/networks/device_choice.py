@@ -17,7 +17,8 @@ from flare_trt.kernels import cuda_problem, gpu_ordinal, native_problem
 GPU_BACKENDS = ("tensorrt", "onnxruntime", "onnxruntime-tensorrt")
 #: Backends that no CPU can run.
 GPU_ONLY = ("tensorrt", "onnxruntime-tensorrt")
-#: First one that the bundle does not bar wins on a CPU; before them our own kernels, for the networks that they know.
+#: First one that the bundle does not bar wins on a CPU; before them, where networks compute in fp32, our own kernels, for those
+#: that they know.
 CPU_BACKENDS = ("openvino", "onnxruntime")
 OWN = "native"
 #: Backend -> why this bundle may not run on it.
@@ -90,13 +91,13 @@ def _place_on_gpu(options: RunOptions, device: str, reason: str, barred: Barred)
 
 def _place_on_cpu(options: RunOptions, reason: str, barred: Barred, own_fits: Callable[[], bool]) -> Placement:
     backend = options.backend or next((name for name in CPU_BACKENDS if name not in barred), CPU_BACKENDS[0])
-    if options.backend is None and not options.settings.never_fp32 and OWN not in barred and own_fits():
-        backend = OWN
     if backend in GPU_ONLY:
         raise DeviceError(f"backend {backend}: needs an NVIDIA GPU; use openvino or onnxruntime")
     precision = options.settings.precision_of(backend)
     if precision == "bf16" and not _cpu_has_bf16():
         precision = "fp32"
+    if precision == "fp32" and options.backend is None and not options.settings.never_fp32 and OWN not in barred and own_fits():
+        backend = OWN
     if precision == "fp32" and options.settings.never_fp32:
         lacks = "this CPU has no bf16 arithmetic" if backend == CPU_BACKENDS[0] else f"the backend {backend} computes in fp32 alone"
         raise DeviceError(f"mode {options.mode}: {lacks}; use --mode exact")

@@ -91,11 +91,16 @@ def test_slow_kernels_are_told(machine: pytest.MonkeyPatch) -> None:
 
 
 def test_our_own_kernels_come_first_for_the_networks_that_they_know(machine: pytest.MonkeyPatch) -> None:
-    for mode in ("exact", "fast"):
+    found = place(RunOptions(device="cpu"), own_fits=lambda: True)
+    assert (found.backend, found.session.precision, found.session.pairs, found.warning) == ("native", "fp32", False, None)
+    for mode in ("half", "fast"):
         found = place(RunOptions(device="cpu", mode=mode), own_fits=lambda: True)
-        assert (found.backend, found.session.precision, found.session.pairs, found.warning) == ("native", "fp32", False, None)
-    assert place(RunOptions(device="cpu", mode="half"), own_fits=lambda: True).backend == "openvino", "half precision is asked for"
+        assert (found.backend, found.session.precision) == ("openvino", "bf16"), "which is as fast, where the CPU has it"
     assert place(RunOptions(device="cpu", backend="openvino"), own_fits=lambda: True).backend == "openvino"
     assert place(RunOptions(device="cpu"), {"native": "it missed"}, lambda: True).backend == "openvino"
     assert place(RunOptions(device="cpu"), own_fits=lambda: False).backend == "openvino"
     assert place(RunOptions(), own_fits=lambda: True).backend == "tensorrt", "a GPU goes before"
+    machine.setattr(device_choice, "_cpu_has_bf16", lambda: False)
+    assert place(RunOptions(device="cpu", mode="fast"), own_fits=lambda: True).backend == "native"
+    with pytest.raises(DeviceError, match="this CPU has no bf16 arithmetic"):
+        place(RunOptions(device="cpu", mode="half"), own_fits=lambda: True)
