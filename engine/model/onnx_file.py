@@ -71,13 +71,13 @@ def message_fields(data: Bytes, start: int, stop: int) -> Iterator[tuple[int, in
     """
     at = start
     while at < stop:
-        key, at = _varint(data, at, stop)
+        key, at = varint(data, at, stop)
         field, kind = key >> 3, key & 7
         low = high = at
         if kind == _VARINT:
-            low, high = _varint(data, at, stop)
+            low, high = varint(data, at, stop)
         elif kind == _BYTES:
-            size, low = _varint(data, at, stop)
+            size, low = varint(data, at, stop)
             high = low + size
         elif kind in (_FIXED64, _FIXED32):
             high = at + (8 if kind == _FIXED64 else 4)
@@ -89,7 +89,7 @@ def message_fields(data: Bytes, start: int, stop: int) -> Iterator[tuple[int, in
         at = high
 
 
-def _varint(data: Bytes, at: int, stop: int) -> tuple[int, int]:
+def varint(data: Bytes, at: int, stop: int) -> tuple[int, int]:
     """A base-128 number and the byte behind it."""
     value = 0
     for shift in range(0, 70, 7):

@@ -51,13 +51,13 @@ inline void activate(const FeatureMap& map, const float* row, int64_t voxels, fl
     }
 }
 
-// kVoxels voxels of `in` channels, `pitch` floats apart, mixed to 16: sum over k of voxel[k] * weights[k].
-FLARE_INLINE void mix(const float* voxels, int64_t pitch, int64_t in, const float* weights, Lanes start, Lanes* sums) {
+// kVoxels voxels of `in` channels, mixed to 16: sum over k of voxel[k] * weights[k].
+FLARE_INLINE void mix(const float* voxels, int64_t in, const float* weights, Lanes start, Lanes* sums) {
     for (int i = 0; i < kVoxels; ++i) sums[i] = start;
     for (int64_t k = 0; k < in; ++k) {
         const Lanes weight = load(weights + k * kLanes);
 #pragma GCC unroll 8
-        for (int i = 0; i < kVoxels; ++i) sums[i] = fused(all(voxels[i * pitch + k]), weight, sums[i]);
+        for (int i = 0; i < kVoxels; ++i) sums[i] = fused(all(voxels[i * in + k]), weight, sums[i]);
     }
 }
 
@@ -69,7 +69,7 @@ inline void upsample_row(const Upsampling& up, const float* kernel, const float*
             const float* weights = kernel + (dx * up.channels + c) * in;
             for (int64_t x = 0; x < voxels; x += kVoxels) {
                 Lanes sums[kVoxels];
-                mix(below + x * in, in, in, weights, load(up.bias + c), sums);
+                mix(below + x * in, in, weights, load(up.bias + c), sums);
                 const int64_t count = voxels - x < kVoxels ? voxels - x : kVoxels;
                 for (int64_t i = 0; i < count; ++i) store(to + ((x + i) * up.stride.x + dx) * pitch + c, sums[i]);
             }
@@ -118,7 +118,7 @@ inline void pointwise(const float* voxels, int64_t in, const float* kernel, int6
         Lanes first = all(0.0f), sum = first, squares = first;
         for (int64_t x = 0; x < count; x += kVoxels) {
             Lanes mixed[kVoxels];
-            mix(voxels + x * in, in, in, kernel + c * in, all(0.0f), mixed);
+            mix(voxels + x * in, in, kernel + c * in, all(0.0f), mixed);
             if (x == 0) first = mixed[0];
             const int64_t whole = count - x < kVoxels ? count - x : kVoxels;
             for (int64_t i = 0; i < whole; ++i) {
@@ -143,7 +143,7 @@ inline void logits_row(const float* voxels, int64_t in, const float* kernel, con
         const int64_t here = logits - c < kLanes ? logits - c : kLanes;
         for (int64_t x = 0; x < count; x += kVoxels) {
             Lanes mixed[kVoxels];
-            mix(voxels + x * in, in, in, kernel + c * in, load(bias + c), mixed);
+            mix(voxels + x * in, in, kernel + c * in, load(bias + c), mixed);
             for (int i = 0; i < kVoxels; ++i) store(block + i * kLanes, mixed[i]);
             const int64_t whole = count - x < kVoxels ? count - x : kVoxels;
             for (int64_t k = 0; k < here; ++k) {

@@ -65,5 +65,5 @@ class Student:
     def _content(self, checkpoint: Path) -> dict[str, Any]:
         if not checkpoint.exists():
             raise InputError(f"{checkpoint}: no such checkpoint; train the student first")
-        content: dict[str, Any] = torch.load(checkpoint, weights_only=True)
+        content: dict[str, Any] = torch.load(checkpoint, map_location="cpu", weights_only=True)
         return content

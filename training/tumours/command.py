@@ -19,7 +19,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     for name, text in (("teacher", "views whose labels stand"), ("other", "the same views, labelled by another network")):
         agree.add_argument(f"--{name}", type=Path, required=True, metavar="CACHE", help=text)
     pool = steps.add_parser("pool", help="draw patches with lesions and with what only looks like one")
-    prepare, train, _once = _add_training(steps)
+    prepare, train = _add_training(steps)
     bundle = steps.add_parser("bundle", help="write the network as a bundle, with a model card that says what it finds")
     bundle.add_argument("--checkpoint", type=Path, required=True, metavar="PT", help="checkpoint of its run")
     bundle.add_argument("--organs", type=Path, metavar="BUNDLE", help="bundle that the network grew from (the default model)")
@@ -45,8 +45,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     train.add_argument("--minutes", type=float, default=math.inf, help="stop, resumable, after so long")
 
 
-def _add_training(steps: Any) -> tuple[argparse.ArgumentParser, ...]:
-    """The steps that make and use a prepared file, and the one that uses a pool."""
+def _add_training(steps: Any) -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
+    """The steps that make and use a prepared file, and the one that uses a pool; returns `prepare` and `train`."""
     prepare = steps.add_parser("prepare", help="write all that a training on another machine needs as one file")
     prepare.add_argument("-o", "--output", type=Path, required=True, metavar="NPZ", help="file to write, at most 60 MiB")
     train = steps.add_parser("train", help="train a branch for tumours beside a bundle's fine network, on the pool")
@@ -62,7 +62,7 @@ def _add_training(steps: Any) -> tuple[argparse.ArgumentParser, ...]:
     for step in (train, once):
         step.add_argument("--run", type=Path, required=True, help="folder of checkpoints and log", dest="run_folder")
         step.add_argument("--resume", action="store_true", help="continue the run that stands in the folder")
-    return prepare, train, once
+    return prepare, train
 
 
 def run(arguments: argparse.Namespace) -> int:

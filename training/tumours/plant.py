@@ -18,7 +18,7 @@ LEAST_HOST_VOXELS = 150
 MANY_MM = 30.0
 #: Tissue that a lesion may grow into beside its organ, HU of the smoothed scan: fat and soft tissue, neither gas nor bone.
 SOFT_TISSUE_HU = (-190.0, 130.0)
-#: Depths within a lesion's room and distances from it are told apart up to here, mm; no border is wider.
+#: Distances into the space that a lesion may fill, and away from it, are capped at these, mm; no border is wider.
 DEEPEST_MM, FARTHEST_MM = 60.0, 15.0
 
 

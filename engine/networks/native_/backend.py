@@ -95,7 +95,7 @@ class NativeSession:
         return self._logits
 
     def close(self) -> None:
-        self._net, self._maps = None, []
+        self._net, self._maps, self._logits = None, [], np.empty(0, np.float32)
 
 
 def aligned(shape: tuple[int, ...]) -> Floats:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flare_trt.engine.base.errors import BundleError
-from flare_trt.engine.model.onnx_file import message_fields
+from flare_trt.engine.model.onnx_file import message_fields, varint
 
 Floats = NDArray[np.float32]
 Field = tuple[int, int, int, int]
@@ -98,13 +98,10 @@ def _attribute(data: memoryview, start: int, stop: int) -> tuple[str, tuple[int,
 
 
 def _packed(data: memoryview, start: int, stop: int) -> Iterator[int]:
-    value = shift = 0
-    for byte in data[start:stop]:
-        value |= (byte & 0x7F) << shift
-        shift += 7
-        if byte < 0x80:
-            yield value
-            value = shift = 0
+    at = start
+    while at < stop:
+        value, at = varint(data, at, stop)
+        yield value
 
 
 def _weight(data: memoryview, start: int, stop: int) -> tuple[str, Floats | None]:
