@@ -144,3 +144,24 @@ def test_maps_larger_than_memory_are_told(tmp_path: Path) -> None:
     onnx.save(vast, str(tmp_path / "vast.onnx"))
     with pytest.raises(BundleError, match=r"vast\.onnx: .*maps take 1.*e\+14 GB where there are"):
         open_session("native", tmp_path / "vast.onnx", SessionOptions())
+
+
+def test_a_convolution_of_fewer_channels_than_it_reads_is_refused(tmp_path: Path) -> None:
+    """Kernel, groups and the mixing behind it agree with one another, and not with the joined maps in front of them."""
+    onnx = pytest.importorskip("onnx")
+    from onnx import numpy_helper
+
+    net = onnx.load(str(separable_net(tmp_path / "net.onnx", (6, 10, 14), (ALL, DOWN))))
+    joined = next(node for node in net.graph.node if node.op_type == "Concat").output[0]
+    depthwise = next(node for node in net.graph.node if joined in node.input)
+    mixing = next(node for node in net.graph.node if depthwise.output[0] in node.input)
+    next(found for found in depthwise.attribute if found.name == "group").i = 16  # of 32
+    for weight in net.graph.initializer:
+        place = {depthwise.input[1]: np.s_[:16], mixing.input[1]: np.s_[:, :16]}.get(weight.name)
+        if place is not None:
+            fewer = np.ascontiguousarray(numpy_helper.to_array(weight)[place])
+            weight.CopyFrom(numpy_helper.from_array(fewer, weight.name))
+    onnx.save(net, str(tmp_path / "fewer.onnx"))
+    assert not fits(tmp_path / "fewer.onnx")
+    with pytest.raises(BundleError, match=r"a convolution of \(16, 1, 3, 3, 3\) in 16 groups"):
+        open_session("native", tmp_path / "fewer.onnx", SessionOptions())
