@@ -16,22 +16,33 @@ constexpr int64_t kCacheBytes = 1 << 20;  // of a core's second cache: a strip's
 
 std::atomic<int> most_bits{0};
 
-const RowLoops& loops() {
+template <class T>
+const RowLoops<T>& loops();
+
+template <>
+const RowLoops<float>& loops() {
     const int limit = most_bits, widest = separable_register_bits();
     return *((limit ? std::min(limit, widest) : widest) == 512 ? loops_of_512_bits() : loops_of_256_bits());
 }
 
+template <>
+const RowLoops<Bf16>& loops() {
+    return *loops_of_bf16();
+}
+
 // Scratch of each thread that begins where a line of the cache does: vectors of 64 bytes that cross two take twice as long.
+template <class T>
 class Scratch {
  public:
-    Scratch(const Team& team, int64_t floats) : buffers_(team, floats + kLanes) {}
-    float* operator[](int thread) {
-        const uintptr_t at = reinterpret_cast<uintptr_t>(buffers_[thread]), line = kLanes * sizeof(float);
-        return reinterpret_cast<float*>((at + line - 1) / line * line);
+    Scratch(const Team& team, int64_t values) : buffers_(team, values + kLine / sizeof(T)) {}
+    T* operator[](int thread) {
+        const uintptr_t at = reinterpret_cast<uintptr_t>(buffers_[thread]);
+        return reinterpret_cast<T*>((at + kLine - 1) / kLine * kLine);
     }
 
  private:
-    PerThread<float> buffers_;
+    static constexpr uintptr_t kLine = 64;
+    PerThread<T> buffers_;
 };
 
 // Rows of the result that one thread works on, plane after plane, for some of its planes.
@@ -39,61 +50,58 @@ struct Strip {
     int64_t z_start, z_stop, y_start, y_stop;
 };
 
-// The activated input of a strip: three planes at once, plane z at z % 3, with a rim of zeros.
+// The activated input of a strip: three planes at once, plane z at z % 3, with a rim of zeros of kTogether voxels.
+template <class T>
 class Window {
  public:
-    Window(const Block& block, int64_t rows)
-        : block_(block), size_(block.size()), channels_(block.channels()), row_((size_.x + 2 + 2 * kSpare) * channels_),
-          plane_(row_ * rows), planes_(3 * plane_), below_(0) {
-        for (const BlockSource& source : block.sources) {
+    Window(const Block<T>& block, int64_t rows)
+        : block_(block), size_(block.size()), channels_(block.channels()),
+          row_((whole<T>(size_.x) + 2 * kTogether<T> + 2 * kSpare) * channels_), plane_(row_ * rows), planes_(3 * plane_), below_(0) {
+        for (const BlockSource<T>& source : block.sources) {
             if (source.up.kernel) below_ = std::max(below_, (source.map.size.x + kSpare) * source.map.channels);
         }
     }
 
-    size_t floats() const { return planes_ + below_; }
+    size_t values() const { return planes_ + below_; }
 
-    // Row y of plane z, which begins one voxel left of the map; the strip's first row is y_first.
-    float* row(float* scratch, int64_t z, int64_t y, int64_t y_first) const {
-        return scratch + (z + 3) % 3 * plane_ + (y - y_first) * row_;
-    }
+    // Row y of plane z, which begins kTogether voxels left of the map; the strip's first row is y_first.
+    T* row(T* scratch, int64_t z, int64_t y, int64_t y_first) const { return scratch + (z + 3) % 3 * plane_ + (y - y_first) * row_; }
 
-    void fill(float* scratch, int64_t z, int64_t y_first, int64_t y_stop) const {
+    void fill(T* scratch, int64_t z, int64_t y_first, int64_t y_stop) const {
         for (int64_t y = y_first; y < y_stop; ++y) {
-            float* at = row(scratch, z, y, y_first) + channels_;  // the rim stays 0, as all was at first
+            T* at = row(scratch, z, y, y_first) + kTogether<T> * channels_;  // the rim stays 0, as all was at first
             if (z < 0 || z >= size_.z || y < 0 || y >= size_.y) {
-                std::memset(at, 0, size_.x * channels_ * sizeof(float));
+                std::memset(at, 0, whole<T>(size_.x) * channels_ * sizeof(T));
                 continue;
             }
-            for (const BlockSource& source : block_.sources) {
+            for (const BlockSource<T>& source : block_.sources) {
                 read(source, z, y, at, scratch + planes_);
-                at += source.channels();
+                at += kTogether<T> * source.channels();
             }
         }
     }
 
  private:
-    void read(const BlockSource& source, int64_t z, int64_t y, float* to, float* below) const {
+    void read(const BlockSource<T>& source, int64_t z, int64_t y, T* to, T* below) const {
         const FeatureMap& map = source.map;
-        const Extent stride = source.up.kernel ? source.up.stride : Extent{1, 1, 1};
-        const int64_t from = (z / stride.z * map.size.y + y / stride.y) * map.size.x;
-        const float* values = map.values + from * map.stored();
-        if (!source.up.kernel) return loops().activate(map, values, map.size.x, to, channels_);
-        loops().activate(map, values, map.size.x, below, map.channels);
+        if (!source.up.kernel) return loops<T>().activate(map, map.row<T>(z, y), map.size.x, to, channels_);
+        const Extent stride = source.up.stride;
         const int64_t place = (z % stride.z * stride.y + y % stride.y) * stride.x;
-        loops().upsample_row(source.up, source.up.kernel + place * map.channels * source.up.channels, below, map.size.x, map.channels, to,
-                             channels_);
+        const T* kernel = source.up.kernel + place * map.channels * source.up.channels;
+        loops<T>().upsample_row(source, map.row<T>(z / stride.z, y / stride.y), kernel, below, to, channels_);
     }
 
-    const Block& block_;
+    const Block<T>& block_;
     const Extent size_;
     const int64_t channels_, row_, plane_, planes_;
     int64_t below_;
 };
 
 // Strips whose window fits the cache, and so many that every thread has some.
-std::vector<Strip> strips_of(const Block& block, int threads) {
+template <class T>
+std::vector<Strip> strips_of(const Block<T>& block, int threads) {
     const Extent size = block.size(), result = block.result();
-    const int64_t row_bytes = 3 * (size.x + 2) * block.channels() * int64_t{sizeof(float)};
+    const int64_t row_bytes = 3 * (size.x + 2) * block.channels() * int64_t{sizeof(T)};
     const int64_t rows = std::clamp((kCacheBytes / row_bytes - 2) / block.stride.y, int64_t{1}, result.y);
     const int64_t across = (result.y + rows - 1) / rows;
     const int64_t slabs = std::clamp(3 * threads / across, int64_t{1}, std::max(result.z / 4, int64_t{1}));
@@ -120,17 +128,25 @@ void add_up(const std::vector<float>& rows, int64_t out, int64_t voxels, double*
     }
 }
 
+// Adds what three taps of the first convolution make of a row.
+FLARE_CLONES void add_taps(const float* row, const float* taps, int64_t voxels, float* to) {
+    const float left = taps[0], middle = taps[1], right = taps[2];
+    for (int64_t x = 0; x < voxels; ++x) to[x] += left * row[x] + middle * row[x + 1] + right * row[x + 2];
+}
+
 }  // namespace
 
-int64_t Block::channels() const {
+template <class T>
+int64_t Block<T>::channels() const {
     int64_t count = 0;
-    for (const BlockSource& source : sources) count += source.channels();
+    for (const BlockSource<T>& source : sources) count += source.channels();
     return count;
 }
 
-Extent Block::result() const {
-    const Extent whole = size();
-    return {(whole.z + stride.z - 1) / stride.z, (whole.y + stride.y - 1) / stride.y, (whole.x + stride.x - 1) / stride.x};
+template <class T>
+Extent Block<T>::result() const {
+    const Extent read = size();
+    return {(read.z + stride.z - 1) / stride.z, (read.y + stride.y - 1) / stride.y, (read.x + stride.x - 1) / stride.x};
 }
 
 int separable_register_bits() {
@@ -141,17 +157,26 @@ int separable_register_bits() {
     return 0;
 }
 
+bool separable_bf16() {
+#if FLARE_BF16
+    return __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512bw");
+#else
+    return false;
+#endif
+}
+
 void limit_separable_register_bits(int bits) { most_bits = bits; }
 
-void separable_block(const Block& block, float* result, double* sums) {
+template <class T>
+void separable_block(const Block<T>& block, T* result, double* sums) {
     const Team team;
     const Extent size = block.result();
     const int64_t channels = block.channels();
     const std::vector<Strip> strips = strips_of(block, team.size());
     int64_t rows = 0;
     for (const Strip& strip : strips) rows = std::max(rows, (strip.y_stop - strip.y_start - 1) * block.stride.y + 3);
-    const Window window(block, rows);
-    Scratch scratch(team, window.floats()), convolved(team, (size.x + kSpare) * channels);
+    const Window<T> window(block, rows);
+    Scratch<T> scratch(team, window.values()), convolved(team, (size.x + kSpare) * channels);
     std::vector<float> row_sums(size.z * size.y * 3 * block.out);
     team.run(strips.size(), [&](int64_t index, int thread) {
         const Strip& strip = strips[index];
@@ -160,13 +185,13 @@ void separable_block(const Block& block, float* result, double* sums) {
         for (int64_t z = strip.z_start; z < strip.z_stop; ++z) {
             for (; filled <= z * block.stride.z + 1; ++filled) window.fill(scratch[thread], filled, y_first, y_stop);
             for (int64_t y = strip.y_start; y < strip.y_stop; ++y) {
-                const float* taps[9];
+                const T* taps[9];
                 for (int tap = 0; tap < 9; ++tap) {
                     taps[tap] = window.row(scratch[thread], z * block.stride.z - 1 + tap / 3, y * block.stride.y - 1 + tap % 3, y_first);
                 }
-                loops().depthwise(taps, block.depthwise, channels, block.stride.x, size.x, convolved[thread]);
+                loops<T>().depthwise(taps, block.depthwise, channels, block.stride.x, size.x, convolved[thread]);
                 const int64_t row = z * size.y + y;
-                loops().pointwise(convolved[thread], channels, block.pointwise, block.out, size.x, result + row * size.x * block.out,
+                loops<T>().pointwise(convolved[thread], channels, block.pointwise, block.out, size.x, result + row * whole<T>(size.x) * block.out,
                                   row_sums.data() + row * 3 * block.out);
             }
         }
@@ -193,11 +218,7 @@ void first_convolution(const float* image, const float* kernel, const Extent& si
             }
             float* to = result + (z * size.y + y) * size.x;
             std::fill(to, to + size.x, 0.0f);
-            for (int tap = 0; tap < 9; ++tap) {
-                const float* row = rows + tap * width;
-                const float left = kernel[3 * tap], middle = kernel[3 * tap + 1], right = kernel[3 * tap + 2];
-                for (int64_t x = 0; x < size.x; ++x) to[x] += left * row[x] + middle * row[x + 1] + right * row[x + 2];
-            }
+            for (int tap = 0; tap < 9; ++tap) add_taps(rows + tap * width, kernel + 3 * tap, size.x, to);
             float* sum = row_sums.data() + (z * size.y + y) * 3;
             sum[0] = to[0];
             for (int64_t x = 0; x < size.x; ++x) {
@@ -210,16 +231,21 @@ void first_convolution(const float* image, const float* kernel, const Extent& si
     add_up(row_sums, 1, size.x, sums);
 }
 
-void last_convolution(const FeatureMap& map, const float* kernel, const float* bias, int64_t count, float* logits) {
+template <class T>
+void last_convolution(const FeatureMap& map, const T* kernel, const float* bias, int64_t count, float* logits) {
     const Team team;
-    Scratch scratch(team, (map.size.x + kSpare) * map.channels);
+    Scratch<T> scratch(team, (map.size.x + 2 * kSpare) * map.channels);
     team.run(map.size.z, [&](int64_t z, int thread) {
         for (int64_t y = 0; y < map.size.y; ++y) {
-            const int64_t from = (z * map.size.y + y) * map.size.x;
-            loops().activate(map, map.values + from * map.stored(), map.size.x, scratch[thread], map.channels);
-            loops().logits_row(scratch[thread], map.channels, kernel, bias, count, map.size.x, logits + from, map.size.voxels());
+            float* to = logits + (z * map.size.y + y) * map.size.x;
+            loops<T>().logits_row(map, map.row<T>(z, y), kernel, bias, count, scratch[thread], to);
         }
     });
 }
+
+template void separable_block(const Block<float>&, float*, double*);
+template void separable_block(const Block<Bf16>&, Bf16*, double*);
+template void last_convolution(const FeatureMap&, const float*, const float*, int64_t, float*);
+template void last_convolution(const FeatureMap&, const Bf16*, const float*, int64_t, float*);
 
 }  // namespace flare

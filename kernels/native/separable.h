@@ -1,8 +1,12 @@
 // Blocks of a U-Net of depthwise-separable convolutions: activate what was normalised, convolve 3^3 depthwise, mix channels,
 // and sum up for the next norm, in one pass over strips of rows that stay in the cache.
 //
-// Results begin where a line of the cache does (64 bytes). Feature maps are float32 (z, y, x, channels), channels a multiple of 16. A map is stored as its convolution gave it, without
+// Results begin where a line of the cache does (64 bytes). Feature maps are (z, y, x, channels), channels a multiple of 16. A map is stored as its convolution gave it, without
 // biases, which an instance norm takes away; whoever reads it applies norm and leaky ReLU: activated = lrelu(value * scale + shift).
+//
+// T is what maps and kernels are stored in. float: they lie as written here. Bf16: two values that are multiplied and summed by one
+// instruction lie side by side, so a map is (z, y, x / 2, channels / 16, 16, 2) where x is rounded up to an even number, and kernels
+// are as given below. Sums, norms and logits are float either way.
 #pragma once
 
 #include <cstdint>
@@ -12,35 +16,54 @@ namespace flare {
 
 constexpr int64_t kLanes = 16;  // channels that are worked on at once
 
+using Bf16 = uint16_t;  // the upper half of a float
+
+// Voxels along x that are stored side by side.
+template <class T>
+constexpr int64_t kTogether = sizeof(float) / sizeof(T);
+
 struct Extent {
     int64_t z, y, x;
     int64_t voxels() const { return z * y * x; }
 };
 
-// A map that is read. With `one_channel` its values are (z, y, x), and scale and shift make `channels` of each.
+// Voxels that a row takes, where its last ones have neighbours.
+template <class T>
+constexpr int64_t whole(int64_t voxels) {
+    return (voxels + kTogether<T> - 1) / kTogether<T> * kTogether<T>;
+}
+
+// A map that is read. With `one_channel` its values are float (z, y, x), and scale and shift make `channels` of each.
 struct FeatureMap {
-    const float* values;
+    const void* values;  // T, or float with `one_channel`
     const float* scale;  // (channels)
     const float* shift;  // (channels)
     Extent size;
     int64_t channels;
     bool one_channel;
 
-    int64_t stored() const { return one_channel ? 1 : channels; }  // values of a voxel
+    template <class T>
+    const void* row(int64_t z, int64_t y) const {
+        const int64_t rows = z * size.y + y;
+        if (one_channel) return static_cast<const float*>(values) + rows * size.x;
+        return static_cast<const T*>(values) + rows * whole<T>(size.x) * channels;
+    }
 };
 
 // A transposed convolution whose kernel is as large as its stride: each voxel becomes stride.voxels() ones.
+template <class T>
 struct Upsampling {
-    const float* kernel;  // (stride z, y, x, channels / 16, channels of the map, 16)
-    const float* bias;    // (channels)
+    const T* kernel;    // (stride z, y, x, channels / 16, channels of the map, 16); Bf16: (.., channels of the map / 2, 16, 2)
+    const float* bias;  // (channels)
     Extent stride;
     int64_t channels;
 };
 
 // What a block reads: a map, or a map that is upsampled first (kernel is not null then).
+template <class T>
 struct BlockSource {
     FeatureMap map;
-    Upsampling up;
+    Upsampling<T> up;
 
     int64_t channels() const { return up.kernel ? up.channels : map.channels; }
     Extent size() const {
@@ -49,12 +72,13 @@ struct BlockSource {
     }
 };
 
+template <class T>
 struct Block {
-    std::vector<BlockSource> sources;  // of one size; their channels stand one behind the other
-    const float* depthwise;            // (3, 3, 3, channels)
-    const float* pointwise;            // (out / 16, channels, 16)
-    int64_t out;                       // channels of the result
-    Extent stride;                     // 1 or 2 along each axis
+    std::vector<BlockSource<T>> sources;  // of one size; their channels stand one behind the other
+    const T* depthwise;                   // (3, 3, 3, channels); Bf16: (3, 3, channels / 16, 4, 16, 2), see separable_bf16_loops.h
+    const T* pointwise;                   // (out / 16, channels, 16); Bf16: (out / 16, channels / 2, 16, 2)
+    int64_t out;                          // channels of the result
+    Extent stride;                        // 1 or 2 along each axis
 
     int64_t channels() const;
     Extent size() const { return sources[0].size(); }
@@ -62,16 +86,22 @@ struct Block {
 };
 
 // Writes the result (z, y, x, out), and per channel the sum of values and of squares (2, out).
-void separable_block(const Block& block, float* result, double* sums);
+template <class T>
+void separable_block(const Block<T>& block, T* result, double* sums);
 
 // The first convolution, 3^3 over one channel (z, y, x): the result, its sum and its sum of squares.
 void first_convolution(const float* image, const float* kernel, const Extent& size, float* result, double* sums);
 
 // The last one, 1^3: logits (count, z, y, x); `kernel` is (blocks of 16 logits, channels, 16), `bias` (blocks of 16 logits).
-void last_convolution(const FeatureMap& map, const float* kernel, const float* bias, int64_t count, float* logits);
+// Bf16: the kernel is (count, channels).
+template <class T>
+void last_convolution(const FeatureMap& map, const T* kernel, const float* bias, int64_t count, float* logits);
 
 // The widest registers that the processor has and this knows: 512, 256, or 0 where it cannot run.
 int separable_register_bits();
+
+// Whether the processor multiplies and sums pairs of Bf16: without, only float can run.
+bool separable_bf16();
 
 // Takes narrower ones from now on; 0 takes the widest again. For tests and measurements.
 void limit_separable_register_bits(int bits);

@@ -41,7 +41,8 @@ constexpr int kVoxels = 4;
 #endif
 
 // Activates a row of a map: (voxels, channels) from `row` to voxels `pitch` floats apart.
-inline void activate(const FeatureMap& map, const float* row, int64_t voxels, float* to, int64_t pitch) {
+inline void activate(const FeatureMap& map, const void* values, int64_t voxels, float* to, int64_t pitch) {
+    const float* row = static_cast<const float*>(values);
     for (int64_t c = 0; c < map.channels; c += kLanes) {
         const Lanes scale = load(map.scale + c), shift = load(map.shift + c);
         for (int64_t x = 0; x < voxels; ++x) {
@@ -63,7 +64,10 @@ FLARE_INLINE void mix(const float* voxels, int64_t in, const float* weights, Lan
 
 // One row of an upsampled map: `below` is the activated row (voxels, in), `kernel` (stride x, channels / 16, in, 16) of the row's
 // place in the stride. kSpare voxels behind `below` may be read.
-inline void upsample_row(const Upsampling& up, const float* kernel, const float* below, int64_t voxels, int64_t in, float* to, int64_t pitch) {
+inline void upsample_row(const BlockSource<float>& source, const void* row, const float* kernel, float* below, float* to, int64_t pitch) {
+    const Upsampling<float>& up = source.up;
+    const int64_t voxels = source.map.size.x, in = source.map.channels;
+    activate(source.map, row, voxels, below, in);
     for (int64_t c = 0; c < up.channels; c += kLanes) {
         for (int64_t dx = 0; dx < up.stride.x; ++dx) {
             const float* weights = kernel + (dx * up.channels + c) * in;
@@ -135,9 +139,11 @@ inline void pointwise(const float* voxels, int64_t in, const float* kernel, int6
     _mm_sfence();  // streamed values are there for the threads that read them next
 }
 
-// Logits of a row of activated voxels, one plane of the result a logit: `plane` floats apart.
-inline void logits_row(const float* voxels, int64_t in, const float* kernel, const float* bias, int64_t logits, int64_t count, float* to,
-                       int64_t plane) {
+// Logits of a row, one plane of the result a logit.
+inline void logits_row(const FeatureMap& map, const void* row, const float* kernel, const float* bias, int64_t logits, float* voxels,
+                       float* to) {
+    const int64_t in = map.channels, count = map.size.x, plane = map.size.voxels();
+    activate(map, row, count, voxels, in);
     alignas(64) float block[kVoxels * kLanes];
     for (int64_t c = 0; c < logits; c += kLanes) {
         const int64_t here = logits - c < kLanes ? logits - c : kLanes;
@@ -147,14 +153,14 @@ inline void logits_row(const float* voxels, int64_t in, const float* kernel, con
             for (int i = 0; i < kVoxels; ++i) store(block + i * kLanes, mixed[i]);
             const int64_t whole = count - x < kVoxels ? count - x : kVoxels;
             for (int64_t k = 0; k < here; ++k) {
-                float* row = to + (c + k) * plane + x;
-                for (int64_t i = 0; i < whole; ++i) row[i] = block[i * kLanes + k];
+                float* at = to + (c + k) * plane + x;
+                for (int64_t i = 0; i < whole; ++i) at[i] = block[i * kLanes + k];
             }
         }
     }
 }
 
-const RowLoops kLoops{activate, upsample_row, depthwise, pointwise, logits_row};
+const RowLoops<float> kLoops{activate, upsample_row, depthwise, pointwise, logits_row};
 
 }  // namespace FLARE_ISA
 }  // namespace flare

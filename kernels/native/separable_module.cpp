@@ -15,33 +15,45 @@ namespace flare {
 
 namespace {
 
-using Floats = py::array_t<float, py::array::c_style>;
-using Doubles = py::array_t<double, py::array::c_style>;
-using Norm = std::pair<Floats, Floats>;                            // scale and shift (channels)
-using UpArrays = std::pair<Floats, Floats>;                        // kernel (z, y, x, channels / 16, in, 16) and bias (channels)
-using SourceArrays = std::tuple<Floats, Norm, std::optional<UpArrays>>;
 using Triple = std::tuple<int64_t, int64_t, int64_t>;
 
-Extent extent_of(const Floats& array) { return {array.shape(0), array.shape(1), array.shape(2)}; }
+Extent extent_of(const Triple& zyx) { return {std::get<0>(zyx), std::get<1>(zyx), std::get<2>(zyx)}; }
+Extent extent_of(const py::array& array) { return {array.shape(0), array.shape(1), array.shape(2)}; }
 
-FeatureMap map_of(const Floats& values, const Norm& norm) {
-    return {values.data(), norm.first.data(), norm.second.data(), extent_of(values), norm.first.shape(0), values.ndim() == 3};
+template <class T>
+using Array = py::array_t<T, py::array::c_style>;
+using Floats = Array<float>;
+using Doubles = Array<double>;
+using Norm = std::pair<Floats, Floats>;  // scale and shift (channels)
+template <class T>
+using UpArrays = std::pair<Array<T>, Floats>;  // kernel (z, y, x, channels / 16, in, 16) and bias (channels)
+template <class T>
+using SourceArrays = std::tuple<py::array, Triple, Norm, std::optional<UpArrays<T>>>;
+
+template <class T>
+FeatureMap map_of(const py::array& values, const Triple& size, const Norm& norm) {
+    const bool one_channel = values.ndim() == 3;
+    if (!(one_channel ? py::isinstance<Floats>(values) : py::isinstance<Array<T>>(values))) throw py::type_error("a map of another type");
+    return {values.data(), norm.first.data(), norm.second.data(), extent_of(size), norm.first.shape(0), one_channel};
 }
 
-BlockSource source_of(const SourceArrays& arrays) {
-    const auto& [values, norm, up] = arrays;
-    if (!up) return {map_of(values, norm), {nullptr, nullptr, {1, 1, 1}, 0}};
-    return {map_of(values, norm), {up->first.data(), up->second.data(), extent_of(up->first), up->second.shape(0)}};
+template <class T>
+BlockSource<T> source_of(const SourceArrays<T>& arrays) {
+    const auto& [values, size, norm, up] = arrays;
+    if (!up) return {map_of<T>(values, size, norm), {nullptr, nullptr, {1, 1, 1}, 0}};
+    const auto& [kernel, bias] = *up;
+    return {map_of<T>(values, size, norm), {kernel.data(), bias.data(), extent_of(kernel), bias.shape(0)}};
 }
 
-Doubles py_separable_block(const std::vector<SourceArrays>& sources, const Floats& depthwise, const Floats& pointwise,
-                           const Triple& stride_zyx, Floats& result) {
-    const auto [z, y, x] = stride_zyx;
-    if (reinterpret_cast<uintptr_t>(result.data()) % (kLanes * sizeof(float))) throw py::value_error("result: is not aligned to 64 bytes");
-    Block block{{}, depthwise.data(), pointwise.data(), result.shape(3), {z, y, x}};
-    for (const SourceArrays& source : sources) block.sources.push_back(source_of(source));
-    Doubles sums({py::ssize_t{2}, result.shape(3)});
-    float* into = result.mutable_data();
+template <class T>
+Doubles py_separable_block(const std::vector<SourceArrays<T>>& sources, const Array<T>& depthwise, const Array<T>& pointwise,
+                           const Triple& stride_zyx, Array<T>& result) {
+    if (reinterpret_cast<uintptr_t>(result.data()) % 64) throw py::value_error("result: is not aligned to 64 bytes");
+    const int64_t out = kLanes * pointwise.shape(0);
+    Block<T> block{{}, depthwise.data(), pointwise.data(), out, extent_of(stride_zyx)};
+    for (const SourceArrays<T>& source : sources) block.sources.push_back(source_of<T>(source));
+    Doubles sums({int64_t{2}, out});
+    T* into = result.mutable_data();
     double* totals = sums.mutable_data();
     const py::gil_scoped_release release;
     separable_block(block, into, totals);
@@ -57,24 +69,34 @@ Doubles py_first_convolution(const Floats& image, const Floats& kernel, Floats& 
     return sums;
 }
 
-void py_last_convolution(const Floats& values, const Norm& norm, const Floats& kernel, const Floats& bias, Floats& logits) {
-    const FeatureMap map = map_of(values, norm);
+template <class T>
+void py_last_convolution(const py::array& values, const Norm& norm, const Array<T>& kernel, const Floats& bias, Floats& logits) {
+    const FeatureMap map = map_of<T>(values, {logits.shape(1), logits.shape(2), logits.shape(3)}, norm);
     const int64_t count = logits.shape(0);
     float* into = logits.mutable_data();
     const py::gil_scoped_release release;
     last_convolution(map, kernel.data(), bias.data(), count, into);
 }
 
+// The functions whose maps and kernels are of type T.
+template <class T>
+void add_separable_of(py::module_& module) {
+    const auto strict = [](const char* name) { return py::arg(name).noconvert(); };
+    module.def("separable_block", &py_separable_block<T>, py::arg("sources"), strict("depthwise"), strict("pointwise"),
+               py::arg("stride_zyx"), strict("result"));
+    module.def("last_convolution", &py_last_convolution<T>, strict("values"), py::arg("norm"), strict("kernel"), strict("bias"),
+               strict("logits"));
+}
+
 }  // namespace
 
 void add_separable(py::module_& module) {
-    const auto strict = [](const char* name) { return py::arg(name).noconvert(); };
-    module.def("separable_block", &py_separable_block, py::arg("sources"), strict("depthwise"), strict("pointwise"),
-               py::arg("stride_zyx"), strict("result"));
-    module.def("first_convolution", &py_first_convolution, strict("image"), strict("kernel"), strict("result"));
-    module.def("last_convolution", &py_last_convolution, strict("values"), py::arg("norm"), strict("kernel"), strict("bias"),
-               strict("logits"));
+    add_separable_of<float>(module);
+    add_separable_of<Bf16>(module);
+    module.def("first_convolution", &py_first_convolution, py::arg("image").noconvert(), py::arg("kernel").noconvert(),
+               py::arg("result").noconvert());
     module.def("limit_separable_register_bits", &limit_separable_register_bits, py::arg("bits"), "For tests and measurements.");
+    module.def("separable_bf16", &separable_bf16, "Whether the processor has AVX512_BF16.");
     module.def("separable_register_bits", &separable_register_bits, "512, 256, or 0 where the processor lacks AVX2 and FMA.");
 }
 

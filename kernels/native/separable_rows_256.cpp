@@ -11,10 +11,10 @@
 #include "separable_loops.h"
 
 namespace flare {
-const RowLoops* loops_of_256_bits() { return &rows_of_256_bits::kLoops; }
+const RowLoops<float>* loops_of_256_bits() { return &rows_of_256_bits::kLoops; }
 }  // namespace flare
 #else
 namespace flare {
-const RowLoops* loops_of_256_bits() { return nullptr; }
+const RowLoops<float>* loops_of_256_bits() { return nullptr; }
 }  // namespace flare
 #endif

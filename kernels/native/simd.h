@@ -12,3 +12,6 @@
 #define FLARE_X86 0
 #define FLARE_CLONES
 #endif
+
+// Whether the compiler knows products of bfloat16 and can ask the processor for them.
+#define FLARE_BF16 (FLARE_X86 && __GNUC__ >= 11)

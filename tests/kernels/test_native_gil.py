@@ -21,8 +21,10 @@ from flare_trt.kernels import native
 
 COMPILED: Any = import_module(native.COMPILED)
 #: What the compiled module offers beside kernels.
-HELPERS = {"set_threads", "widen_portable", "narrow_portable", "separable_register_bits", "limit_separable_register_bits"}
+HELPERS = {"set_threads", "widen_portable", "narrow_portable"}
+HELPERS |= {"separable_register_bits", "separable_bf16", "limit_separable_register_bits"}
 KERNELS = [name for name in dir(COMPILED) if not name.startswith("_") and name not in HELPERS]
+IN_BF16 = ["separable_block in bf16", "last_convolution in bf16"] if COMPILED.separable_bf16() else []
 
 
 @pytest.fixture(autouse=True)
@@ -70,10 +72,14 @@ def calls() -> dict[str, Callable[[], object]]:
     cubic = tuple((3, np.linspace(0, n - 1, n + 9)) for n in shape)
     values = np.arange(3, dtype=np.uint8)
     features, result, taken = normal(20, 97, 103, 16), aligned((20, 97, 103, 16)), aligned((3, 20, 97, 103))
+    size, halves, half = (20, 97, 103), np.zeros((20, 97, 104, 16), np.uint16), aligned((20, 97, 104, 16), np.uint16)
     norm, taps_of_16, mixing = (np.ones(16, np.float32), np.zeros(16, np.float32)), normal(27, 16), normal(1, 16, 16)
+    in_bf16 = (halves, size, norm, None)
     return {
         "first_convolution": lambda: COMPILED.first_convolution(image, taps_of_16[:, 0].copy(), empty.copy()),
-        "separable_block": lambda: COMPILED.separable_block([(features, norm, None)], taps_of_16, mixing, (1, 1, 1), result),
+        "separable_block": lambda: COMPILED.separable_block([(features, size, norm, None)], taps_of_16, mixing, (1, 1, 1), result),
+        "separable_block in bf16": lambda: COMPILED.separable_block([in_bf16], halves, halves[:1], (1, 1, 1), half),
+        "last_convolution in bf16": lambda: COMPILED.last_convolution(halves, norm, halves[0, 0, :3], norm[1], taken),
         "last_convolution": lambda: COMPILED.last_convolution(features, norm, mixing, norm[1], taken),
         "normalise": lambda: COMPILED.normalise(image, -1.0, 1.0, 0.0, 1.0),
         "value_range": lambda: COMPILED.value_range(image),
@@ -90,7 +96,7 @@ def calls() -> dict[str, Callable[[], object]]:
     }
 
 
-@pytest.mark.parametrize("name", KERNELS)
+@pytest.mark.parametrize("name", KERNELS + IN_BF16)
 def test_a_kernel_releases_it(calls: dict[str, Callable[[], object]], name: str) -> None:
     assert releases_the_gil(calls[name])
 

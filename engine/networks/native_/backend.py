@@ -1,5 +1,6 @@
-"""Our own kernels for U-Nets of depthwise-separable convolutions, fp32: what a convolution, a norm and an activation move through
-memory three times and more elsewhere, they move once (kernels/native/separable.h)."""
+"""Our own kernels for U-Nets of depthwise-separable convolutions, in fp32, or bf16 where the processor has AVX512_BF16: what a
+convolution, a norm and an activation move through memory three times and more elsewhere, they move once
+(kernels/native/separable.h)."""
 
 from __future__ import annotations
 
@@ -13,14 +14,15 @@ import numpy as np
 
 from flare_trt.engine.base.errors import BundleError, DeviceError
 from flare_trt.engine.model.modes import Precision
+from flare_trt.engine.networks.native_.half import in_bf16
 from flare_trt.engine.networks.native_.onnx_graph import Floats, read_graph
-from flare_trt.engine.networks.native_.separable import Norm, NotSeparableError, SeparableNet, Source, Triple, recognise
+from flare_trt.engine.networks.native_.separable import Kernel, Norm, NotSeparableError, SeparableNet, Source, Triple, recognise
 from flare_trt.engine.networks.session import Session, SessionOptions, require_tile
 from flare_trt.kernels import native_problem
 from flare_trt.kernels.native import COMPILED
 
-#: Floats of a line of the cache.
-LINE = 16
+#: A line of the cache.
+LINE_BYTES = 64
 #: Such networks are small; a larger file is not read to learn that it is none.
 LARGEST_BYTES = 32 * 2**20
 
@@ -33,6 +35,11 @@ def problem(device: str = "cpu") -> str | None:
     if missing is None and not import_module(COMPILED).separable_register_bits():
         return "the processor has neither AVX-512 nor AVX2 with FMA"
     return missing
+
+
+def has_bf16() -> bool:
+    """Whether the processor has the arithmetic for precision bf16."""
+    return problem() is None and bool(import_module(COMPILED).separable_bf16())
 
 
 def fits(onnx: Path) -> bool:
@@ -49,10 +56,12 @@ def fits(onnx: Path) -> bool:
 def open_session(onnx: Path, options: SessionOptions) -> Session:
     """Read an ONNX file. Raises BundleError for another kind of network, DeviceError for another device or precision."""
     missing = problem(options.device)
-    if missing or options.precision != "fp32":
-        raise DeviceError(f"backend native: {missing or f'got precision {options.precision}, expected fp32'}")
+    if missing is None and options.precision == "bf16" and not has_bf16():
+        missing = "this CPU has no bf16 arithmetic (AVX512_BF16); use precision fp32"
+    if missing or options.precision not in ("fp32", "bf16"):
+        raise DeviceError(f"backend native: {missing or f'got precision {options.precision}, expected fp32 or bf16'}")
     try:
-        return NativeSession(recognise(read_graph(onnx)))
+        return NativeSession(recognise(read_graph(onnx)), options.precision)
     except NotSeparableError as error:
         raise BundleError(
             f"{onnx.name}: the backend native runs U-Nets of depthwise-separable convolutions alone, and {error}; "
@@ -61,23 +70,20 @@ def open_session(onnx: Path, options: SessionOptions) -> Session:
 
 
 class NativeSession:
-    """See session.Session. Every map is kept from run to run; the logits lie where a map lay that is no longer read."""
+    """See session.Session. Maps are kept from run to run; the logits lie where those lay that are no longer read."""
 
     backend = "native"
     device = "cpu"
-    precision: Precision = "fp32"
 
-    def __init__(self, net: SeparableNet) -> None:
+    def __init__(self, net: SeparableNet, precision: Precision) -> None:
         self._compiled = import_module(COMPILED)
-        self._net: SeparableNet | None = net
+        self.precision = precision
         self.input_shape = 1, 1, *net.shape_zyx
         self.channels = net.logits
-        sizes = _sizes(net)
-        later = zip(sizes[1:], net.blocks[1:], strict=True)
-        shapes = [sizes[0], *((*size, block.channels) for size, block in later)]
-        _require_memory(4 * sum(math.prod(shape) for shape in shapes))
-        self._maps = [aligned(shape) for shape in shapes]
-        self._logits = _place_of_logits(self._maps, net)
+        self._sizes = _sizes(net)
+        bf16 = precision == "bf16"
+        self._net: SeparableNet | None = in_bf16(net) if bf16 else net
+        self._maps, self._logits = _memory(net, self._sizes, np.dtype(np.uint16 if bf16 else np.float32))
 
     def run(self, tile: Any) -> Any:
         if self._net is None:
@@ -87,10 +93,10 @@ class NativeSession:
         first = net.blocks[0]
         sums = self._compiled.first_convolution(tile[0, 0], first.depthwise, self._maps[0])
         norms.append(_norm_of_one(first.norm, first.pointwise, sums / self._maps[0].size))
-        for block, result in zip(net.blocks[1:], self._maps[1:], strict=True):
-            sources = [(self._maps[source.index], norms[source.index], source.up) for source in block.sources]
+        for block, result, size in zip(net.blocks[1:], self._maps[1:], self._sizes[1:], strict=True):
+            sources = [(self._maps[s.index], self._sizes[s.index], norms[s.index], s.up) for s in block.sources]
             sums = self._compiled.separable_block(sources, block.depthwise, block.pointwise, block.stride_zyx, result)
-            norms.append(_norm(block.norm, sums / (result.size // result.shape[3])))
+            norms.append(_norm(block.norm, sums / math.prod(size)))
         self._compiled.last_convolution(self._maps[net.last], norms[net.last], net.kernel, net.bias, self._logits)
         return self._logits
 
@@ -98,31 +104,46 @@ class NativeSession:
         self._net, self._maps, self._logits = None, [], np.empty(0, np.float32)
 
 
-def aligned(shape: tuple[int, ...]) -> Floats:
+def aligned(shape: tuple[int, ...], dtype: Any = np.float32) -> Any:
     """Zeros that begin where a line of the cache does: vectors of 64 bytes that cross two lines take twice as long.
 
     They are written, so that the first tile waits for no memory: a scan is read meanwhile.
     """
-    size = math.prod(shape)
-    memory = np.empty(size + LINE, np.float32)
+    size_bytes = math.prod(shape) * np.dtype(dtype).itemsize
+    memory = np.empty(size_bytes + LINE_BYTES, np.uint8)
     memory.fill(0)
-    first = -(memory.ctypes.data // memory.itemsize) % LINE
-    return memory[first : first + size].reshape(shape)
+    first = -memory.ctypes.data % LINE_BYTES
+    return memory[first : first + size_bytes].view(dtype).reshape(shape)
+
+
+def _memory(net: SeparableNet, sizes: list[Triple], dtype: np.dtype[Any]) -> tuple[list[Any], Floats]:
+    """Each block's map, bf16 ones with an even number of voxels along x, and the logits, which lie over all maps but the last:
+    nothing else is read by then. Raises NotSeparableError where there is not that much memory."""
+    even = dtype.itemsize == 2
+    maps: list[tuple[tuple[int, ...], np.dtype[Any]]] = [(sizes[0], np.dtype(np.float32))]
+    maps += [((z, y, x + x % 2 * even, block.channels), dtype) for (z, y, x), block in zip(sizes[1:], net.blocks[1:], strict=True)]
+    lines = [-(-math.prod(shape) * kind.itemsize // LINE_BYTES) for shape, kind in maps]
+    logits = (net.logits, *net.shape_zyx)
+    before = max(sum(lines) - lines[net.last], -(-4 * math.prod(logits) // LINE_BYTES))
+    _require_memory(LINE_BYTES * (before + lines[net.last]))
+    shared, at, found = aligned((before * LINE_BYTES,), np.uint8), 0, list[Any]()
+    for index, (shape, kind) in enumerate(maps):
+        if index == net.last:
+            found.append(aligned(shape, kind))
+            continue
+        found.append(_view(shared[at * LINE_BYTES :], shape, kind))
+        at += lines[index]
+    return found, _view(shared, logits, np.dtype(np.float32))
+
+
+def _view(memory: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
+    return memory[: math.prod(shape) * dtype.itemsize].view(dtype).reshape(shape)
 
 
 def _require_memory(size_bytes: int) -> None:
     there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     if size_bytes > there:
         raise NotSeparableError(f"its maps take {size_bytes / 1e9:.3g} GB where there are {there / 1e9:.3g}")
-
-
-def _place_of_logits(maps: list[Floats], net: SeparableNet) -> Floats:
-    """Where the logits are written: over a large enough map that is no longer read then, or beside all."""
-    shape = (net.logits, *net.shape_zyx)
-    size = math.prod(shape)
-    read_before = (found for index, found in enumerate(maps) if index != net.last and found.size >= size)
-    found = next(read_before, None)
-    return aligned(shape) if found is None else found.reshape(-1)[:size].reshape(shape)
 
 
 def _sizes(net: SeparableNet) -> list[Triple]:
@@ -154,7 +175,7 @@ def _norm(norm: Norm, moments: Any) -> tuple[Floats, Floats]:
     return scale.astype(np.float32), (norm.beta - mean * scale).astype(np.float32)
 
 
-def _norm_of_one(norm: Norm, weights: Floats, moments: Any) -> tuple[Floats, Floats]:
+def _norm_of_one(norm: Norm, weights: Kernel, moments: Any) -> tuple[Floats, Floats]:
     """The same of channels that are multiples (`weights`) of one, whose moments are given."""
     mean, square = moments
     factor = weights.astype(np.float64)

@@ -17,6 +17,8 @@ from flare_trt.engine.networks.native_.onnx_graph import Floats, Node, OnnxGraph
 #: Channels that the kernels work on at once, and the slope of nnU-Net's leaky ReLU.
 LANES, SLOPE = 16, 0.01
 Triple = tuple[int, int, int]
+#: Floats, or the upper halves of floats: bfloat16.
+Kernel = Floats | NDArray[np.uint16]
 
 
 class NotSeparableError(Exception):
@@ -37,7 +39,7 @@ class Source:
     """What a block reads: the activated result of block `index`, upsampled where there is `up` (kernel and bias)."""
 
     index: int
-    up: tuple[Floats, Floats] | None = None
+    up: tuple[Kernel, Floats] | None = None
 
 
 @dataclass(frozen=True)
@@ -48,8 +50,8 @@ class Block:
     """
 
     sources: tuple[Source, ...]
-    depthwise: Floats
-    pointwise: Floats
+    depthwise: Kernel
+    pointwise: Kernel
     stride_zyx: Triple
     norm: Norm
 
@@ -66,7 +68,7 @@ class SeparableNet:
     shape_zyx: Triple
     blocks: tuple[Block, ...]
     last: int
-    kernel: Floats
+    kernel: Kernel
     bias: Floats
     logits: int
 

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from flare_trt.engine.base.errors import BundleError, DeviceError
+from flare_trt.engine.model.modes import Precision
 from flare_trt.engine.networks.fake import write_fake_network
+from flare_trt.engine.networks.native_.backend import has_bf16
 from flare_trt.engine.networks.session import BACKENDS, Session, SessionOptions, open_session
 from tests.engine.networks.separable_net import separable_net
 
@@ -61,23 +63,26 @@ def one_node_net(path: Path, operator: str, **attributes: object) -> Path:
     return path
 
 
-def open_on(backend: str, folder: Path) -> Session:
+def open_on(backend: str, folder: Path, precision: Precision = "fp32") -> Session:
     if backend == "fake":
         return open_session(backend, write_fake_network(folder / "fake.onnx", PATCH, 3), SessionOptions())
     if backend == "native":
-        return open_session(backend, separable_net(folder / "net.onnx", PATCH, ((1, 1, 1), (2, 2, 2)), 3), SessionOptions())
+        network = separable_net(folder / "net.onnx", PATCH, ((1, 1, 1), (2, 2, 2)), 3)
+        return open_session(backend, network, SessionOptions(precision=precision))
     pytest.importorskip(backend)
-    return open_session(backend, conv_net(folder / "net.onnx", [1, 1, *PATCH]), SessionOptions())
+    return open_session(backend, conv_net(folder / "net.onnx", [1, 1, *PATCH]), SessionOptions(precision=precision))
 
 
 def tile(seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).normal(size=(1, 1, *PATCH)).astype(np.float32)
 
 
-@pytest.mark.parametrize("backend", CPU_BACKENDS)
-def test_contract(backend: str, tmp_path: Path) -> None:
-    session = open_on(backend, tmp_path)
-    assert (session.backend, session.device, session.precision) == (backend, "cpu", "fp32")
+@pytest.mark.parametrize(("backend", "precision"), [*((name, "fp32") for name in CPU_BACKENDS), ("native", "bf16")])
+def test_contract(backend: str, precision: Precision, tmp_path: Path) -> None:
+    if precision == "bf16" and not has_bf16():
+        pytest.skip("this processor has no AVX512_BF16")
+    session = open_on(backend, tmp_path, precision)
+    assert (session.backend, session.device, session.precision) == (backend, "cpu", precision)
     assert session.input_shape == (1, 1, *PATCH)
     assert session.channels == 3
     first, second = session.run(tile(0)).copy(), session.run(tile(1)).copy()

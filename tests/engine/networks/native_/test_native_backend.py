@@ -108,7 +108,10 @@ def test_other_devices_and_precisions_are_refused_and_large_files_not_read(tmp_p
     file = separable_net(tmp_path / "net.onnx", (6, 10, 14), (ALL, DOWN))
     with pytest.raises(DeviceError, match="runs on the CPU only"):
         open_session("native", file, SessionOptions(device="cuda:0"))
-    with pytest.raises(DeviceError, match="got precision bf16, expected fp32"):
+    with pytest.raises(DeviceError, match="got precision fp16, expected fp32 or bf16"):
+        open_session("native", file, SessionOptions(precision="fp16"))
+    monkeypatch.setattr(backend, "has_bf16", lambda: False)
+    with pytest.raises(DeviceError, match="this CPU has no bf16 arithmetic"):
         open_session("native", file, SessionOptions(precision="bf16"))
     monkeypatch.setattr(backend, "LARGEST_BYTES", 100)
     assert not fits(file)
