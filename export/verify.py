@@ -11,9 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flare_trt.engine.base.errors import BundleError, ExportError
+from flare_trt.engine.model.modes import Precision
 from flare_trt.engine.model.spec import BarredBackend, Check, StageSpec
-from flare_trt.engine.networks.device_choice import OWN
+from flare_trt.engine.networks.device_choice import OWN, OWN_BF16
 from flare_trt.engine.networks.native_.backend import fits as own_kernels_fit
+from flare_trt.engine.networks.native_.backend import has_bf16 as has_own_bf16
 from flare_trt.engine.networks.session import SessionOptions, open_session
 from flare_trt.export.sample_patch import noise_patch, scan_patch
 
@@ -26,7 +28,7 @@ CheckDepth = Literal["quick", "full"]
 DIFFERENCE_LIMITS = {"native": 1e-3, "openvino": 1e-3, "onnxruntime": 1e-1}
 #: Share of voxels whose label may differ: promise 1 leaves 1e-4 for everything.
 LABEL_LIMIT = 1e-4
-#: The same where weights are changed on purpose, such as by rounding them.
+#: The same where something is rounded on purpose: the weights, or all that our own kernels store in bf16.
 CHANGE_LIMIT = 1e-2
 
 
@@ -107,7 +109,8 @@ def session_reference(path: Path, backend: str) -> Reference:
 
 
 def verify_logits(path: Path, stage: StageSpec, reference: Reference, plan: CheckPlan = FULL) -> Verified:
-    """Compare the CPU backends with the reference, the default one first; `native` where it knows the network.
+    """Compare the CPU backends with the reference, the default one first; `native` where it knows the network, and in bf16 too
+    where this processor has the arithmetic.
 
     Raises ExportError where none is within its limits.
     """
@@ -121,25 +124,49 @@ def verify_logits(path: Path, stage: StageSpec, reference: Reference, plan: Chec
     backends = [name for name in DIFFERENCE_LIMITS if name != reference.name and (name != OWN or own_kernels_fit(path))]
     found: dict[str, list[Check]] = {}
     for backend in backends[:1] if plan.depth == "quick" else backends:
-        session = _open(backend, path)
-        for name, image in images.items():
-            difference, labels = _compare(wanted[name], np.asarray(session.run(image)), stage)
-            about = f"{path.name}, {name}, {backend} against {reference.name}"
-            checks = [
-                Check(f"{about}: largest difference / standard deviation", difference, DIFFERENCE_LIMITS[backend]),
-                Check(f"{about}: share of voxels with another label", labels, LABEL_LIMIT),
-            ]
-            found.setdefault(backend, []).extend(checks)
-            plan.tell(_told(about, *checks))
-        session.close()
+        run = _Run(path, stage, reference.name, plan.tell)
+        found[backend] = run.checks(backend, "fp32", images, wanted)
+        if backend == OWN and has_own_bf16():
+            found[OWN_BF16] = run.checks(backend, "bf16", images, wanted)
     return _verdict(found)
 
 
-def _told(about: str, difference: Check, labels: Check) -> str:
+@dataclass(frozen=True)
+class _Run:
+    """One network that backends run."""
+
+    path: Path
+    stage: StageSpec
+    reference: str
+    tell: Callable[[str], None]
+
+    def checks(
+        self, backend: str, precision: Precision, images: Mapping[str, NDArray[np.float32]], wanted: Mapping[str, Logits]
+    ) -> list[Check]:
+        """How far a backend's logits of each image are from the wanted ones."""
+        session, found = _open(backend, self.path, precision), list[Check]()
+        name = backend if precision == "fp32" else OWN_BF16
+        for image_name, image in images.items():
+            difference, labels = _compare(wanted[image_name], np.asarray(session.run(image)), self.stage)
+            about = f"{self.path.name}, {image_name}, {name} against {self.reference}"
+            limit = LABEL_LIMIT if precision == "fp32" else CHANGE_LIMIT
+            checks = [Check(f"{about}: share of voxels with another label", labels, limit)]
+            if precision == "fp32":
+                limit = DIFFERENCE_LIMITS[backend]
+                checks.insert(0, Check(f"{about}: largest difference / standard deviation", difference, limit))
+            self.tell(_told(about, difference, checks))
+            found += checks
+        session.close()
+        return found
+
+
+def _told(about: str, difference: float, checks: Sequence[Check]) -> str:
     """One line while the export runs; a miss bars the backend, which should not come as a surprise at the end."""
-    misses = "" if all(check.measured <= check.limit for check in (difference, labels)) else "; missed, so the backend is barred"
+    misses = "" if all(check.measured <= check.limit for check in checks) else "; missed, so the backend is barred"
+    bound = f" (limit {checks[0].limit:g})" if len(checks) > 1 else ""
+    labels = checks[-1]
     return (
-        f"{about}: logits differ by {difference.measured:.2g} of their standard deviation (limit {difference.limit:g}), labels in "
+        f"{about}: logits differ by {difference:.2g} of their standard deviation{bound}, labels in "
         f"{100 * labels.measured:.2g} % of voxels (limit {100 * labels.limit:g} %){misses}"
     )
 
@@ -151,7 +178,7 @@ def _verdict(found: Mapping[str, Sequence[Check]]) -> Verified:
         missed = next((check for check in checks if not check.measured <= check.limit), None)
         if missed is not None:
             barred.append(BarredBackend(backend, _missed(missed)))
-    if len(barred) == len(found):
+    if {bar.backend for bar in barred} >= found.keys() - {OWN_BF16}:
         raise ExportError(f"{barred[0].reason}; nothing was written")
     names = {bar.backend for bar in barred}
     return Verified(tuple(check for backend in found if backend not in names for check in found[backend]), tuple(barred))
@@ -171,9 +198,9 @@ def verify_change(about: str, before: Any, after: Any, stage: StageSpec) -> Chec
     return check
 
 
-def _open(backend: str, path: Path) -> Any:
+def _open(backend: str, path: Path, precision: Precision = "fp32") -> Any:
     try:
-        return open_session(backend, path, SessionOptions())
+        return open_session(backend, path, SessionOptions(precision=precision))
     except BundleError as error:
         raise ExportError(f"{path.name}: {backend} cannot open what was exported: {error}") from error
 

@@ -38,7 +38,7 @@ class ModeSettings:
 
 
 #: Half precision of the backends that have it: bfloat16 on a CPU, float16 on a GPU.
-_HALF: Mapping[str, Precision] = MappingProxyType({"openvino": "bf16", "tensorrt": "fp16"})
+_HALF: Mapping[str, Precision] = MappingProxyType({"openvino": "bf16", "native": "bf16", "tensorrt": "fp16"})
 
 MODES: Mapping[Mode, ModeSettings] = MappingProxyType(
     {

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from flare_trt.engine.base.errors import DeviceError
+from flare_trt.engine.model.modes import Precision
 from flare_trt.engine.model.options import RunOptions
+from flare_trt.engine.networks.native_.backend import has_bf16 as has_own_bf16
 from flare_trt.engine.networks.session import BACKENDS, SessionOptions, backend_problem
 from flare_trt.engine.networks.silent_import import load_openvino
 from flare_trt.kernels import cuda_problem, gpu_ordinal, native_problem
@@ -17,10 +19,11 @@ from flare_trt.kernels import cuda_problem, gpu_ordinal, native_problem
 GPU_BACKENDS = ("tensorrt", "onnxruntime", "onnxruntime-tensorrt")
 #: Backends that no CPU can run.
 GPU_ONLY = ("tensorrt", "onnxruntime-tensorrt")
-#: First one that the bundle does not bar wins on a CPU; before them, where networks compute in fp32, our own kernels, for those
-#: that they know.
+#: First one that the bundle does not bar wins on a CPU; before them our own kernels, where they know all networks.
 CPU_BACKENDS = ("openvino", "onnxruntime")
 OWN = "native"
+#: Under this name a bundle bars them in bf16 alone.
+OWN_BF16 = "native in bf16"
 #: Backend -> why this bundle may not run on it.
 Barred = Mapping[str, str]
 NOTHING_BARRED: Barred = MappingProxyType({})
@@ -90,16 +93,12 @@ def _place_on_gpu(options: RunOptions, device: str, reason: str, barred: Barred)
 
 
 def _place_on_cpu(options: RunOptions, reason: str, barred: Barred, own_fits: Callable[[], bool]) -> Placement:
-    backend = options.backend or next((name for name in CPU_BACKENDS if name not in barred), CPU_BACKENDS[0])
-    if backend in GPU_ONLY:
-        raise DeviceError(f"backend {backend}: needs an NVIDIA GPU; use openvino or onnxruntime")
-    precision = options.settings.precision_of(backend)
-    if precision == "bf16" and not _cpu_has_bf16():
-        precision = "fp32"
-    if precision == "fp32" and options.backend is None and not options.settings.never_fp32 and OWN not in barred and own_fits():
-        backend = OWN
+    if options.backend in GPU_ONLY:
+        raise DeviceError(f"backend {options.backend}: needs an NVIDIA GPU; use openvino or onnxruntime")
+    backend, precision = _on_cpu(options, barred, own_fits)
     if precision == "fp32" and options.settings.never_fp32:
-        lacks = "this CPU has no bf16 arithmetic" if backend == CPU_BACKENDS[0] else f"the backend {backend} computes in fp32 alone"
+        alone = options.settings.precision_of(backend) == "fp32"
+        lacks = f"the backend {backend} computes in fp32 alone" if alone else _without_bf16(backend, barred)
         raise DeviceError(f"mode {options.mode}: {lacks}; use --mode exact")
     problem = native_problem()
     kernels = "reference" if problem else "native"
@@ -113,5 +112,31 @@ def _place_on_cpu(options: RunOptions, reason: str, barred: Barred, own_fits: Ca
     return Placement("cpu", kernels, backend, SessionOptions("cpu", precision, threads, pairs), reason, warning)
 
 
-def _cpu_has_bf16() -> bool:
+def _on_cpu(options: RunOptions, barred: Barred, own_fits: Callable[[], bool]) -> tuple[str, Precision]:
+    """Backend and precision: the named one's, or our own kernels', or those of another that alone has the mode's half precision."""
+    settings = options.settings
+
+    def precision_of(backend: str) -> Precision:
+        wanted = settings.precision_of(backend)
+        return "fp32" if wanted == "bf16" and _without_bf16(backend, barred) else wanted
+
+    if options.backend is not None:
+        return options.backend, precision_of(options.backend)
+    other = next((name for name in CPU_BACKENDS if name not in barred), CPU_BACKENDS[0])
+    if OWN in barred or not own_fits():
+        return other, precision_of(other)
+    own = precision_of(OWN)
+    if own != settings.precision_of(OWN) and precision_of(other) != "fp32":
+        return other, precision_of(other)
+    return OWN, own
+
+
+def _without_bf16(backend: str, barred: Barred) -> str | None:
+    """Why a CPU backend cannot compute in bf16 here, or None."""
+    if backend == OWN and OWN_BF16 in barred:
+        return f"{OWN_BF16} is barred by this bundle: {barred[OWN_BF16]}"
+    return None if (has_own_bf16() if backend == OWN else _openvino_has_bf16()) else "this CPU has no bf16 arithmetic"
+
+
+def _openvino_has_bf16() -> bool:
     return "BF16" in load_openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")

@@ -9,15 +9,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.engine.networks.separable_net import separable_net
 from tests.engine.tiny_bundle import PATCH_ZYX, write_network
 
 from flare_trt.engine.base.errors import ExportError
 from flare_trt.engine.model.channel_spec import ChannelSpec
 from flare_trt.engine.model.spec import NetworkFile, StageSpec
-from flare_trt.export import nnunet
+from flare_trt.engine.networks.device_choice import OWN_BF16
+from flare_trt.engine.networks.native_.backend import has_bf16
+from flare_trt.export import nnunet, verify
 from flare_trt.export.nnunet import About, TrainedModel, export_nnunet
 from flare_trt.export.sample_patch import noise_patch, scan_patch
-from flare_trt.export.verify import CheckPlan, Reference, session_reference, verify_graph, verify_logits
+from flare_trt.export.verify import CheckPlan, Reference, Verified, session_reference, verify_graph, verify_logits
 from flare_trt.kernels import Intensity
 
 onnx = pytest.importorskip("onnx")
@@ -75,6 +78,24 @@ def test_a_backend_that_misses_its_limit_is_barred_and_the_others_are_not(networ
     assert all("onnxruntime against torch" in check.name for check in found.checks)
     with pytest.raises(ExportError, match=r"openvino"):
         verify_logits(network, STAGE, off, CheckPlan("quick"))
+
+
+@pytest.mark.skipif(not has_bf16(), reason="this processor has no AVX512_BF16")
+def test_our_own_kernels_are_compared_in_bf16_too_and_barred_in_that_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    network = separable_net(tmp_path / "fine.onnx", (8, 24, 20), ((1, 1, 1), (2, 2, 2)), 4)
+    stage = replace(STAGE, patch_zyx=(8, 24, 20))
+
+    def found() -> Verified:
+        return verify_logits(network, stage, session_reference(network, "openvino"))
+
+    monkeypatch.setattr(verify, "CHANGE_LIMIT", 0.5)  # half precision moves the labels of random weights far
+    checks = [check for check in found().checks if "native in bf16 against openvino: share of voxels" in check.name]
+    assert [check.name.partition(", native")[0] for check in checks] == [f"fine.onnx, {name}" for name in IMAGES]
+    assert all(0 < check.measured < check.limit == 0.5 for check in checks)
+    monkeypatch.setattr(verify, "CHANGE_LIMIT", 0.0)
+    missed = found()
+    assert [bar.backend for bar in missed.barred] == [OWN_BF16]
+    assert {check.name.partition(" against")[0].rpartition(", ")[2] for check in missed.checks} == {"native", "onnxruntime"}
 
 
 def test_quick_compares_one_image_on_the_default_backend(network: Path) -> None:

@@ -21,9 +21,9 @@ def test_exact_is_nnunet_and_fast_takes_the_box_s_own_tiles() -> None:
     exact, fast = RunOptions().settings, RunOptions(mode="fast").settings
     assert (exact.raster, exact.search, exact.uses_fast_spec) == ("scan", "scan", False)
     assert (fast.raster, fast.search, fast.uses_fast_spec) == ("box", "body", True)
-    backends = ("openvino", "onnxruntime", "tensorrt", "onnxruntime-tensorrt", "fake")
-    assert [exact.precision_of(backend) for backend in backends] == ["fp32"] * 5
-    assert [fast.precision_of(backend) for backend in backends] == ["bf16", "fp32", "fp16", "fp32", "fp32"]
+    backends = ("openvino", "native", "onnxruntime", "tensorrt", "onnxruntime-tensorrt", "fake")
+    assert [exact.precision_of(backend) for backend in backends] == ["fp32"] * 6
+    assert [fast.precision_of(backend) for backend in backends] == ["bf16", "bf16", "fp32", "fp16", "fp32", "fp32"]
 
 
 def test_half_is_exact_in_half_precision() -> None:
