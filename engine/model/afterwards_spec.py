@@ -34,25 +34,28 @@ class ComponentRule:
 class LesionGates:
     """When a piece of a tumour label is no tumour: it then gets the label of the organ around it, or none.
 
-    A piece stays if it has at least `least_ml`, its mean lies within `over_organ_hu` of the median of the organ around it (of 0 HU
-    where there is none), it fills at least `least_filled` of the ball across its longest side (plates and strings fill little), an
-    organ is at most `farthest_mm` away, and organs are at least `least_beside` of what lies within 4 mm of it (fluid beside the
-    lung, a loop of bowel: less). Where the label has a second channel, for the voxels that are surest, a piece needs
-    `least_strong_ml` of them: two thresholds with hysteresis (Canny, IEEE PAMI 1986;8:679), the lower one outlines what the higher
-    one has found.
+    A piece stays if it has at least `least_ml`, its mean lies within `mean_hu` (fluid and fat are no tumour) and within
+    `over_organ_hu` of the median of the organ around it (of 0 HU where there is none), it fills at least `least_filled` of the
+    ball across its longest side (plates and strings fill little), an organ is at most `farthest_mm` away, and organs are at least
+    `least_beside` of what lies within 4 mm of it (fluid beside the lung, a loop of bowel: less).
+
+    Where the label has a second channel, for the voxels that are surest, a piece needs `least_strong_ml` of them: two thresholds
+    with hysteresis (Canny, IEEE PAMI 1986;8:679), the lower one outlines what the higher one has found.
     """
 
     label: int
     least_ml: float = 0.0
     over_organ_hu: tuple[float, float] = (-1e6, 1e6)
+    mean_hu: tuple[float, float] = (-1e6, 1e6)
     least_filled: float = 0.0
     farthest_mm: float = 1e6
     least_beside: float = 0.0
     least_strong_ml: float = 0.0
 
     def __post_init__(self) -> None:
-        low, high = self.over_organ_hu
-        require_field(low < high, "lesion_gates.over_organ_hu", self.over_organ_hu, "a lower and a higher HU")
+        for name in ("over_organ_hu", "mean_hu"):
+            low, high = getattr(self, name)
+            require_field(low < high, f"lesion_gates.{name}", (low, high), "a lower and a higher HU")
         for name in ("least_filled", "least_beside"):
             require_field(0 <= getattr(self, name) < 1, f"lesion_gates.{name}", getattr(self, name), "a share in [0, 1)")
         least = min(self.least_ml, self.least_strong_ml, self.farthest_mm)

@@ -125,7 +125,6 @@ def _judged(scene: Scene, piece: NDArray[np.bool_], gates: LesionGates) -> tuple
     organ = int(around[1:].argmax()) + 1 if beside else 0
     mean_hu = float(scene.hu[piece].mean())
     nearest_mm = float(away_mm[organs].min()) if organs.any() else math.inf
-    low, high = gates.over_organ_hu
     (cut,) = piece_cuts(piece.astype(np.int32))
     gate = (
         "volume"
@@ -133,7 +132,7 @@ def _judged(scene: Scene, piece: NDArray[np.bool_], gates: LesionGates) -> tuple
         else "certainty"
         if scene.strong is not None and np.count_nonzero(scene.strong[piece]) * scene.voxel_ml < gates.least_strong_ml
         else "hu"
-        if not low <= mean_hu - scene.medians.get(organ, 0.0) <= high
+        if _odd(mean_hu, scene.medians.get(organ, 0.0), gates)
         else "shape"
         if volume_ml < gates.least_filled * _ball_ml(cut, scene.spacing_mm)
         else "position"
@@ -145,6 +144,12 @@ def _judged(scene: Scene, piece: NDArray[np.bool_], gates: LesionGates) -> tuple
         return None, label
     z, y, x = (start + (part.start + part.stop) // 2 for start, part in zip(scene.start_zyx, cut, strict=True))
     return GatedLesion(gate, round(volume_ml, 3), "", round(mean_hu, 2), (z, y, x)), label
+
+
+def _odd(mean_hu: float, organ_hu: float, gates: LesionGates) -> bool:
+    """Whether a piece is too dark or too bright, by itself or beside its organ."""
+    ranges = ((mean_hu, gates.mean_hu), (mean_hu - organ_hu, gates.over_organ_hu))
+    return not all(low <= value <= high for value, (low, high) in ranges)
 
 
 def _ball_ml(cut: Sequence[slice], spacing_mm: Vector) -> float:

@@ -25,13 +25,14 @@ ML = 9.0 / 1000
 NAMES = {1: "liver", 14: "tumour"}
 #: A label with a second channel for its surest voxels.
 TWICE: dict[str, Any] = {"channel_values": (0, 1, 2, 2), "strong_label": 2}
-GATES = LesionGates(14, least_ml=8 * ML, over_organ_hu=(-80.0, 60.0), least_filled=0.1, farthest_mm=12.0)
+GATES = LesionGates(14, least_ml=8 * ML, over_organ_hu=(-80.0, 60.0), mean_hu=(35.0, 1e6), least_filled=0.1, farthest_mm=12.0)
 
 #: Where pieces lie, their HU, and the gate that stops them. The liver (110 HU) fills y < 30.
 PIECES = {
     "lesion": (np.s_[4:9, 8:18, 8:16], 60, None),
     "speck": (np.s_[14, 4:6, 4:6], 60, "volume"),
-    "cyst of fat": (np.s_[14:18, 10:18, 8:14], -60, "hu"),
+    "bright": (np.s_[14:18, 10:18, 18:24], 180, "hu"),
+    "cyst": (np.s_[14:18, 10:18, 8:14], 33, "hu"),
     "plate": (np.s_[20, 4:28, 4:30], 70, "shape"),
     "far": (np.s_[4:9, 42:52, 8:16], 60, "position"),
     "bulging": (np.s_[10:14, 27:35, 24:30], 60, None),
@@ -78,7 +79,7 @@ def test_fluid_that_only_touches_an_organ_is_none_and_becomes_background() -> No
 def test_all_pieces_of_a_scan_are_judged() -> None:
     hu, labels = scan()
     told = gate_lesions(hu, labels, GATES, None, (NAMES, SPACING_MM), load("reference")).stopped
-    assert sorted(lesion.gate for lesion in told) == ["hu", "position", "shape", "volume"]
+    assert sorted(lesion.gate for lesion in told) == ["hu", "hu", "position", "shape", "volume"]
     kept = np.zeros(labels.shape, bool)
     for name in ("lesion", "bulging"):
         kept[PIECES[name][0]] = True
