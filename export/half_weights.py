@@ -1,8 +1,8 @@
 """Weights of an ONNX file stored in half precision: half the bytes, the same float32 arithmetic.
 
 Each kernel becomes a float16 initialiser under its own name and a Cast to float32 behind it, which every runtime folds when it
-opens the file. Vectors (biases, normalisations) stay float32: they are a hundredth of the bytes, and TensorRT wants the scale of
-an InstanceNormalization to be an initialiser.
+opens the file. Vectors (biases, normalisations, whatever axes of one they have) stay float32: they are a hundredth of the bytes,
+and TensorRT wants the scale of an InstanceNormalization to be an initialiser.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def store_kernels_half(path: Path) -> None:
     graph, casts, stored = model.graph, [], {}
     for tensor in graph.initializer:
         values = numpy_helper.to_array(tensor)
-        if values.dtype != np.float32 or values.ndim < 2:
+        if values.dtype != np.float32 or sum(size > 1 for size in values.shape) < 2:
             continue
         half = values.astype(np.float16)
         if not np.array_equal(half.astype(np.float32), values):

@@ -85,3 +85,18 @@ def test_a_kernel_past_the_range_is_refused() -> None:
         large[3].weight[0, 0, 1, 1, 1] = 7e4
     with pytest.raises(ExportError, match=r"weight 3.weight: got values past 65504"):
         round_kernels(large)
+
+
+def test_the_scale_of_a_group_norm_stays_a_vector_of_floats(tmp_path: Path) -> None:
+    """torch writes it with axes of one behind, as if it were a kernel."""
+    torch.manual_seed(4)
+    norm = torch.nn.GroupNorm(4, 24)
+    torch.nn.init.uniform_(norm.weight)
+    network = torch.nn.Sequential(torch.nn.Conv3d(1, 24, 3, padding=1), norm).eval()
+    round_kernels(network)
+    write_onnx(network, PATCH, tmp_path / "net.onnx")
+    store_kernels_half(tmp_path / "net.onnx")
+    kept = [onnx.numpy_helper.to_array(tensor) for tensor in onnx.load(str(tmp_path / "net.onnx")).graph.initializer]
+    scale = next(values for values in kept if values.size == 24 and np.allclose(values.ravel(), norm.weight.detach().numpy()))
+    assert scale.dtype == np.float32
+    assert sum(values.dtype == np.float16 for values in kept) == 1
