@@ -36,20 +36,23 @@ class SeparableUNet(nn.Module):
         self.decoder = _Decoder(config)
 
     def forward(self, image: Tensor) -> Tensor:
-        return self.finish(*self.half_features(image))
+        decoded, first = self.decoded(image)
+        return self.finish(decoded[-1], first)
 
-    def half_features(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """The features before the last stage, at half the resolution, and those of the first stage at full resolution."""
+    def decoded(self, image: Tensor) -> tuple[list[Tensor], Tensor]:
+        """The features from the lowest stage up through the decoder to half the resolution, and the encoder's first ones."""
         skips = []
         for stage in self.encoder.stages:
             image = stage(image)
             skips.append(image)
+        found = [image]
         for level in range(len(self.decoder.stages) - 1):
             image = self._up(level, image, skips[-2 - level])
-        return image, skips[0]
+            found.append(image)
+        return found, skips[0]
 
     def finish(self, half: Tensor, first: Tensor) -> Tensor:
-        """The logits of what `half_features` gave."""
+        """The logits of the last of what `decoded` gave, and the encoder's first features."""
         last = len(self.decoder.stages) - 1
         logits: Tensor = self.decoder.seg_layers[str(last)](self._up(last, half, first))
         return logits

@@ -78,8 +78,10 @@ def _tumours(branch: Branch, lesions: Sequence[LesionFigure]) -> str:
         if f.planting
     ]
     text = (
-        f"A branch of plain convolutions at half the resolution, trained for {branch.steps} steps ({branch.hours:.1f} hours on "
-        f"one CPU core) on lesions that were planted in {len(branch.config.data.cts)} CTs. The organs' weights were not changed, "
+        "At half the resolution, a classifier of single voxels and a branch of plain convolutions that corrects it, trained for "
+        f"{branch.steps} steps ({branch.hours:.1f} hours on one CPU core) on lesions that were planted in "
+        f"{len(branch.config.data.cts)} CTs: darker ones of liver, kidneys, pancreas, spleen and adrenal glands. Brighter lesions "
+        "and those of stomach and duodenum are not looked for. The organs' weights were not changed, "
         "so organs change only where a tumour is found. Gates on volume, HU, shape and distance follow; the report says which "
         "stopped what."
     )

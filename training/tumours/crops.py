@@ -1,4 +1,4 @@
-"""What a step of the training shows: crops of drawn tiles, with the organs' features of the whole tile at their place."""
+"""What a step of the training shows: crops of drawn tiles, with what the classifier saw of the whole tile at their place."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ from torch import Tensor
 from flare_trt.training.tumours.examples import Example, Steps
 from flare_trt.training.tumours.levels import Place
 from flare_trt.training.tumours.loss import LEAST_VOXELS
-from flare_trt.training.tumours.network import TumourUNet, contrast_to_organs
+from flare_trt.training.tumours.measures import BODY
+from flare_trt.training.tumours.network import TumourUNet
 from flare_trt.training.tumours.partial import organ_beside
+from flare_trt.training.tumours.samples import halved
 from flare_trt.training.tumours.scene import lesion_boxes
 
 #: Steps whose crops are cut ahead.
@@ -28,23 +30,19 @@ CROP_ZYX, CROPS, CROPS_ABOUT_LESIONS = (48, 96, 96), 8, 5
 LOOK_ALIKES, CROPS_ABOUT_LOOK_ALIKES = (9, 11, 12), 2
 #: A crop about a lesion is that many times as likely to be about one of the liver: most lesions that are looked for lie there.
 LIVER, LIVER_WEIGHT = 1, 3.0
-#: Above this normalised value the body begins.
-BODY = -2.5
 
 
 @dataclass(frozen=True)
 class Crops:
-    """Parts of tiles, as many as `image` is long: what the branch sees of each and what it should say."""
+    """Parts of tiles at half the resolution, as many as `seen` is long: what the branch sees of each and what it should say."""
 
-    image: Tensor
-    half: Tensor
-    first: Tensor
+    seen: Tensor
     share: Tensor
     known: Tensor
 
     def some(self, start: int, step: int) -> Crops:
         """Each `step`-th crop."""
-        return Crops(*(value[start::step] for value in (self.image, self.half, self.first, self.share, self.known)))
+        return Crops(*(value[start::step] for value in (self.seen, self.share, self.known)))
 
 
 def crops_of_steps(network: TumourUNet, steps: Steps, first: int, seed: int) -> Iterator[Crops]:
@@ -63,24 +61,19 @@ def crops_of_steps(network: TumourUNet, steps: Steps, first: int, seed: int) -> 
 
 
 def cut_crops(network: TumourUNet, examples: list[Example], rng: np.random.Generator) -> Crops:
-    """Crops of each example, some of them mirrored. The organs' features are those of the whole tile, once for all its crops: so
-    each crop knows where in the body it lies."""
+    """Crops of each example, some of them mirrored. What they show was seen on the whole tile: so each crop knows where in the body
+    it lies, and what its organs look like."""
     found = list[tuple[Tensor, ...]]()
     device = network.not_hosts.device
     for example in examples:
-        image, sought, known = (value.to(device) for value in (example.image, example.share, example.known.float()))
-        with torch.no_grad(), torch.autocast(device.type, torch.bfloat16):
-            half, first = network.organs.half_features(image)
-            contrast = contrast_to_organs(image, network.organs.finish(half, first).float())
-            half = torch.cat((half, contrast.to(half.dtype)), 1)
+        with torch.no_grad():
+            _, seen = network.seen(example.image.to(device))
+        share, known = (value.float().to(device) for value in halved(example))
         for place in crop_places(example, rng):
             z, y, x = (slice(part.start // 2, part.stop // 2) for part in place)
             axes = [axis - 3 for axis in range(3) if rng.random() < 0.5]
-            whole = (slice(None), slice(None), *place)
-            parts = (image[whole], half[:, :, z, y, x], first[whole], sought[place], known[place])
-            found.append(tuple(part.flip(axes) for part in parts))
-    images, inner, outer, shares, knowns = (list(values) for values in zip(*found, strict=True))
-    return Crops(torch.cat(images), torch.cat(inner), torch.cat(outer), torch.stack(shares), torch.stack(knowns))
+            found.append(tuple(part.flip(axes) for part in (seen[0, :, z, y, x], share[z, y, x], known[z, y, x])))
+    return Crops(*(torch.stack(values) for values in zip(*found, strict=True)))
 
 
 def crop_places(example: Example, rng: np.random.Generator) -> list[Place]:

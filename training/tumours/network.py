@@ -1,8 +1,9 @@
-"""The organs' network as it stands, and beside it a branch that learns one thing more: where a tumour is.
+"""The organs' network as it stands, and beside it what learns one thing more: where a tumour is.
 
-The organs' weights never change, so neither do the organs outside tumours. The branch works at half the resolution on the image
-and on the organs' own features there; its logit is how much likelier tumour is than what it may grow in. A second channel of the
-same label wins where that logit is high: a piece of tumour without such voxels is a false alarm more often than not (the gates).
+The organs' weights never change, so neither do the organs outside tumours. A classifier looks at each voxel by itself, at half the
+resolution: at measures of it and its surroundings and at the organs' own features. A branch of convolutions on what the classifier
+made of them corrects its answer. The sum is how much likelier tumour is than what it may grow in. A second channel of the same
+label wins where that logit is high: a piece of tumour without such voxels is a false alarm more often than not (the gates).
 """
 
 from __future__ import annotations
@@ -16,31 +17,30 @@ from torch import Tensor, nn
 
 from flare_trt.engine.model.bundle import open_bundle
 from flare_trt.training.distil.network import NetworkConfig, SeparableUNet, network_from_onnx
+from flare_trt.training.tumours.measures import GROUNDS, measures
 
-#: nnU-Net's leaky ReLU, and into how many groups a norm parts its channels.
-SLOPE, GROUPS = 0.01, 8
-#: What the branch sees, in the organs' network's normalised values: -100 to 250 HU, 50 HU to the unit. A lesion differs from its
-#: organ by 20 to 80 HU; where air is -7.5 and bone 1.5, that is next to nothing.
-WINDOW, WINDOW_SCALE = (-1.28, 1.21), 2.8
-#: What a tumour may grow in or out of: all but vessels, gallbladder and oesophagus. Where the organs' network is sure of one of
-#: those, the branch has to be surer. The second is added to the logits of all others, so that none of them is the largest.
-HOSTS, OUT_OF_REACH = (0, 1, 2, 3, 4, 7, 8, 11, 12, 13), -1e4
-#: A share of a tile that is none.
-LEAST_SHARE = 1e-5
-#: The logit that the branch begins with: tumours are rare.
+#: nnU-Net's leaky ReLU, that of the classifier, and into how many groups a norm parts its channels.
+SLOPE, CLASSIFIER_SLOPE, GROUPS = 0.01, 0.05, 8
+#: Measures: all, and how many of the first the branch sees beside the classifier's features.
+MEASURES, SHOWN_MEASURES = 102, 9
+#: What a tumour is weighed against: background and what it may grow in. Where the organs' network is sure of a vessel, the
+#: gallbladder or the oesophagus, the branch has to be surer. The second is added to the logits of all others, so that none of them
+#: is the largest.
+HOSTS, OUT_OF_REACH = (0, *GROUNDS), -1e4
+#: The logit that the classifier begins with: tumours are rare.
 FIRST_BIAS = -3.0
 #: The logit above which a voxel is surely tumour.
-SURE = 3.5
+SURE = 2.5
 
 
 @dataclass(frozen=True)
 class TumourConfig:
-    """The organs' network, features of the branch at a half, a quarter, an eighth and a sixteenth of the resolution, and of its
-    last step at full resolution."""
+    """The organs' network, the widths of the classifier's two layers, and the branch's features at a half, a quarter, an eighth
+    and a sixteenth of the resolution."""
 
     organs: NetworkConfig = field(default_factory=NetworkConfig)
-    branch: tuple[int, ...] = (24, 64, 96, 128)
-    hidden: int = 8
+    classifier: tuple[int, int] = (128, 24)
+    branch: tuple[int, ...] = (16, 48, 96, 128)
 
 
 class TumourUNet(nn.Module):
@@ -48,77 +48,94 @@ class TumourUNet(nn.Module):
 
     def __init__(self, config: TumourConfig) -> None:
         super().__init__()
-        width, first, stride = config.organs.features[1], config.organs.features[0], config.organs.strides_zyx[1]
         self.organs = SeparableUNet(config.organs).requires_grad_(False)
-        self.branch = TumourBranch(width + 1, config.branch)
-        half = config.branch[0]
-        self.up = nn.ConvTranspose3d(half, config.hidden, stride, stride)
-        self.edge = nn.Conv3d(first, config.hidden, 1, bias=False)
-        self.out = nn.Conv3d(config.hidden, 1, 1)
-        nn.init.constant_(self.out.bias, FIRST_BIAS)
+        self.classifier = VoxelClassifier(config.organs, config.classifier).requires_grad_(False)
+        self.branch = TumourBranch(1 + config.classifier[1] + SHOWN_MEASURES, config.branch)
         others = torch.full((1, config.organs.channels, 1), OUT_OF_REACH)
         others[:, list(HOSTS)] = 0
         self.not_hosts = nn.Buffer(others, persistent=False)
 
     def forward(self, image: Tensor) -> Tensor:
-        half, first = self.organs.half_features(image)
-        organs = self.organs.finish(half, first)
-        tumour = self.tumour_logit(image, torch.cat((half, contrast_to_organs(image, organs)), 1), first)
+        organs, seen = self.seen(image)
         # rows of voxels: a backend that keeps channels last for its convolutions turns the organs once, in half precision
-        rows, likelier = organs.flatten(2), tumour.flatten(2)
+        rows, likelier = organs.flatten(2), twice_as_fine(self.tumour_logit(seen)).flatten(2)
         host = (rows + self.not_hosts).amax(1, True)
         return torch.cat((rows, host + likelier, host + 2 * likelier - SURE), 1).unflatten(2, image.shape[2:])
 
-    def tumour_logit(self, image: Tensor, half: Tensor, first: Tensor) -> Tensor:
-        """How much likelier tumour is than its host (n, 1, z, y, x), of a part of an image and of its features.
+    def seen(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """The organs' logits, and what the branch sees, at half the resolution: the classifier's logit and features, measures."""
+        organs, levels = self.read(image)
+        logit, hidden = self.classifier(levels)
+        return organs, torch.cat((logit, hidden, levels[0][:, :SHOWN_MEASURES]), 1)
 
-        `half` are the organs' features and, last, the image's contrast to its organs.
-        """
-        hidden = self.up(self.branch(image, half)) + self.edge(first)
-        logit: Tensor = self.out(nn.functional.leaky_relu(hidden, SLOPE))
+    def read(self, image: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """The organs' logits, and what the classifier reads at a half, a quarter and an eighth of the resolution."""
+        features, first = self.organs.decoded(image)
+        organs = self.organs.finish(features[-1], first)
+        return organs, [torch.cat((measures(image, organs), features[-1]), 1), *features[-2:0:-1]]
+
+    def tumour_logit(self, seen: Tensor) -> Tensor:
+        """How much likelier tumour is than its host (n, 1, z / 2, y / 2, x / 2), of a part of what is seen."""
+        logit: Tensor = seen[:, :1] + self.branch(seen)
         return logit
 
 
-def contrast_to_organs(image: Tensor, organs: Tensor) -> Tensor:
-    """How much brighter each second voxel of a tile is than its organ is on average (n, 1, z / 2, y / 2, x / 2).
+class VoxelClassifier(nn.Module):
+    """Looks at one voxel of half the resolution, with the organs' features there and of the coarser voxels that it lies in."""
 
-    By it a dark lesion looks alike in every contrast phase. `organs` are the organs' logits: a voxel belongs to each by its share.
-    """
-    thin = (slice(None), slice(None), *3 * (slice(None, None, 2),))
-    tissue, shares = image[thin].clamp(*WINDOW) * WINDOW_SCALE, torch.softmax(organs[thin], 1)
-    contrast = torch.zeros_like(tissue)
-    for label in HOSTS[1:]:
-        share = shares[:, label : label + 1]
-        mean = (share * tissue).mean((2, 3, 4), True) / (share.mean((2, 3, 4), True) + LEAST_SHARE)
-        contrast = contrast + share * (tissue - mean)
-    return contrast
+    def __init__(self, organs: NetworkConfig, widths: tuple[int, int]) -> None:
+        super().__init__()
+        half, *coarser = organs.features[1:-1]
+        wide, narrow = widths
+        self.inputs = nn.ModuleList(
+            [nn.Conv3d(MEASURES + half, wide, 1), *(nn.Conv3d(size, wide, 1, bias=False) for size in coarser)]
+        )
+        self.hidden = nn.Conv3d(wide, narrow, 1)
+        self.out = nn.Conv3d(narrow, 1, 1)
+        nn.init.constant_(self.out.bias, FIRST_BIAS)
+
+    def forward(self, features: list[Tensor]) -> tuple[Tensor, Tensor]:
+        """Features at a half, a quarter, an eighth of the resolution -> the logit and the last hidden features, at a half."""
+        mixed = self.inputs[0](features[0])
+        for level, (layer, coarse) in enumerate(zip(self.inputs, features, strict=True)):
+            if level:
+                mixed = mixed + nn.functional.interpolate(layer(coarse), scale_factor=2**level, mode="nearest")
+        hidden = nn.functional.leaky_relu(self.hidden(nn.functional.leaky_relu(mixed, CLASSIFIER_SLOPE)), CLASSIFIER_SLOPE)
+        return self.out(hidden), hidden
 
 
 class TumourBranch(nn.Module):
-    """A U-Net of plain convolutions on the image at half resolution, and on the organs' features and the contrast to them there.
+    """A U-Net of plain convolutions on what is seen at half the resolution; what it adds to the classifier's logit is 0 at first.
 
     Its norms go over groups of channels of one crop: statistics of batches are the suspect of a slow start (LOG.md).
     """
 
-    def __init__(self, organs: int, widths: tuple[int, ...]) -> None:
+    def __init__(self, seen: int, widths: tuple[int, ...]) -> None:
         super().__init__()
-        self.stem = nn.Conv3d(1, 16, 2, 2)
-        self.first = _Block(nn.Conv3d(16 + organs, widths[0], 1), widths[0])
+        self.first = _stage(seen, widths[0], 1, 1)
         pairs = list(pairwise(widths))
         self.down = nn.ModuleList([_stage(before, width, 2, 2) for before, width in pairs])
         self.up = nn.ModuleList([nn.ConvTranspose3d(below, width, 2, 2) for width, below in pairs])
         self.join = nn.ModuleList([_stage(2 * width, width, 1, 1) for width, _ in pairs])
+        self.out = nn.Conv3d(widths[0], 1, 1)
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
 
-    def forward(self, image: Tensor, organs: Tensor) -> Tensor:
-        soft_tissue = image.clamp(*WINDOW) * WINDOW_SCALE
-        inner = self.first(torch.cat((self.stem(soft_tissue), organs), 1))
+    def forward(self, seen: Tensor) -> Tensor:
+        inner = self.first(seen)
         skips = []
         for down in self.down:
             skips.append(inner)
             inner = down(inner)
         for level in reversed(range(len(self.down))):
             inner = self.join[level](torch.cat((self.up[level](inner), skips[level]), 1))
-        return inner
+        more: Tensor = self.out(inner)
+        return more
+
+
+def twice_as_fine(values: Tensor) -> Tensor:
+    """Values at twice the resolution, linear in between."""
+    return nn.functional.interpolate(values, scale_factor=2, mode="trilinear", align_corners=False)
 
 
 def organs_of_bundle(path: Path, config: NetworkConfig) -> SeparableUNet:

@@ -1,4 +1,4 @@
-"""Labels that cannot be trusted: real scans whose tumours nobody drew, and planted lesions that nobody could see."""
+"""Labels that cannot be trusted: real scans whose tumours nobody drew, and planted lesions that the network is not asked for."""
 
 from __future__ import annotations
 
@@ -24,6 +24,9 @@ EVEN_ORGANS, SAME_HU = (1, 2, 3, 13), 12.0
 #: Planted lesions so close to their host in the mean, and so little more mottled, are asked of nobody: they would teach that a
 #: tumour may be anywhere. Of the recipe's lesions that is a tenth.
 HIDDEN_HU, HIDDEN_MOTTLE = 10.0, 1.5
+#: Nor are lesions brighter than their host by so much: asked for them, the network found the liver's veins. Nor those in the walls
+#: of stomach and duodenum, which look like food.
+BRIGHT_HU, GUT = 4.0, (11, 12)
 #: So many voxels of an organ about a lesion make it the lesion's host.
 HOST_VOXELS = 50
 
@@ -61,17 +64,23 @@ def _plain(organ: NDArray[np.bool_], softer: Floats) -> NDArray[np.bool_]:
     return plain
 
 
-def hidden_lesions(hu: NDArray[np.int16], classes: NDArray[np.uint8], lesions: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Lesions (z, y, x) that differ from their host by less than HIDDEN_HU in the mean and are hardly more mottled."""
-    hidden = np.zeros(hu.shape, bool)
+def lesions_not_asked_for(hu: NDArray[np.int16], classes: NDArray[np.uint8], lesions: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Lesions (z, y, x) that differ from their host by less than HIDDEN_HU in the mean and are hardly more mottled, are brighter
+    than it by BRIGHT_HU, or lie in a wall of the gut."""
+    left_out = np.zeros(hu.shape, bool)
     for number, around in lesion_boxes(lesions, 3):
         inside = lesions[around] == number
         organ, voxels = organ_beside(classes[around])
         host = hu[around][classes[around] == (organ if voxels >= HOST_VOXELS else 0)].astype(np.float32)
         lesion = hu[around][inside].astype(np.float32)
-        if host.size and abs(lesion.mean() - np.median(host)) < HIDDEN_HU and lesion.std() < HIDDEN_MOTTLE * host.std():
-            hidden[around] |= inside
-    return hidden
+        if not host.size:
+            continue
+        contrast_hu = float(lesion.mean() - np.median(host))
+        hidden = abs(contrast_hu) < HIDDEN_HU and lesion.std() < HIDDEN_MOTTLE * host.std()
+        in_organ = voxels >= HOST_VOXELS
+        if hidden or (in_organ and (contrast_hu > BRIGHT_HU or organ in GUT)):
+            left_out[around] |= inside
+    return left_out
 
 
 def organ_beside(classes: NDArray[np.uint8]) -> tuple[int, int]:

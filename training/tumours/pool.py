@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from flare_trt.training.distil.config import DistilConfig
 from flare_trt.training.distil.views import open_view
 from flare_trt.training.tumours.draw import NamedView, draw_scene
-from flare_trt.training.tumours.partial import hidden_lesions
+from flare_trt.training.tumours.partial import lesions_not_asked_for
 from flare_trt.training.tumours.scene import PARTIAL, Scene
 
 
@@ -49,7 +49,7 @@ def drawn_patch(views: Sequence[NamedView], config: DistilConfig, number: int) -
 def patch_of(scene: Scene) -> StoredPatch:
     """A scene as it is learnt from: lesions that nobody could see are trusted no more than what nobody drew."""
     hu, labels = np.clip(np.rint(scene.hu), -32000, 32000).astype(np.int16), scene.labels
-    trust = np.where(hidden_lesions(hu, labels, scene.lesions), np.uint8(PARTIAL), scene.trust)
+    trust = np.where(lesions_not_asked_for(hu, labels, scene.lesions), np.uint8(PARTIAL), scene.trust)
     return StoredPatch(hu, labels, np.rint(scene.tumour * 255).astype(np.uint8), trust, scene.lesions)
 
 

@@ -1,4 +1,4 @@
-"""What the branch is shown: drawn tiles with their trust, and crops of them that carry the whole tile's features."""
+"""What the branch is shown: drawn tiles with their trust, and crops of them that carry what was seen of the whole tile."""
 
 from __future__ import annotations
 
@@ -20,12 +20,15 @@ from flare_trt.training.tumours.crops import (
     cut_crops,
 )
 from flare_trt.training.tumours.examples import Example, FromPool
-from flare_trt.training.tumours.network import TumourConfig, TumourUNet
-from flare_trt.training.tumours.partial import hidden_lesions
+from flare_trt.training.tumours.network import SHOWN_MEASURES, TumourConfig, TumourUNet
+from flare_trt.training.tumours.partial import lesions_not_asked_for
 from flare_trt.training.tumours.pool import pool_files, read_patch
 from flare_trt.training.tumours.recipe import TUMOUR
+from flare_trt.training.tumours.samples import halved
 from flare_trt.training.tumours.scene import FULL
 from tests.training.tumours.tumour_fixtures import tumour_config
+
+SMALL = TumourConfig(NetworkConfig(), classifier=(16, 8), branch=(8, 16))
 
 
 def test_an_example_s_target_is_that_of_its_patch_and_no_tumour_beyond_the_scan(pool: Path) -> None:
@@ -37,7 +40,7 @@ def test_an_example_s_target_is_that_of_its_patch_and_no_tumour_beyond_the_scan(
     stored = read_patch(pool_files(pool)[int(rng.integers(4))])
     np.testing.assert_allclose(example.share.numpy(), stored.tumour / 255, atol=1e-6)
     np.testing.assert_array_equal(stored.labels == TUMOUR, stored.tumour > 127)
-    assert not (stored.trust == FULL)[hidden_lesions(stored.hu, stored.labels, stored.lesions)].any()
+    assert not (stored.trust == FULL)[lesions_not_asked_for(stored.hu, stored.labels, stored.lesions)].any()
     np.testing.assert_array_equal(example.known.numpy(), stored.trust == FULL)
     np.testing.assert_array_equal(example.classes.numpy(), stored.labels)
     np.testing.assert_array_equal(example.lesions.numpy(), stored.lesions)
@@ -48,9 +51,9 @@ def test_an_example_s_target_is_that_of_its_patch_and_no_tumour_beyond_the_scan(
     assert float(cut.known[ends].float().mean()) > 0.98
 
 
-def test_crops_lie_about_lesions_and_carry_the_features_of_their_place() -> None:
+def test_crops_lie_about_lesions_and_carry_what_was_seen_of_the_whole_tile() -> None:
     torch.manual_seed(3)
-    network = TumourUNet(TumourConfig(NetworkConfig(), branch=(8, 16)))
+    network = TumourUNet(SMALL).eval()
     share = torch.zeros(48, 96, 112)
     share[40:44, 80:90, 20:30] = 1
     lesions = (share > 0).byte()
@@ -59,29 +62,27 @@ def test_crops_lie_about_lesions_and_carry_the_features_of_their_place() -> None
     classes[:4, :6, 100:] = 9  # a gallbladder in a corner
     example = Example(image, share, torch.ones(48, 96, 112, dtype=torch.bool), classes, lesions)
     crops = cut_crops(network, [example, example], np.random.default_rng(0))
-    assert crops.image.shape == (2 * CROPS, 1, *CROP_ZYX)
-    assert crops.half.shape[2:] == tuple(size // 2 for size in CROP_ZYX)
+    assert crops.seen.shape == (2 * CROPS, 1 + SMALL.classifier[1] + SHOWN_MEASURES, *(size // 2 for size in CROP_ZYX))
     assert all(bool(part.any()) for part in (*crops.share[:CROPS_ABOUT_LESIONS], *crops.share[CROPS : CROPS + CROPS_ABOUT_LESIONS]))
     about_look_alikes = [crop_places(example, np.random.default_rng(seed))[-CROPS_ABOUT_LOOK_ALIKES:] for seed in range(9)]
     assert any(bool((classes[place] == 9).any()) for places in about_look_alikes for place in places)
     place = crop_places(example, np.random.default_rng(0))[0]
     assert all(part.start % 2 == 0 for part in place)
+    z, y, x = (slice(part.start // 2, part.stop // 2) for part in place)
     with torch.no_grad():
-        _, first = network.organs.half_features(image)
+        _, seen = network.seen(image)
     mirrored = [(), (-1,), (-2,), (-3,), (-1, -2), (-1, -3), (-2, -3), (-1, -2, -3)]
-    own = image[(slice(None), slice(None), *place)]
-    axes = next(axes for axes in mirrored if torch.equal(crops.image[:1], own.flip(axes)))
-    expected = first[(slice(None), slice(None), *place)].flip(axes)
-    difference = (crops.first[:1].float() - expected).abs().mean()
-    assert float(difference / expected.std()) < 0.02  # bfloat16
+    axes = next(axes for axes in mirrored if torch.allclose(crops.seen[0], seen[0, :, z, y, x].flip(axes), atol=1e-5))
+    torch.testing.assert_close(crops.share[0], halved(example)[0][z, y, x].flip(axes))
+    assert bool(crops.known.all())
 
 
 def test_the_crops_of_a_step_hang_on_its_number(pool: Path) -> None:
-    config, network = tumour_config(), TumourUNet(TumourConfig(NetworkConfig(), branch=(8, 16)))
+    config, network = tumour_config(), TumourUNet(SMALL)
     examples = FromPool(config, pool)
     first, second = islice(crops_of_steps(network, examples(0), 0, config.seed), 2)
     again = next(crops_of_steps(network, examples(1), 1, config.seed))
-    assert torch.equal(second.image, again.image)
+    assert torch.equal(second.seen, again.seen)
     assert torch.equal(second.share, again.share)
-    assert not torch.equal(first.image, again.image)
+    assert not torch.equal(first.seen, again.seen)
     assert len(list(crops_of_steps(network, islice(examples(0), 2), 0, config.seed))) == 2, "the end is the examples' end"

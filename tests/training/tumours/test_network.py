@@ -3,14 +3,24 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from torch.nn.functional import leaky_relu
 
 from flare_trt.engine.base.errors import InputError
 from flare_trt.engine.model.default_model import default_model
 from flare_trt.training.distil.network import NetworkConfig
-from flare_trt.training.tumours.network import SURE, WINDOW_SCALE, TumourConfig, TumourUNet, contrast_to_organs, organs_of_bundle
+from flare_trt.training.tumours.network import (
+    MEASURES,
+    SHOWN_MEASURES,
+    SURE,
+    TumourConfig,
+    TumourUNet,
+    VoxelClassifier,
+    organs_of_bundle,
+    twice_as_fine,
+)
 from tests.engine.tiny_bundle import write_tiny_bundle
 
-SMALL = TumourConfig(NetworkConfig(), branch=(8, 16, 16), hidden=4)
+SMALL = TumourConfig(NetworkConfig(), classifier=(16, 8), branch=(8, 16, 16))
 ODD = (1, 1, 16, 48, 32)
 
 
@@ -39,10 +49,8 @@ def test_the_organs_are_the_bundle_s_own_whatever_the_branch_says() -> None:
     network, image = network_on_the_default_organs(), image_like_a_ct()
     organs = organs_of_bundle(default_model(), SMALL.organs).eval()
     with torch.no_grad():
-        half, first = organs.half_features(image)
-        half = torch.cat((half, contrast_to_organs(image, organs(image))), 1)
-        network.out.bias -= network.tumour_logit(image, half, first).median()
-        tumour = network.tumour_logit(image, half, first)  # noise is background all over, and background is a host
+        network.classifier.out.bias -= network.tumour_logit(network.seen(image)[1]).median()
+        tumour = twice_as_fine(network.tumour_logit(network.seen(image)[1]))  # noise is background all over, and that is a host
         logits = network(image)
         torch.testing.assert_close(logits[:, :14], organs(image), atol=0, rtol=0)
     clear = tumour.abs() > 1e-3  # beyond rounding
@@ -55,12 +63,12 @@ def test_the_organs_are_the_bundle_s_own_whatever_the_branch_says() -> None:
     ("label", "is_host"), [(0, True), (1, True), (4, True), (5, False), (6, False), (7, True), (9, False), (10, False), (13, True)]
 )
 def test_tumour_competes_as_its_host(monkeypatch: pytest.MonkeyPatch, label: int, is_host: bool) -> None:
-    """The organs' network is sure of one class by 5, the branch of tumour by 3."""
+    """The organs' network is sure of one class by 5, the branch of tumour by 2."""
     network = TumourUNet(SMALL)
     organs = torch.zeros(1, 14, *ODD[2:])
     organs[:, label] = 5
     monkeypatch.setattr(network.organs, "finish", lambda half, first: organs)
-    monkeypatch.setattr(network, "tumour_logit", lambda image, half, first: torch.full((1, 1, *ODD[2:]), 3.0))
+    monkeypatch.setattr(network, "tumour_logit", lambda seen: torch.full((1, 1, 8, 24, 16), 2.0))
     with torch.no_grad():
         found = network(image_like_a_ct()).argmax(1).unique().tolist()
     assert found == [14 if is_host else label]
@@ -72,25 +80,9 @@ def test_a_high_logit_wins_by_the_second_channel(monkeypatch: pytest.MonkeyPatch
     organs = torch.zeros(1, 14, *ODD[2:])
     organs[:, 1] = 5
     monkeypatch.setattr(network.organs, "finish", lambda half, first: organs)
-    monkeypatch.setattr(network, "tumour_logit", lambda image, half, first: torch.full((1, 1, *ODD[2:]), tumour))
+    monkeypatch.setattr(network, "tumour_logit", lambda seen: torch.full((1, 1, 8, 24, 16), tumour))
     with torch.no_grad():
         assert network(image_like_a_ct()).argmax(1).unique().tolist() == [channel]
-
-
-def test_the_contrast_is_to_the_mean_of_the_organ_that_a_voxel_belongs_to() -> None:
-    """Liver of 0.5 with a lesion of 0 in an eighth of it, spleen of 1, else background, in normalised values."""
-    image, organs = torch.full((1, 1, 16, 16, 32), -1.0), torch.zeros(1, 14, 16, 16, 32)
-    organs[:, 0] = 30
-    image[..., :16], organs[:, 0, ..., :16], organs[:, 1, ..., :16] = 0.5, 0, 30
-    image[..., :8, :8, :8] = 0.0
-    image[..., 24:], organs[:, 0, ..., 24:], organs[:, 3, ..., 24:] = 1.0, 0, 30
-    contrast = contrast_to_organs(image, organs)
-    assert contrast.shape == (1, 1, 8, 8, 16)
-    mean = 0.5 * (7 / 8) * WINDOW_SCALE
-    torch.testing.assert_close(contrast[0, 0, 0, 0, 0], torch.tensor(-mean), atol=2e-3, rtol=0)
-    torch.testing.assert_close(contrast[0, 0, -1, -1, 7], torch.tensor(0.5 * WINDOW_SCALE - mean), atol=2e-3, rtol=0)
-    torch.testing.assert_close(contrast[..., 8:12], torch.zeros(1, 1, 8, 8, 4), atol=2e-3, rtol=0)
-    torch.testing.assert_close(contrast[..., 12:], torch.zeros(1, 1, 8, 8, 4), atol=2e-3, rtol=0)
 
 
 def test_only_the_branch_learns() -> None:
@@ -98,7 +90,33 @@ def test_only_the_branch_learns() -> None:
     network.train()
     network(image_like_a_ct()).square().mean().backward()
     learnt = {name.partition(".")[0] for name, parameter in network.named_parameters() if parameter.grad is not None}
-    assert learnt == {"branch", "up", "edge", "out"}
+    assert learnt == {"branch"}
+
+
+def test_the_branch_changes_nothing_at_first() -> None:
+    network = network_on_the_default_organs()
+    with torch.no_grad():
+        organs, seen = network.seen(image_like_a_ct())
+        logit, hidden = network.classifier(network.read(image_like_a_ct())[1])
+        torch.testing.assert_close(network.tumour_logit(seen), logit, atol=0, rtol=0)
+    assert organs.shape[1] == 14
+    assert seen.shape[1] == 1 + hidden.shape[1] + SHOWN_MEASURES
+
+
+def test_a_coarse_voxel_s_features_count_in_each_fine_one_of_it() -> None:
+    """By hand: a classifier of one voxel, read at three resolutions."""
+    torch.manual_seed(2)
+    classifier = VoxelClassifier(NetworkConfig(), (16, 8))
+    levels = [torch.randn(1, width, 16 >> n, 8 >> n, 24 >> n) for n, width in enumerate((MEASURES + 32, 64, 128))]
+    with torch.no_grad():
+        logit, hidden = classifier(levels)
+        z, y, x = 13, 6, 17
+        parts = [level[0, :, z >> n, y >> n, x >> n] for n, level in enumerate(levels)]
+        mixed = sum(layer.weight[:, :, 0, 0, 0] @ part for layer, part in zip(classifier.inputs, parts, strict=True))
+        inner = leaky_relu(mixed + classifier.inputs[0].bias, 0.05)
+        inner = leaky_relu(classifier.hidden.weight[:, :, 0, 0, 0] @ inner + classifier.hidden.bias, 0.05)
+    torch.testing.assert_close(hidden[0, :, z, y, x], inner)
+    torch.testing.assert_close(logit[0, 0, z, y, x], (classifier.out.weight[0, :, 0, 0, 0] @ inner + classifier.out.bias)[0])
 
 
 def test_a_bundle_of_another_network_is_named(tmp_path) -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from flare_trt.engine.base.errors import InputError
 from flare_trt.training.tumours.agreement import DOUBT, agreed_view
-from flare_trt.training.tumours.partial import hidden_lesions, mark_suspects
+from flare_trt.training.tumours.partial import lesions_not_asked_for, mark_suspects
 from flare_trt.training.tumours.plant import plant_lesions
 from flare_trt.training.tumours.scene import FULL, IGNORED, PARTIAL, Scene
 from tests.training.tumours.tumour_fixtures import abdomen_view, liver_scene
@@ -74,11 +74,11 @@ def test_views_of_two_images_do_not_agree() -> None:
         agreed_view(first, second)
 
 
-def test_lesions_that_nobody_could_see_are_hidden() -> None:
+def test_lesions_that_nobody_could_see_and_bright_ones_are_not_asked_for() -> None:
     rng = np.random.default_rng(0)
     hu, classes = rng.normal(100, 12, (20, 40, 60)).astype(np.int16), np.ones((20, 40, 60), np.uint8)
     seen = {"dark": (5, 12.0), "bright": (20, 12.0), "as the liver": (35, 12.0), "mottled": (50, 40.0)}
-    means = {"dark": 70, "bright": 130, "as the liver": 96, "mottled": 100}
+    means = {"dark": 70, "bright": 130, "as the liver": 96, "mottled": 98}
     places = {name: (slice(8, 13), slice(15, 24), slice(x - 4, x + 5)) for name, (x, _) in seen.items()}
     for name, place in places.items():
         hu[place] = rng.normal(means[name], seen[name][1], hu[place].shape)
@@ -86,7 +86,9 @@ def test_lesions_that_nobody_could_see_are_hidden() -> None:
     lesions = np.zeros(hu.shape, np.uint8)
     for number, place in enumerate(places.values(), start=1):
         lesions[place] = number
-    hidden = hidden_lesions(hu, classes, lesions)
+    left_out = lesions_not_asked_for(hu, classes, lesions)
     expected = np.zeros(hu.shape, bool)
-    expected[places["as the liver"]] = True
-    np.testing.assert_array_equal(hidden, expected)
+    expected[places["as the liver"]] = expected[places["bright"]] = True
+    np.testing.assert_array_equal(left_out, expected)
+    classes[classes == 1] = 11
+    np.testing.assert_array_equal(lesions_not_asked_for(hu, classes, lesions), lesions > 0, "in the stomach's wall")
