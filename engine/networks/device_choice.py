@@ -126,9 +126,9 @@ def _on_cpu(options: RunOptions, barred: Barred, own_fits: Callable[[], bool]) -
     if OWN in barred or not own_fits():
         return other, precision_of(other)
     own = precision_of(OWN)
-    if own != settings.precision_of(OWN) and precision_of(other) != "fp32":
-        return other, precision_of(other)
-    return OWN, own
+    if own == settings.precision_of(OWN) or (half := precision_of(other)) == "fp32":
+        return OWN, own
+    return other, half
 
 
 def _without_bf16(backend: str, barred: Barred) -> str | None:

@@ -15,10 +15,10 @@ from torch import Tensor
 from flare_trt.training.tumours.examples import Example, Steps
 from flare_trt.training.tumours.levels import Place
 from flare_trt.training.tumours.loss import LEAST_VOXELS
-from flare_trt.training.tumours.measures import BODY
+from flare_trt.training.tumours.measures import BODY, LIVER
 from flare_trt.training.tumours.network import TumourUNet
 from flare_trt.training.tumours.partial import organ_beside
-from flare_trt.training.tumours.samples import halved
+from flare_trt.training.tumours.samples import half_target
 from flare_trt.training.tumours.scene import lesion_boxes
 
 #: Steps whose crops are cut ahead.
@@ -29,7 +29,7 @@ CROP_ZYX, CROPS, CROPS_ABOUT_LESIONS = (48, 96, 96), 8, 5
 #: necrotic lesions do. Without them every gallbladder became a tumour.
 LOOK_ALIKES, CROPS_ABOUT_LOOK_ALIKES = (9, 11, 12), 2
 #: A crop about a lesion is that many times as likely to be about one of the liver: most lesions that are looked for lie there.
-LIVER, LIVER_WEIGHT = 1, 3.0
+LIVER_WEIGHT = 3.0
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def cut_crops(network: TumourUNet, examples: list[Example], rng: np.random.Gener
     for example in examples:
         with torch.no_grad():
             _, seen = network.seen(example.image.to(device))
-        share, known = (value.float().to(device) for value in halved(example))
+        share, known = (value.float().to(device) for value in half_target(example))
         for place in crop_places(example, rng):
             z, y, x = (slice(part.start // 2, part.stop // 2) for part in place)
             axes = [axis - 3 for axis in range(3) if rng.random() < 0.5]

@@ -12,8 +12,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from flare_trt.training.tumours.recipe import HOSTS
+
 #: What a tumour may grow in or out of (FLARE labels): all organs but vessels, gallbladder and oesophagus.
-GROUNDS = (1, 2, 3, 4, 7, 8, 11, 12, 13)
+GROUNDS = tuple(sorted(label for host in HOSTS for label in host.labels))
 #: Liver; and whose brightness tells the contrast phase: liver, right kidney, spleen, aorta.
 LIVER, PHASE = 1, (1, 2, 3, 5)
 #: Boxes over which means are taken, in voxels of half the resolution (5 x 3.2 x 3.2 mm in the default model).
@@ -50,27 +52,25 @@ def measures(image: Tensor, organs: Tensor) -> Tensor:
     shares = functional.avg_pool3d(torch.softmax(organs, 1), 2)
     body = functional.avg_pool3d((image > BODY).to(image.dtype), 2)
     ground = _ground(functional.avg_pool3d(image.clamp(*WINDOW) * PER_50_HU, 2), shares)
-    wide_mean, near = (_mean_over(value, BOXES[-1]) for value in (ground.mean, ground.share))
+    shares_about = [_mean_over(ground.share, box) for box in BOXES]
+    wide_mean, near = _mean_over(ground.mean, BOXES[-1]), shares_about[-1]
     contrast = (ground.tissue - wide_mean / (near + 0.02)).clamp(-MOST_CONTRAST, MOST_CONTRAST) * (near / (near + 0.02))
     of_organ = ground.share * ground.tissue - ground.mean
-    fine = _mean_over(contrast, BOXES[0])
-    dark, bright = (torch.sigmoid((sign * fine - MARKED) * STEEPNESS) for sign in (-1, 1))
+    levels = [_mean_over(contrast, box) for box in BOXES]
+    dark, bright = (torch.sigmoid((sign * levels[0] - MARKED) * STEEPNESS) for sign in (-1, 1))
     found = [ground.tissue, body, contrast, ground.to_liver, of_organ, ground.share, near, dark, bright]
-    mottle = list[Tensor]()
-    for number, box in enumerate(BOXES):
-        tissue, level, square, own, share, of_dark, of_bright, to_liver = (
-            _mean_over(value, box)
-            for value in (ground.tissue, contrast, contrast**2, of_organ, ground.share, dark, bright, ground.to_liver)
+    in_liver, of_tile = shares[:, LIVER : LIVER + 1], [*ground.phase]
+    for number, (box, level, share) in enumerate(zip(BOXES, levels, shares_about, strict=True)):
+        tissue, square, own, of_dark, of_bright, to_liver = (
+            _mean_over(value, box) for value in (ground.tissue, contrast**2, of_organ, dark, bright, ground.to_liver)
         )
         deviation = (square - level**2).clamp(min=0).add(1e-4).sqrt()
         found += [tissue, level, deviation, own / (share + 0.05), share, to_liver]
         if number:
             found += [of_dark, of_bright, dark * of_dark]
         else:
-            mottle.append(deviation)
-    in_liver = shares[:, LIVER : LIVER + 1]
-    noise = _over_tile(mottle[0] * in_liver) / (_over_tile(in_liver) + 1e-4)
-    found += [number.expand_as(body) for number in (*ground.phase, noise)]
+            of_tile.append(_over_tile(deviation * in_liver) / (_over_tile(in_liver) + 1e-4))  # noise
+    found += [value.expand_as(body) for value in of_tile]
     return torch.cat([*found, shares, *(_mean_over(shares, box) for box in SURROUNDINGS)], 1)
 
 

@@ -96,10 +96,9 @@ class VoxelClassifier(nn.Module):
 
     def forward(self, features: list[Tensor]) -> tuple[Tensor, Tensor]:
         """Features at a half, a quarter, an eighth of the resolution -> the logit and the last hidden features, at a half."""
-        mixed = self.inputs[0](features[0])
-        for level, (layer, coarse) in enumerate(zip(self.inputs, features, strict=True)):
-            if level:
-                mixed = mixed + nn.functional.interpolate(layer(coarse), scale_factor=2**level, mode="nearest")
+        mixed, *coarser = (layer(level) for layer, level in zip(self.inputs, features, strict=True))
+        for level, coarse in enumerate(coarser, start=1):
+            mixed = mixed + nn.functional.interpolate(coarse, scale_factor=2**level, mode="nearest")
         hidden = nn.functional.leaky_relu(self.hidden(nn.functional.leaky_relu(mixed, CLASSIFIER_SLOPE)), CLASSIFIER_SLOPE)
         return self.out(hidden), hidden
 

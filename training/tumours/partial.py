@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flare_trt.training.tumours.filters import Floats, dilated, distance_mm
-from flare_trt.training.tumours.recipe import TUMOUR
+from flare_trt.training.tumours.recipe import HOSTS, TUMOUR
 from flare_trt.training.tumours.scene import FULL, PARTIAL, Scene, lesion_boxes, smoothed
 
 #: Organs (FLARE labels) about which a CT's cohort has tumours; () means anywhere. CTs that are not named have none in the abdomen.
@@ -26,7 +26,7 @@ EVEN_ORGANS, SAME_HU = (1, 2, 3, 13), 12.0
 HIDDEN_HU, HIDDEN_MOTTLE = 10.0, 1.5
 #: Nor are lesions brighter than their host by so much: asked for them, the network found the liver's veins. Nor those in the walls
 #: of stomach and duodenum, which look like food.
-BRIGHT_HU, GUT = 4.0, (11, 12)
+BRIGHT_HU, GUT = 4.0, tuple(label for host in HOSTS if host.wall for label in host.labels)
 #: So many voxels of an organ about a lesion make it the lesion's host.
 HOST_VOXELS = 50
 

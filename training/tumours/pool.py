@@ -47,7 +47,7 @@ def drawn_patch(views: Sequence[NamedView], config: DistilConfig, number: int) -
 
 
 def patch_of(scene: Scene) -> StoredPatch:
-    """A scene as it is learnt from: lesions that nobody could see are trusted no more than what nobody drew."""
+    """A scene as it is learnt from: lesions that are not asked for are trusted no more than what nobody drew."""
     hu, labels = np.clip(np.rint(scene.hu), -32000, 32000).astype(np.int16), scene.labels
     trust = np.where(lesions_not_asked_for(hu, labels, scene.lesions), np.uint8(PARTIAL), scene.trust)
     return StoredPatch(hu, labels, np.rint(scene.tumour * 255).astype(np.uint8), trust, scene.lesions)

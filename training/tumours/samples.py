@@ -9,17 +9,18 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 
+from flare_trt.training.distil.soft_labels import halved
 from flare_trt.training.tumours.examples import Example
 from flare_trt.training.tumours.measures import BODY, GROUNDS, LIVER
 from flare_trt.training.tumours.network import TumourUNet
+from flare_trt.training.tumours.recipe import TUMOUR
 
 #: Voxels of a tile: of each lesion, at the lesions' borders, of the liver, of each other organ that may hold a tumour, of each that
 #: may not, and of the rest of the body.
 OF_A_LESION, AT_BORDERS, OF_LIVER, OF_A_GROUND, OF_ANOTHER, OF_THE_REST = 250, 400, 250, 130, 120, 900
 #: Vessels, gallbladder and oesophagus (FLARE labels).
-OTHERS = (5, 6, 9, 10)
+OTHERS = tuple(label for label in range(1, TUMOUR) if label not in GROUNDS)
 #: A voxel of half the resolution is known where so much of it is.
 KNOWN = 0.9
 
@@ -33,9 +34,9 @@ class Samples:
     tile: Tensor
 
 
-def halved(example: Example) -> tuple[Tensor, Tensor]:
+def half_target(example: Example) -> tuple[Tensor, Tensor]:
     """The share of tumour (z / 2, y / 2, x / 2) and where it is known, at half the resolution."""
-    share, known = (functional.avg_pool3d(value[None, None].float(), 2)[0, 0] for value in (example.share, example.known))
+    share, known = torch.from_numpy(halved(torch.stack((example.share.float(), example.known.float())).numpy()))
     return share, known > KNOWN
 
 
@@ -44,12 +45,12 @@ def gather(network: TumourUNet, examples: Iterable[Example], rng: np.random.Gene
     features, shares, tiles = list[Tensor](), list[Tensor](), list[Tensor]()
     device = network.not_hosts.device
     for number, example in enumerate(examples):
-        share, known = halved(example)
+        share, known = half_target(example)
         chosen = _chosen(example, share.numpy(), known.numpy(), rng)
         z, y, x = (torch.from_numpy(axis) for axis in np.unravel_index(chosen, share.shape))
         with torch.no_grad():
             _, levels = network.read(example.image.to(device))
-        parts = [level[0, :, z >> number, y >> number, x >> number].cpu().half() for number, level in enumerate(levels)]
+        parts = [level[0, :, z >> coarser, y >> coarser, x >> coarser].cpu().half() for coarser, level in enumerate(levels)]
         features.append(torch.cat(parts).T)
         shares.append(share[z, y, x])
         tiles.append(torch.full((len(z),), number))

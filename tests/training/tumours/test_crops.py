@@ -24,7 +24,7 @@ from flare_trt.training.tumours.network import SHOWN_MEASURES, TumourConfig, Tum
 from flare_trt.training.tumours.partial import lesions_not_asked_for
 from flare_trt.training.tumours.pool import pool_files, read_patch
 from flare_trt.training.tumours.recipe import TUMOUR
-from flare_trt.training.tumours.samples import halved
+from flare_trt.training.tumours.samples import half_target
 from flare_trt.training.tumours.scene import FULL
 from tests.training.tumours.tumour_fixtures import tumour_config
 
@@ -73,7 +73,7 @@ def test_crops_lie_about_lesions_and_carry_what_was_seen_of_the_whole_tile() -> 
         _, seen = network.seen(image)
     mirrored = [(), (-1,), (-2,), (-3,), (-1, -2), (-1, -3), (-2, -3), (-1, -2, -3)]
     axes = next(axes for axes in mirrored if torch.allclose(crops.seen[0], seen[0, :, z, y, x].flip(axes), atol=1e-5))
-    torch.testing.assert_close(crops.share[0], halved(example)[0][z, y, x].flip(axes))
+    torch.testing.assert_close(crops.share[0], half_target(example)[0][z, y, x].flip(axes))
     assert bool(crops.known.all())
 
 

@@ -15,7 +15,7 @@ from flare_trt.training.tumours.examples import FromPool
 from flare_trt.training.tumours.fit import fit_classifier
 from flare_trt.training.tumours.measures import measures
 from flare_trt.training.tumours.network import MEASURES, TumourConfig, TumourUNet, organs_of_bundle
-from flare_trt.training.tumours.samples import Samples, gather, halved
+from flare_trt.training.tumours.samples import Samples, gather, half_target
 from tests.training.tumours.tumour_fixtures import tumour_config
 
 SMALL = TumourConfig(NetworkConfig(), classifier=(16, 8), branch=(8, 16))
@@ -69,7 +69,7 @@ def test_a_sample_is_what_the_classifier_reads_at_its_voxel(pool: Path) -> None:
     assert bool((samples.share == 0).any())
     with torch.no_grad():
         measured = measures(example.image, network.organs(example.image))[0].flatten(1).half()
-    share, known = halved(example)
+    share, known = half_target(example)
     tissue = samples.features[:, 0]
     for row in range(0, len(tissue), 97):
         same = (measured[0] == tissue[row]) & known.flatten() & (share.flatten() == samples.share[row])
