@@ -8,12 +8,13 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 
 from flare_trt.benchmarks.against.builds import Build
 from flare_trt.engine.base.errors import FlareError
+from flare_trt.engine.model.modes import MODES, Mode
 
 #: The caches of flare-trt itself (the file cache is always warm): made anew for each run, or left by the run before.
 EMPTY, FILLED = "empty", "filled"
@@ -24,7 +25,7 @@ class Case:
     """What both sides do. `model` None: each its own default model. `copies`: the scan so often, as one batch."""
 
     ct: Path
-    mode: str
+    mode: Mode
     model: Path | None
     caches: str
     copies: int = 1
@@ -43,12 +44,16 @@ class Spent:
 
 @dataclass(frozen=True)
 class Pair:
-    """The runs of both sides, in pairs, and the label file that each wrote last."""
+    """The runs of both sides, in pairs, and the label file that each wrote last.
+
+    `other_threads` is what the side before labels with another number of threads, where that was asked.
+    """
 
     case: Case
     before: tuple[Spent, ...]
     after: tuple[Spent, ...]
     labels: tuple[Path, Path]
+    other_threads: Path | None = None
 
     def medians(self, name: str) -> tuple[float, float, float]:
         """Median before, median after, and the median of the pairs' ratios after / before, of a field of Spent."""
@@ -70,8 +75,22 @@ def run_pairs(sides: tuple[Build, Build], case: Case, repeats: int, folder: Path
             found = _run_once(sides[side], case, inputs, outputs[side])
             if number >= 0:
                 spent[side].append(found)
-    before, after = (min(output.glob("*.nii.gz")) for output in outputs)
-    return Pair(case, tuple(spent[0]), tuple(spent[1]), (before, after))
+    before, after = (_first_labels(output) for output in outputs)
+    return Pair(case, tuple(spent[0]), tuple(spent[1]), (before, after), _labels_of_other_threads(sides[0], case, folder))
+
+
+def _labels_of_other_threads(build: Build, case: Case, folder: Path) -> Path | None:
+    """What a build labels with one thread instead of several (two instead of one), where its networks compute in half precision."""
+    if case.model is None or not MODES[case.mode].precision:
+        return None
+    several = (case.threads or os.cpu_count() or 1) > 1
+    once = replace(case, threads=1 if several else 2, copies=1)
+    _run_once(build, once, _inputs(once, folder / "once"), folder / "other-threads")
+    return _first_labels(folder / "other-threads")
+
+
+def _first_labels(folder: Path) -> Path:
+    return min(folder.glob("*.nii.gz"))
 
 
 def _inputs(case: Case, folder: Path) -> Path:
