@@ -116,6 +116,17 @@ class ReferenceKernels(HostMemory, HostPieces):
             found += count
         return result
 
+    def piece_bounds(self, components: Array) -> NDArray[np.int64]:
+        from scipy import ndimage
+
+        table = np.zeros((int(components.max(initial=0)) + 1, 7), np.int64)
+        table[:, 6] = np.bincount(components.ravel(), minlength=len(table))
+        table[0] = 0
+        for number, box in enumerate(ndimage.find_objects(components), start=1):
+            if box is not None:
+                table[number, :6] = *(part.start for part in box), *(part.stop for part in box)
+        return table
+
 
 def _resample_axis(image: NDArray[np.float64], axis: int, span: Span, order: int) -> NDArray[np.float64]:
     """One axis of resample_spline: edge extension long enough to be exact, prefilter, then order + 1 taps."""

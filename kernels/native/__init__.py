@@ -95,6 +95,10 @@ class NativeKernels(HostMemory, HostPieces):
         corners = self._compiled.box_nonzero(image)
         return None if corners is None else Box(*corners)
 
+    def piece_bounds(self, components: Array) -> NDArray[np.int64]:
+        table: NDArray[np.int64] = self._compiled.piece_bounds(components.view(np.uint32))
+        return table
+
     def components(self, labels: Array) -> Array:
         import cc3d
 

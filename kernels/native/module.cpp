@@ -151,20 +151,11 @@ Corners py_box_nonzero(const Dense<T>& image) {
     return corners_of(box_nonzero(voxels, shape));
 }
 
-// (256, 7) as in the contract, for every value of uint8.
-template <class Label>
-Dense<int64_t> py_bounds(const Dense<Label>& labels) {
-    constexpr int kLabels = 1 << 8 * sizeof(Label);
-    Dense<int64_t> rows({kLabels, 7});
-    std::vector<LabelBounds> table(kLabels);
-    const Shape shape = shape_of(labels);
-    const Label* const voxels = labels.data();
-    {
-        const py::gil_scoped_release release;
-        bounds(voxels, shape, table.data());
-    }
+// (n, 7) as in the contract.
+Dense<int64_t> rows_of(const std::vector<LabelBounds>& table) {
+    Dense<int64_t> rows({static_cast<py::ssize_t>(table.size()), py::ssize_t{7}});
     auto row = rows.mutable_unchecked<2>();
-    for (int label = 0; label < kLabels; ++label) {
+    for (py::ssize_t label = 0; label < rows.shape(0); ++label) {
         const LabelBounds& found = table[label];
         for (int axis = 0; axis < 3; ++axis) {
             row(label, axis) = found.voxels ? found.box.start[axis] : 0;
@@ -173,6 +164,30 @@ Dense<int64_t> py_bounds(const Dense<Label>& labels) {
         row(label, 6) = found.voxels;
     }
     return rows;
+}
+
+// For every value of Label.
+template <class Label>
+Dense<int64_t> py_bounds(const Dense<Label>& labels) {
+    std::vector<LabelBounds> table(1 << 8 * sizeof(Label));
+    const Shape shape = shape_of(labels);
+    const Label* const voxels = labels.data();
+    {
+        const py::gil_scoped_release release;
+        bounds(voxels, shape, table.data());
+    }
+    return rows_of(table);
+}
+
+Dense<int64_t> py_piece_bounds(const Dense<uint32_t>& pieces) {
+    std::vector<LabelBounds> table;
+    const Shape shape = shape_of(pieces);
+    const uint32_t* const voxels = pieces.data();
+    {
+        const py::gil_scoped_release release;
+        table = piece_bounds(voxels, shape);
+    }
+    return rows_of(table);
 }
 
 Dense<float> py_widen_portable(const Halves& halves) {
@@ -218,6 +233,7 @@ PYBIND11_MODULE(_native, module) {
     module.def("box_nonzero", &py_box_nonzero<float>, strict("image"));
     module.def("bounds", &py_bounds<uint8_t>, strict("labels"));
     module.def("bounds", &py_bounds<uint16_t>, strict("labels"));
+    module.def("piece_bounds", &py_piece_bounds, strict("pieces"));
     add_separable(module);
     module.def("widen_portable", &py_widen_portable, strict("halves"), "uint16 half bits -> float32, without F16C; for tests.");
     module.def("narrow_portable", &py_narrow_portable, strict("floats"), "float32 -> uint16 half bits, without F16C; for tests.");

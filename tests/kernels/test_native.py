@@ -122,3 +122,11 @@ def test_the_word_where_the_extension_is_missing(monkeypatch: pytest.MonkeyPatch
     assert "not built" in str(native_problem())
     with pytest.raises(KernelsUnavailableError, match=r"the native kernels are not built .* install a C\+\+17 compiler"):
         load("native")
+
+
+@pytest.mark.parametrize("wrong", [-1, 61])
+def test_components_that_nothing_numbered_are_refused(wrong: int) -> None:
+    components = np.zeros((3, 4, 5), np.int32)
+    components[1, 2, 3] = wrong
+    with pytest.raises(ValueError, match="components: got a number above that of all voxels"):
+        load("native").piece_bounds(components)
