@@ -46,6 +46,17 @@ class ReferenceKernels(HostMemory, HostPieces):
         result = _resample_axis(result, 0, spans_zyx[0], order_zyx[0])
         return np.ascontiguousarray(np.clip(result, *clamp).astype(np.float32))
 
+    def resample_scan(
+        self,
+        scan: Array,
+        intensity: Intensity,
+        spans_zyx: tuple[Span, Span, Span],
+        order_zyx: tuple[int, int, int],
+        clamp: tuple[float, float],
+    ) -> Array:
+        image = self.normalise(self.upload(scan), intensity)
+        return self.resample_spline(image, spans_zyx, order_zyx, clamp)
+
     def blend(self, ring: Array, weights: Array, logits: Array, gaussian: Array, corner_zyx: tuple[int, int, int]) -> None:
         z0, y0, x0 = corner_zyx
         for dz in range(logits.shape[1]):

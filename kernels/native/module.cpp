@@ -90,14 +90,16 @@ Axis axis_of(const Coordinates& coordinates, int64_t source) {
     return Axis(coordinates.first, coordinates.second.data(), coordinates.second.size(), source);
 }
 
-Dense<float> py_resample(const Dense<float>& image, const std::tuple<Coordinates, Coordinates, Coordinates>& coordinates_zyx,
-                         const std::optional<std::pair<float, float>>& clamp) {
+using AxisCoordinates = std::tuple<Coordinates, Coordinates, Coordinates>;
+using Limits = std::optional<std::pair<float, float>>;
+
+Dense<float> resampled(const Samples& image, const py::array& shape, const AxisCoordinates& coordinates_zyx, const Limits& clamp) {
     const auto& [z, y, x] = coordinates_zyx;
     Dense<float> target({z.second.size(), y.second.size(), x.second.size()});
-    const Resample job{image.data(),
-                       axis_of(z, image.shape(0)),
-                       axis_of(y, image.shape(1)),
-                       axis_of(x, image.shape(2)),
+    const Resample job{image,
+                       axis_of(z, shape.shape(0)),
+                       axis_of(y, shape.shape(1)),
+                       axis_of(x, shape.shape(2)),
                        clamp ? clamp->first : 0,
                        clamp ? clamp->second : 0,
                        !clamp,
@@ -105,6 +107,22 @@ Dense<float> py_resample(const Dense<float>& image, const std::tuple<Coordinates
     const py::gil_scoped_release release;
     resample(job);
     return target;
+}
+
+Dense<float> py_resample(const Dense<float>& image, const AxisCoordinates& coordinates_zyx, const Limits& clamp) {
+    return resampled(image.data(), image, coordinates_zyx, clamp);
+}
+
+template <class T>
+Dense<float> py_resample_scan(const py::array_t<T, 0>& image, const std::tuple<float, float, float, float>& intensity,
+                              const AxisCoordinates& coordinates_zyx, const Limits& clamp) {
+    const auto [low, high, mean, divisor] = intensity;
+    ScanVoxels<T> voxels{image.data(), {}, {low, high, mean, divisor}};
+    for (int axis = 0; axis < 3; ++axis) {
+        if (image.strides(axis) % static_cast<py::ssize_t>(sizeof(T))) throw py::value_error("image: got voxels out of line");
+        voxels.strides[axis] = image.strides(axis) / static_cast<py::ssize_t>(sizeof(T));
+    }
+    return resampled(voxels, image, coordinates_zyx, clamp);
 }
 
 template <class T>
@@ -221,6 +239,10 @@ PYBIND11_MODULE(_native, module) {
     module.def("restore_regions", &py_restore<Choice::kLastPositive, uint16_t>, strict("ring"), strict("taps_zyx"),
                strict("values"), strict("labels"), py::arg("in_half"));
     module.def("resample", &py_resample, strict("image"), strict("coordinates_zyx"), py::arg("clamp"));
+    module.def("resample_scan", &py_resample_scan<int16_t>, strict("image"), py::arg("intensity"), strict("coordinates_zyx"),
+               py::arg("clamp"));
+    module.def("resample_scan", &py_resample_scan<float>, strict("image"), py::arg("intensity"), strict("coordinates_zyx"),
+               py::arg("clamp"));
     module.def("normalise", &py_normalise<int16_t>, strict("image"), py::arg("low"), py::arg("high"), py::arg("mean"),
                py::arg("divisor"));
     module.def("normalise", &py_normalise<float>, strict("image"), py::arg("low"), py::arg("high"), py::arg("mean"),

@@ -93,6 +93,7 @@ def calls() -> dict[str, Callable[[], object]]:
         "average": lambda: COMPILED.average([ring, other], planes),
         "clear": lambda: COMPILED.clear(other, planes),
         "resample": lambda: COMPILED.resample(image, cubic, None),
+        "resample_scan": lambda: COMPILED.resample_scan(image, (-1.0, 1.0, 0.0, 1.0), cubic, None),
         "restore_argmax": lambda: COMPILED.restore_argmax(ring, taps, values, labels, True),
         "restore_regions": lambda: COMPILED.restore_regions(ring, taps, values, labels, True),
     }
