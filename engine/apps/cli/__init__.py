@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import sys
 import threading
@@ -17,7 +18,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of the console script. Returns the exit code: 0 done, 1 failed, 2 wrong usage, 3 no such device."""
     arguments_in = list(sys.argv[1:] if argv is None else argv)
     chosen = next((word for word in arguments_in if word in COMMANDS), None)
-    arguments = build_parser(chosen).parse_args(arguments_in)
+    with _loading():
+        parser = build_parser(chosen)
+    arguments = parser.parse_args(arguments_in)
     try:
         with _ended_by_sigterm():
             return int(arguments.run(arguments))
@@ -34,6 +37,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("flare-trt: interrupted", file=sys.stderr)
         return 130
+
+
+@contextmanager
+def _loading() -> Iterator[None]:
+    """Modules that are loaded are no garbage: looking for some among them, meanwhile and as the process ends, takes 0.08 s."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if not gc.get_freeze_count():  # once a process
+            gc.freeze()
+        if collects:
+            gc.enable()
 
 
 @contextmanager
