@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -24,3 +25,14 @@ def test_what_is_loaded_is_no_garbage(before: str, collects: bool) -> None:
     code = _CODE.format(before=before, words="'segment', '--help'")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == f"{collects} True False"
+
+
+@pytest.mark.parametrize("spin", [None, "20"])
+def test_the_spinning_of_blas_is_as_before_once_all_is_loaded(spin: str | None) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "OPENBLAS_THREAD_TIMEOUT"}
+    environment |= {} if spin is None else {"OPENBLAS_THREAD_TIMEOUT": spin}
+    code = "import os; from flare_trt.engine.apps.cli import _loading\nwith _loading(): print(os.environ[NAME])\n"
+    code += "print(os.environ.get(NAME))"
+    code = code.replace("NAME", "'OPENBLAS_THREAD_TIMEOUT'")
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [spin or "4", str(spin)]
