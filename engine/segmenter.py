@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -22,6 +21,7 @@ from flare_trt.engine.base.probabilities import Probabilities
 from flare_trt.engine.base.run_report import RemovedPieces, RoiStory, RunReport
 from flare_trt.engine.base.stopwatch import Stopwatch
 from flare_trt.engine.base.units import MB
+from flare_trt.engine.base.version import VERSION
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.model.bundle import Bundle, open_bundle
 from flare_trt.engine.model.options import RunOptions
@@ -201,7 +201,7 @@ class Segmenter:
         if story is not None and story.decision != "roi":
             warnings.append(f"ROI {story.decision}: {'; '.join(story.findings)}")
         return RunReport(
-            version=version("flare-trt"),
+            version=VERSION,
             model=self.spec.name,
             mode=self.options.mode,
             device=self.placement.device,

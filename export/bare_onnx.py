@@ -5,11 +5,11 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from flare_trt.engine.base.errors import ExportError
+from flare_trt.engine.base.version import VERSION
 from flare_trt.engine.model import strict_json
 from flare_trt.engine.model.bundle_writer import require_replaceable, write_bundle
 from flare_trt.engine.model.spec import SCHEMA, Check, ModelSpec
@@ -45,7 +45,7 @@ def export_onnx(
                 _write_self_contained(given[network.file], files[network.file])
                 verify_graph(files[network.file], stage)
                 checks += verify_logits(files[network.file], stage, session_reference(files[network.file], "openvino"), plan).checks
-        exported_by = f"flare-trt {version('flare-trt')}"
+        exported_by = f"flare-trt {VERSION}"
         provenance = replace(spec.provenance, exported_by=exported_by, checks=checks, checked=plan.depth)
         spec = replace(spec, schema=SCHEMA, provenance=provenance).with_stages(without_int8)
         if calibration is not None:

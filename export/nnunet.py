@@ -5,10 +5,10 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
 
 from flare_trt.engine.base.errors import ExportError
+from flare_trt.engine.base.version import VERSION
 from flare_trt.engine.model.bundle_writer import require_replaceable, write_bundle
 from flare_trt.engine.model.spec import SCHEMA, BarredBackend, ModelSpec, NetworkFile, Provenance, StageSpec
 from flare_trt.engine.networks.device_choice import CPU_BACKENDS
@@ -109,7 +109,7 @@ def export_nnunet(
             provenance=Provenance(
                 source="nnU-Net v2: " + "; ".join(stage.source for stage in stages),
                 licence=about.licence,
-                exported_by=f"flare-trt {version('flare-trt')}",
+                exported_by=f"flare-trt {VERSION}",
                 checks=tuple(check for stage in stages for check in stage.verified.checks),
                 checked=depth,
                 network_from=min((stage.network_from for stage in stages), key=_LEAST_SURE.index),

@@ -78,7 +78,21 @@ def require_selection(labels: Any, chosen: Any) -> None:
 def require_spans(image: Any, spans_zyx: Sequence[Any], order_zyx: Sequence[int], *_: Any) -> None:
     """Check the arguments of `resample_spline`: a slab lies in its axis and holds the source samples its targets need."""
     require_array("image", image, ("float32",), 3)
-    for axis, span, order, length in zip("zyx", spans_zyx, order_zyx, image.shape, strict=True):
+    _require_slab(image.shape, spans_zyx, order_zyx)
+
+
+def require_scan(scan: Any, _: Any, spans_zyx: Sequence[Any], order_zyx: Sequence[int], *__: Any) -> None:
+    """Check the arguments of `resample_scan`: as of `normalise` and `resample_spline`, but for the scan's strides."""
+    dtype = str(getattr(scan, "dtype", type(scan).__name__))
+    if dtype not in IMAGE_DTYPES:
+        raise TypeError(f"scan: got dtype {dtype}, expected {' or '.join(IMAGE_DTYPES)}")
+    if scan.ndim != 3:
+        raise ValueError(f"scan: got {scan.ndim} axes, expected 3")
+    _require_slab(scan.shape, spans_zyx, order_zyx)
+
+
+def _require_slab(shape: Sequence[int], spans_zyx: Sequence[Any], order_zyx: Sequence[int]) -> None:
+    for axis, span, order, length in zip("zyx", spans_zyx, order_zyx, shape, strict=True):
         if order not in (0, 1, 3):
             raise ValueError(f"order {axis}: got {order}, expected 0, 1 or 3")
         if not 0 <= span.target_start < span.target_stop <= span.target_size:
@@ -154,6 +168,7 @@ CHECKS: dict[str, Callable[..., None]] = {
     "normalise": require_image,
     "zero_outside": require_inside,
     "resample_spline": require_spans,
+    "resample_scan": require_scan,
     "blend": require_tile,
     "finish": require_ring,
     "average": require_rings,

@@ -141,6 +141,17 @@ class Kernels(Protocol):
         before slices are mixed (nnunetv2/preprocessing/resampling/default_resampling.py resizes such slices one at a time).
         """
 
+    def resample_scan(
+        self,
+        scan: Array,
+        intensity: Intensity,
+        spans_zyx: tuple[Span, Span, Span],
+        order_zyx: tuple[int, int, int],
+        clamp: tuple[float, float],
+    ) -> Array:
+        """`upload`, `normalise` and `resample_spline` in one: int16 or float32 HU as they lie in a scan, cropped, turned or
+        flipped, on the host or this device; the result is bit by bit what the three give."""
+
     def blend(self, ring: Array, weights: Array, logits: Array, gaussian: Array, corner_zyx: tuple[int, int, int]) -> None:
         """Add one tile to a ring buffer: ring += logits * gaussian, weights += gaussian.
 

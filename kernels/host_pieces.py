@@ -1,4 +1,4 @@
-"""What both host devices do alike: components' boxes and sizes, which of them stay, and an image cut out by a mask."""
+"""What both host devices do alike: which components stay, and an image cut out by a mask."""
 
 from __future__ import annotations
 
@@ -13,17 +13,6 @@ class HostPieces:
 
     def zero_outside(self, image: Array, inside: Array) -> None:
         image[inside == 0] = 0
-
-    def piece_bounds(self, components: Array) -> NDArray[np.int64]:
-        from scipy import ndimage
-
-        table = np.zeros((int(components.max(initial=0)) + 1, 7), np.int64)
-        table[:, 6] = np.bincount(components.ravel(), minlength=len(table))
-        table[0] = 0
-        for number, box in enumerate(ndimage.find_objects(components), start=1):
-            if box is not None:
-                table[number, :6] = *(part.start for part in box), *(part.stop for part in box)
-        return table
 
     def select_labels(self, labels: Array, chosen: NDArray[np.bool_]) -> Array:
         return chosen.astype(np.uint8)[labels]

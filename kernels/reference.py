@@ -46,6 +46,17 @@ class ReferenceKernels(HostMemory, HostPieces):
         result = _resample_axis(result, 0, spans_zyx[0], order_zyx[0])
         return np.ascontiguousarray(np.clip(result, *clamp).astype(np.float32))
 
+    def resample_scan(
+        self,
+        scan: Array,
+        intensity: Intensity,
+        spans_zyx: tuple[Span, Span, Span],
+        order_zyx: tuple[int, int, int],
+        clamp: tuple[float, float],
+    ) -> Array:
+        image = self.normalise(self.upload(scan), intensity)
+        return self.resample_spline(image, spans_zyx, order_zyx, clamp)
+
     def blend(self, ring: Array, weights: Array, logits: Array, gaussian: Array, corner_zyx: tuple[int, int, int]) -> None:
         z0, y0, x0 = corner_zyx
         for dz in range(logits.shape[1]):
@@ -115,6 +126,17 @@ class ReferenceKernels(HostMemory, HostPieces):
             result[parts > 0] = parts[parts > 0] + found
             found += count
         return result
+
+    def piece_bounds(self, components: Array) -> NDArray[np.int64]:
+        from scipy import ndimage
+
+        table = np.zeros((int(components.max(initial=0)) + 1, 7), np.int64)
+        table[:, 6] = np.bincount(components.ravel(), minlength=len(table))
+        table[0] = 0
+        for number, box in enumerate(ndimage.find_objects(components), start=1):
+            if box is not None:
+                table[number, :6] = *(part.start for part in box), *(part.stop for part in box)
+        return table
 
 
 def _resample_axis(image: NDArray[np.float64], axis: int, span: Span, order: int) -> NDArray[np.float64]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from flare_trt.kernels import Box, load_host
+
 
 def label_pieces(mask: NDArray[np.bool_], faces_alone: bool = False) -> tuple[NDArray[np.int32], int]:
     """Number the pieces of a (z, y, x) mask 1..n, and count them; 0 lies outside.
@@ -20,9 +22,4 @@ def label_pieces(mask: NDArray[np.bool_], faces_alone: bool = False) -> tuple[ND
 
 def piece_cuts(numbers: NDArray[np.int32]) -> list[tuple[slice, slice, slice]]:
     """The slices that cut each piece's box out of the numbers 1..n of `label_pieces` or the kernels' `components`, in order."""
-    import cc3d
-
-    if not numbers.any():
-        return []
-    cuts: list[tuple[slice, slice, slice]] = list(cc3d.statistics(np.ascontiguousarray(numbers).view(np.uint32))["bounding_boxes"])
-    return cuts[1:]  # the first is of what lies outside
+    return [Box((a, b, c), (x, y, z)).slices for a, b, c, x, y, z, _ in load_host().piece_bounds(numbers)[1:].tolist()]

@@ -41,10 +41,11 @@ class ScanArray(Protocol):
 
 @dataclass(frozen=True)
 class Measured:
-    """The smallest and the largest voxel of a scan, and the box of those that are not 0 (the whole scan where all are)."""
+    """The smallest and the largest voxel of a scan, and the box of those that are not 0 (the whole scan where all are), None
+    where it was not looked for."""
 
     value_range: tuple[float, float]
-    nonzero_box: Box
+    nonzero_box: Box | None = None
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,8 @@ class Volume:
     def nonzero_box(self) -> Box:
         """Box of the voxels that are not 0 in every channel; the whole array where all are."""
         first, *others = [channel for channel in self.channels if channel.value_range != (0, 0)] if self.others else [self]
-        box = first.measured.nonzero_box if first.measured else nonzero_box(first.array)
+        seen = first.measured.nonzero_box if first.measured else None
+        box = nonzero_box(first.array) if seen is None else seen
         return box.hull(*(other.nonzero_box for other in others))
 
     def on_host(self, cut: Slices) -> NDArray[Any]:
@@ -117,17 +119,17 @@ def require_varied(scan: Volume) -> Volume:
     return scan
 
 
-def channel_volume(array: NDArray[Any], grid: Grid) -> Volume:
-    """As `ct_volume`, for a channel among others, which may be constant."""
+def channel_volume(array: NDArray[Any], grid: Grid, value_range: tuple[float, float] | None = None) -> Volume:
+    """As `ct_volume`, for a channel among others, which may be constant; `value_range` is given where it is known."""
     if array.dtype.kind not in "iufb":
         raise InputError(f"CT: got values of dtype {array.dtype}, expected numbers (HU)")
     if array.size == 0:
         raise InputError("CT: got no voxels")
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise InputError("CT: got NaN or infinite voxels, expected HU; replace them (air is -1000) and try again")
-    lowest, highest = float(array.min()), float(array.max())
+    lowest, highest = value_range or (float(array.min()), float(array.max()))
     fits = array.dtype.kind in "iub" and lowest >= -32768 and highest <= 32767
-    return Volume(np.ascontiguousarray(array, np.int16 if fits else np.float32), grid)
+    return Volume(np.ascontiguousarray(array, np.int16 if fits else np.float32), grid, Measured((lowest, highest)))
 
 
 def nonzero_box(array: NDArray[Any]) -> Box:

@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from flare_trt.engine.base.units import MIB
+from flare_trt.engine.base.version import VERSION
 from flare_trt.engine.networks.device_choice import GPU_ONLY
 from flare_trt.engine.networks.session import BACKENDS, backend_problem
 from flare_trt.kernels import KERNEL_DEVICES, cuda_problem, native_problem
@@ -60,7 +61,7 @@ def take_inventory() -> Inventory:
     no_gpu = cuda_problem()
     kernel_problems = {"reference": None, "native": native_problem(), "cuda": no_gpu}
     return Inventory(
-        version=version("flare-trt"),
+        version=VERSION,
         python=platform.python_version(),
         platform=platform.platform(),
         devices=(Part("cpu", None, f"{len(os.sched_getaffinity(0))} cores for this process"), *_gpus(no_gpu)),

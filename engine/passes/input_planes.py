@@ -109,10 +109,14 @@ class InputPlanes:
         """Network-grid planes [first, last) of the window's y and x."""
         kernels, orders, normal = self._kernels, self._plan.image_orders, self._source.channels[channel]
         box, spans = self._slab(first, last, orders)
-        image = kernels.normalise(kernels.upload(self._source.view.read(box, channel).transpose(self._turn)), normal.intensity)
-        if normal.mask is not None:
+        scan = self._source.view.read(box, channel).transpose(self._turn)
+        how = _by(self._turn, spans), _by(self._turn, orders), normal.clamp
+        if normal.mask is None:
+            image = kernels.resample_scan(scan, normal.intensity, *how)
+        else:
+            image = kernels.normalise(kernels.upload(scan), normal.intensity)
             kernels.zero_outside(image, kernels.upload(normal.mask.inside(box).transpose(self._turn)))
-        image = kernels.resample_spline(image, _by(self._turn, spans), _by(self._turn, orders), normal.clamp)
+            image = kernels.resample_spline(image, *how)
         return image.transpose([self._turn.index(axis) for axis in range(3)])
 
     def _resample_labels(self, source: LabelSource, first: int, last: int) -> Array:

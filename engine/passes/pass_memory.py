@@ -88,6 +88,7 @@ def pass_memory(plan: PassPlan, footprint: Footprint, layout: Layout, keep_from:
         Buffer("Gaussian", patch * 2, "pass"),
         Buffer("labels of the pass", target * footprint.label_bytes, "pass"),
         Buffer("labels on the scan", footprint.scan_voxels * footprint.label_bytes, "pass"),
+        # our own kernels for the CPU read and normalise the scan where it lies, and take neither of the next two
         Buffer("source slab", chunk_source * footprint.source_itemsize, "resample"),
         Buffer("normalised slab", chunk_source * 4, "resample"),
         Buffer("slab resampled in plane", source_z * window_y * window_x * 4, "resample"),

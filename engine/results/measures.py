@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,10 +64,11 @@ def _measure(ct: Volume, labels: Volume, label: tuple[int, str], where: tuple[sl
     box = Box.cut_by(where)
     grid = ct.grid.cropped(box)
     inside = labels.array[box.slices] == value
-    hu = ct.array[box.slices][inside].astype(np.float64)
+    voxels = ct.array[box.slices][inside]
+    hu = voxels.astype(np.float64)
     axial = ct.grid.axis_along("S")
     areas = np.count_nonzero(inside, axis=tuple(axis for axis in range(3) if axis != axial))
-    p10_hu, median_hu, p90_hu = (round(float(value), 2) for value in np.percentile(hu, (10, 50, 90)))
+    p10_hu, median_hu, p90_hu = (round(value, 2) for value in percentiles(voxels, (10, 50, 90)))
     low_lps_mm, high_lps_mm = _world_box(grid)
     z_mm, y_mm, x_mm = grid.extent_mm
     return OrganMeasure(
@@ -86,6 +89,18 @@ def _measure(ct: Volume, labels: Volume, label: tuple[int, str], where: tuple[sl
         touches_edge=ct.grid.edges_touched(box),
         slice_index=box.start_zyx[axial] + int(areas.argmax()),
     )
+
+
+def percentiles(values: NDArray[Any], shares: Sequence[int]) -> list[float]:
+    """What numpy.percentile gives, linear between neighbours, bit for bit, in a fraction of its time: it loads numpy.ma."""
+    in_order, found = np.sort(values), []
+    for share in shares:
+        place = (in_order.size - 1) * (share / 100)
+        first = math.floor(place)
+        low, high = float(in_order[first]), float(in_order[min(first + 1, in_order.size - 1)])
+        weight = place - first
+        found.append(high - (high - low) * (1 - weight) if weight >= 0.5 else low + (high - low) * weight)
+    return found
 
 
 def _world_box(grid: Grid) -> tuple[Vector, Vector]:

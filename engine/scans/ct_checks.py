@@ -58,7 +58,7 @@ def require_body_size(grid: Grid) -> None:
 def _value_warnings(ct: Volume) -> tuple[str, ...]:
     lowest, highest = ct.value_range
     every = slice(None, None, _STRIDE)
-    sample = ct.on_host((every, every, every))
+    sample = np.ascontiguousarray(ct.on_host((every, every, every)))
     low, high = _TISSUE_HU
     held = f"values run from {lowest:g} to {highest:g}"
     if lowest >= 0 and highest <= 255:

@@ -73,7 +73,7 @@ class NiftiReader:
         return (*self.header.warnings, f"{self.no_numbers} voxels are NaN or infinite: they count as stored 0, as ITK reads them")
 
     def slabs(self, depth: int | None = None) -> Iterator[tuple[int, NDArray[Any]]]:
-        """Yield (z of the first plane, up to `depth` planes of HU) in order; None takes slabs of about 8 MiB.
+        """Yield (z of the first plane, up to `depth` planes of HU) in order; None takes slabs of about 512 KiB.
 
         A slab is C-contiguous, of `dtype`, and the caller's to keep; one whose whole numbers leave int16 comes as float32.
         Raises InputError for a file that ends early, a damaged gzip stream, and values beyond float32.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
@@ -73,12 +74,14 @@ def whole_channel(reader: SlabReader) -> Volume:
     slabs = reader.slabs()
     first = next(slabs)  # before room is made for all: a damaged header may claim any size
     array = np.empty(reader.grid.shape_zyx, reader.dtype)
+    low, high = math.inf, -math.inf
     for z, slab in chain([first], slabs):
         if slab.dtype != array.dtype:
             array = array.astype(np.float32)
         array[z : z + len(slab)] = slab
+        low, high = min(low, float(slab.min())), max(high, float(slab.max()))  # while it is in the cache
     try:
-        return channel_volume(array, reader.grid)
+        return channel_volume(array, reader.grid, (low, high))
     except InputError as error:
         raise InputError(f"{reader.path}: {error}") from error
 

@@ -20,7 +20,8 @@ from flare_trt.engine.base.grid import Shape
 MAX_VOXEL_BYTES = 16 << 30
 #: The most that deflate can shrink: 258 bytes in 2 bits (zlib's documentation, "Maximum compression factor").
 _DEFLATE_RATIO = 1032
-_SLAB_BYTES = 8 << 20
+#: What stays in the cache from one step of reading to the next, and in memory that the allocator hands out again.
+_SLAB_BYTES = 1 << 19
 _PACKED_BYTES = 1 << 16
 
 Packing = Literal["", "gzip", "zlib"]
@@ -48,7 +49,7 @@ class VoxelBlock:
             raise InputError(f"the header claims {shape} voxels ({claimed} bytes), the file holds at most {most}; copy it again")
 
     def slabs(self, depth: int | None = None) -> Iterator[tuple[int, NDArray[Any]]]:
-        """Yield (z of the first plane, up to `depth` planes as stored) in order; None takes slabs of about 8 MiB.
+        """Yield (z of the first plane, up to `depth` planes as stored) in order; None takes slabs of about 512 KiB.
 
         Raises InputError for a file that ends early and for a damaged stream.
         """

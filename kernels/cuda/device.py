@@ -40,6 +40,17 @@ class CudaKernels(Gpu):
     ) -> Array:
         return resample(self, image, spans_zyx, order_zyx, (float(clamp[0]), float(clamp[1])))
 
+    def resample_scan(
+        self,
+        scan: Array,
+        intensity: Intensity,
+        spans_zyx: tuple[Span, Span, Span],
+        order_zyx: tuple[int, int, int],
+        clamp: tuple[float, float],
+    ) -> Array:
+        image = self.normalise(self.upload(scan), intensity)
+        return self.resample_spline(image, spans_zyx, order_zyx, clamp)
+
     def blend(self, ring: Array, weights: Array, logits: Array, gaussian: Array, corner_zyx: tuple[int, int, int]) -> None:
         arrays = ring, weights, logits, gaussian
         self.launch("blend", Launch.over_volume(gaussian.shape), *arrays, *ring.shape, *gaussian.shape, *corner_zyx)

@@ -50,12 +50,19 @@ class NativeKernels(HostMemory, HostPieces):
     def resample_spline(
         self, image: Array, spans_zyx: tuple[Span, Span, Span], order_zyx: tuple[int, int, int], clamp: tuple[float, float]
     ) -> Array:
-        axes = tuple(
-            (0 if span.source_size == span.target_size else order, span.coordinates())
-            for span, order in zip(spans_zyx, order_zyx, strict=True)
-        )
-        by_slice = order_zyx[0] < 3 and max(order_zyx) == 3
-        return self._compiled.resample(image, axes, None if by_slice else clamp)
+        return self._compiled.resample(image, _axes(spans_zyx, order_zyx), _limits(order_zyx, clamp))
+
+    def resample_scan(
+        self,
+        scan: Array,
+        intensity: Intensity,
+        spans_zyx: tuple[Span, Span, Span],
+        order_zyx: tuple[int, int, int],
+        clamp: tuple[float, float],
+    ) -> Array:
+        """Voxels are normalised line by line as they are read, so that no normalised copy of the scan takes memory."""
+        to = (intensity.low_hu, intensity.high_hu, intensity.mean_hu, max(intensity.std_hu, 1e-8))
+        return self._compiled.resample_scan(scan, to, _axes(spans_zyx, order_zyx), _limits(order_zyx, clamp))
 
     def blend(self, ring: Array, weights: Array, logits: Array, gaussian: Array, corner_zyx: tuple[int, int, int]) -> None:
         self._compiled.blend(_bits(ring), _bits(weights), logits, _bits(gaussian), corner_zyx)
@@ -95,6 +102,10 @@ class NativeKernels(HostMemory, HostPieces):
         corners = self._compiled.box_nonzero(image)
         return None if corners is None else Box(*corners)
 
+    def piece_bounds(self, components: Array) -> NDArray[np.int64]:
+        table: NDArray[np.int64] = self._compiled.piece_bounds(components.view(np.uint32))
+        return table
+
     def components(self, labels: Array) -> Array:
         import cc3d
 
@@ -104,6 +115,19 @@ class NativeKernels(HostMemory, HostPieces):
 def _bits(halves: NDArray[np.float16]) -> NDArray[np.uint16]:
     """The same memory as the integers that the compiled module takes for float16."""
     return halves.view(np.uint16)
+
+
+def _axes(spans_zyx: tuple[Span, Span, Span], order_zyx: tuple[int, int, int]) -> tuple[tuple[int, NDArray[np.float64]], ...]:
+    """Order and coordinates of each axis; one that is copied has order 0."""
+    return tuple(
+        (0 if span.source_size == span.target_size else order, span.coordinates())
+        for span, order in zip(spans_zyx, order_zyx, strict=True)
+    )
+
+
+def _limits(order_zyx: tuple[int, int, int], clamp: tuple[float, float]) -> tuple[float, float] | None:
+    """None where each slice is clamped to its own source slice's range."""
+    return None if order_zyx[0] < 3 and max(order_zyx) == 3 else clamp
 
 
 def _arrays(taps_zyx: TapsZyx) -> tuple[tuple[NDArray[Any], ...], ...]:

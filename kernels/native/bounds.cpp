@@ -1,4 +1,6 @@
+#include <algorithm>
 #include <cstring>
+#include <stdexcept>
 #include <vector>
 
 #include "boxes.h"
@@ -14,7 +16,8 @@ using Table = std::vector<LabelBounds>;
 template <class Label>
 int64_t end_of_run(const Label* row, int64_t x, int64_t columns) {
     const Label label = row[x];
-    const uint64_t repeated = label * (sizeof(Label) == 1 ? 0x0101010101010101u : 0x0001000100010001u);
+    constexpr uint64_t kRepeat = sizeof(Label) == 1 ? 0x0101010101010101u : sizeof(Label) == 2 ? 0x0001000100010001u : 0x0000000100000001u;
+    const uint64_t repeated = label * kRepeat;
     constexpr int64_t kTogether = 8 / sizeof(Label);
     for (uint64_t eight; x + kTogether <= columns; x += kTogether) {
         std::memcpy(&eight, row + x, sizeof eight);
@@ -54,6 +57,19 @@ void bounds(const Label* labels, const Shape& shape, LabelBounds* table) {
             table[label].voxels += part[label].voxels;
         }
     }
+}
+
+std::vector<LabelBounds> piece_bounds(const uint32_t* pieces, const Shape& shape) {
+    const int64_t voxels = shape.size();
+    uint32_t most = 0;
+    for (int64_t i = 0; i < voxels; ++i) most = std::max(most, pieces[i]);
+    if (most > voxels) throw std::invalid_argument("components: got a number above that of all voxels, expected 1..n");
+    Table table(static_cast<int64_t>(most) + 1);
+    for (int64_t row = 0; row < shape.planes * shape.rows; ++row) {
+        include_row(pieces + row * shape.columns, row / shape.rows, row % shape.rows, shape.columns, table);
+    }
+    table[0] = {};
+    return table;
 }
 
 template void bounds<uint8_t>(const uint8_t* labels, const Shape& shape, LabelBounds* table);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 namespace flare {
 
@@ -36,9 +37,11 @@ struct LabelBounds {
     int64_t voxels = 0;
 };
 
-
 // Fills the table, one entry for each value of Label, which is uint8_t or uint16_t.
 template <class Label>
 void bounds(const Label* labels, const Shape& shape, LabelBounds* table);
+
+// One entry for each piece 1..n, that of 0 empty. Serial: of noise there are too many pieces for a table in each thread.
+std::vector<LabelBounds> piece_bounds(const uint32_t* pieces, const Shape& shape);
 
 }  // namespace flare

@@ -90,6 +90,17 @@ void normalise(const T* image, float* target, int64_t count, const Intensity& in
 }
 
 template <class T>
+void normalise_line(const T* first, int64_t stride, float* target, int64_t count, const Intensity& intensity) {
+    if (stride == 1) return normalise_block(first, target, count, intensity);
+    if (stride == -1) {
+        normalise_block(first - (count - 1), target, count, intensity);
+        return std::reverse(target, target + count);
+    }
+    for (int64_t i = 0; i < count; ++i) target[i] = static_cast<float>(first[i * stride]);
+    normalise_block(target, target, count, intensity);
+}
+
+template <class T>
 Range value_range(const T* image, int64_t count) {
     const Team team;
     std::vector<Range> ranges((count + kBlock - 1) / kBlock);
@@ -120,6 +131,8 @@ Moments moments(const T* image, int64_t count) {
 
 template void normalise<int16_t>(const int16_t*, float*, int64_t, const Intensity&);
 template void normalise<float>(const float*, float*, int64_t, const Intensity&);
+template void normalise_line<int16_t>(const int16_t*, int64_t, float*, int64_t, const Intensity&);
+template void normalise_line<float>(const float*, int64_t, float*, int64_t, const Intensity&);
 template Range range_of<float>(const float*, int64_t);
 template Range value_range<int16_t>(const int16_t*, int64_t);
 template Range value_range<float>(const float*, int64_t);

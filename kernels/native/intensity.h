@@ -16,6 +16,10 @@ struct Range {
 template <class T>
 void normalise(const T* image, float* target, int64_t count, const Intensity& intensity);
 
+// The same of a line whose voxels lie `stride` apart, in the calling thread alone.
+template <class T>
+void normalise_line(const T* first, int64_t stride, float* target, int64_t count, const Intensity& intensity);
+
 // As value_range, in the calling thread alone.
 template <class T>
 Range range_of(const T* image, int64_t count);

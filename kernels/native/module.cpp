@@ -90,14 +90,16 @@ Axis axis_of(const Coordinates& coordinates, int64_t source) {
     return Axis(coordinates.first, coordinates.second.data(), coordinates.second.size(), source);
 }
 
-Dense<float> py_resample(const Dense<float>& image, const std::tuple<Coordinates, Coordinates, Coordinates>& coordinates_zyx,
-                         const std::optional<std::pair<float, float>>& clamp) {
+using AxisCoordinates = std::tuple<Coordinates, Coordinates, Coordinates>;
+using Limits = std::optional<std::pair<float, float>>;
+
+Dense<float> resampled(const Samples& image, const py::array& shape, const AxisCoordinates& coordinates_zyx, const Limits& clamp) {
     const auto& [z, y, x] = coordinates_zyx;
     Dense<float> target({z.second.size(), y.second.size(), x.second.size()});
-    const Resample job{image.data(),
-                       axis_of(z, image.shape(0)),
-                       axis_of(y, image.shape(1)),
-                       axis_of(x, image.shape(2)),
+    const Resample job{image,
+                       axis_of(z, shape.shape(0)),
+                       axis_of(y, shape.shape(1)),
+                       axis_of(x, shape.shape(2)),
                        clamp ? clamp->first : 0,
                        clamp ? clamp->second : 0,
                        !clamp,
@@ -105,6 +107,22 @@ Dense<float> py_resample(const Dense<float>& image, const std::tuple<Coordinates
     const py::gil_scoped_release release;
     resample(job);
     return target;
+}
+
+Dense<float> py_resample(const Dense<float>& image, const AxisCoordinates& coordinates_zyx, const Limits& clamp) {
+    return resampled(image.data(), image, coordinates_zyx, clamp);
+}
+
+template <class T>
+Dense<float> py_resample_scan(const py::array_t<T, 0>& image, const std::tuple<float, float, float, float>& intensity,
+                              const AxisCoordinates& coordinates_zyx, const Limits& clamp) {
+    const auto [low, high, mean, divisor] = intensity;
+    ScanVoxels<T> voxels{image.data(), {}, {low, high, mean, divisor}};
+    for (int axis = 0; axis < 3; ++axis) {
+        if (image.strides(axis) % static_cast<py::ssize_t>(sizeof(T))) throw py::value_error("image: got voxels out of line");
+        voxels.strides[axis] = image.strides(axis) / static_cast<py::ssize_t>(sizeof(T));
+    }
+    return resampled(voxels, image, coordinates_zyx, clamp);
 }
 
 template <class T>
@@ -151,20 +169,11 @@ Corners py_box_nonzero(const Dense<T>& image) {
     return corners_of(box_nonzero(voxels, shape));
 }
 
-// (256, 7) as in the contract, for every value of uint8.
-template <class Label>
-Dense<int64_t> py_bounds(const Dense<Label>& labels) {
-    constexpr int kLabels = 1 << 8 * sizeof(Label);
-    Dense<int64_t> rows({kLabels, 7});
-    std::vector<LabelBounds> table(kLabels);
-    const Shape shape = shape_of(labels);
-    const Label* const voxels = labels.data();
-    {
-        const py::gil_scoped_release release;
-        bounds(voxels, shape, table.data());
-    }
+// (n, 7) as in the contract.
+Dense<int64_t> rows_of(const std::vector<LabelBounds>& table) {
+    Dense<int64_t> rows({static_cast<py::ssize_t>(table.size()), py::ssize_t{7}});
     auto row = rows.mutable_unchecked<2>();
-    for (int label = 0; label < kLabels; ++label) {
+    for (py::ssize_t label = 0; label < rows.shape(0); ++label) {
         const LabelBounds& found = table[label];
         for (int axis = 0; axis < 3; ++axis) {
             row(label, axis) = found.voxels ? found.box.start[axis] : 0;
@@ -173,6 +182,30 @@ Dense<int64_t> py_bounds(const Dense<Label>& labels) {
         row(label, 6) = found.voxels;
     }
     return rows;
+}
+
+// For every value of Label.
+template <class Label>
+Dense<int64_t> py_bounds(const Dense<Label>& labels) {
+    std::vector<LabelBounds> table(1 << 8 * sizeof(Label));
+    const Shape shape = shape_of(labels);
+    const Label* const voxels = labels.data();
+    {
+        const py::gil_scoped_release release;
+        bounds(voxels, shape, table.data());
+    }
+    return rows_of(table);
+}
+
+Dense<int64_t> py_piece_bounds(const Dense<uint32_t>& pieces) {
+    std::vector<LabelBounds> table;
+    const Shape shape = shape_of(pieces);
+    const uint32_t* const voxels = pieces.data();
+    {
+        const py::gil_scoped_release release;
+        table = piece_bounds(voxels, shape);
+    }
+    return rows_of(table);
 }
 
 Dense<float> py_widen_portable(const Halves& halves) {
@@ -206,6 +239,10 @@ PYBIND11_MODULE(_native, module) {
     module.def("restore_regions", &py_restore<Choice::kLastPositive, uint16_t>, strict("ring"), strict("taps_zyx"),
                strict("values"), strict("labels"), py::arg("in_half"));
     module.def("resample", &py_resample, strict("image"), strict("coordinates_zyx"), py::arg("clamp"));
+    module.def("resample_scan", &py_resample_scan<int16_t>, strict("image"), py::arg("intensity"), strict("coordinates_zyx"),
+               py::arg("clamp"));
+    module.def("resample_scan", &py_resample_scan<float>, strict("image"), py::arg("intensity"), strict("coordinates_zyx"),
+               py::arg("clamp"));
     module.def("normalise", &py_normalise<int16_t>, strict("image"), py::arg("low"), py::arg("high"), py::arg("mean"),
                py::arg("divisor"));
     module.def("normalise", &py_normalise<float>, strict("image"), py::arg("low"), py::arg("high"), py::arg("mean"),
@@ -218,6 +255,7 @@ PYBIND11_MODULE(_native, module) {
     module.def("box_nonzero", &py_box_nonzero<float>, strict("image"));
     module.def("bounds", &py_bounds<uint8_t>, strict("labels"));
     module.def("bounds", &py_bounds<uint16_t>, strict("labels"));
+    module.def("piece_bounds", &py_piece_bounds, strict("pieces"));
     add_separable(module);
     module.def("widen_portable", &py_widen_portable, strict("halves"), "uint16 half bits -> float32, without F16C; for tests.");
     module.def("narrow_portable", &py_narrow_portable, strict("floats"), "float32 -> uint16 half bits, without F16C; for tests.");

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <type_traits>
 #include <vector>
 
 #include "in_plane.h"
@@ -56,16 +57,17 @@ struct Planes {
 class Resampler {
  public:
     explicit Resampler(const Resample& job)
-        : job_(job), source_{const_cast<float*>(job.image), job.z.source, job.y.source * job.x.source},
+        : job_(job), source_size_(job.y.source * job.x.source),
           target_{job.target, job.z.targets(), job.y.targets() * job.x.targets()},
-          in_plane_(team_.size(), InPlane(job.y, job.x)) {}
+          in_plane_(team_.size(), InPlane(job.y, job.x)),
+          normalised_(team_, job.image.index() == 0 ? 0 : source_size_) {}
 
     // Nearest along z: only the source planes that are asked for.
     void planes_only() {
         const Axis& z = job_.z;
         team_.run(z.targets(), [&](int64_t t, int thread) {
             if (t > 0 && z.first[t] == z.first[t - 1]) return;
-            finish_plane(source_[z.first[t]], z.first[t], t, thread);
+            finish_plane(source_plane(z.first[t], thread), t, thread);
             for (int64_t same = t + 1; same < z.targets() && z.first[same] == z.first[t]; ++same) {
                 std::copy_n(target_[t], target_.size, target_[same]);
             }
@@ -80,11 +82,15 @@ class Resampler {
         for (const Chunk& chunk : chunks(job_.z)) {
             const int64_t from = std::max(done, chunk.source_start);
             team_.run(chunk.source_stop - from, [&](int64_t k, int thread) {
-                in_plane_[thread].resample(source_[from + k], window[from + k]);
-                if (job_.by_slice) clamp_to(source_[from + k], window[from + k]);
+                const float* const plane = source_plane(from + k, thread);
+                in_plane_[thread].resample(plane, window[from + k]);
+                if (job_.by_slice) clamp_to(plane, window[from + k]);
             });
             done = chunk.source_stop;
-            along_z(chunk, window, target_, job_.x.targets());
+            const auto load = [&](int64_t k, int64_t row, int64_t x, int64_t lines, float* lanes) {
+                std::copy_n(window[k] + row * job_.x.targets() + x, lines, lanes);
+            };
+            along_z(chunk, load, target_, job_.x.targets());
             if (job_.by_slice) continue;
             team_.run(chunk.stop - chunk.start, [&](int64_t t, int) {
                 clamp(target_[chunk.start + t], target_.size, job_.lowest, job_.highest);
@@ -96,43 +102,70 @@ class Resampler {
         const std::vector<Chunk> all = chunks(job_.z);
         int64_t longest = 0;
         for (const Chunk& chunk : all) longest = std::max(longest, chunk.stop - chunk.start);
-        const std::unique_ptr<float[]> scratch(new float[longest * source_.size]);
-        const Planes window{scratch.get(), longest, source_.size};
+        const std::unique_ptr<float[]> scratch(new float[longest * source_size_]);
+        const Planes window{scratch.get(), longest, source_size_};
+        const auto load = [&](int64_t k, int64_t row, int64_t x, int64_t lines, float* lanes) {
+            load_line(k, row, x, lines, lanes);
+        };
         for (const Chunk& chunk : all) {
-            along_z(chunk, source_, window, job_.x.source);
+            along_z(chunk, load, window, job_.x.source);
             team_.run(chunk.stop - chunk.start, [&](int64_t t, int thread) {
-                finish_plane(window[chunk.start + t], 0, chunk.start + t, thread);
+                finish_plane(window[chunk.start + t], chunk.start + t, thread);
             });
         }
     }
 
  private:
-    void finish_plane(const float* plane, int64_t source_z, int64_t t, int thread) {
+    // `count` normalised samples of a line along x.
+    void load_line(int64_t z, int64_t y, int64_t x, int64_t count, float* samples) const {
+        const auto load = [&](const auto& image) {
+            if constexpr (std::is_pointer_v<std::decay_t<decltype(image)>>) {
+                std::copy_n(image + z * source_size_ + y * job_.x.source + x, count, samples);
+            } else {
+                const auto* const line = image.first + z * image.strides[0] + y * image.strides[1] + x * image.strides[2];
+                normalise_line(line, image.strides[2], samples, count, image.to);
+            }
+        };
+        std::visit(load, job_.image);
+    }
+
+    // A dense source plane; that of a scan stays until the thread asks for another.
+    const float* source_plane(int64_t z, int thread) {
+        if (const auto* const dense = std::get_if<const float*>(&job_.image)) return *dense + z * source_size_;
+        float* const plane = normalised_[thread];
+        for (int64_t y = 0; y < job_.y.source; ++y) load_line(z, y, 0, job_.x.source, plane + y * job_.x.source);
+        return plane;
+    }
+
+    void finish_plane(const float* plane, int64_t t, int thread) {
         in_plane_[thread].resample(plane, target_[t]);
-        if (job_.by_slice) return clamp_to(source_[source_z], target_[t]);
+        if (job_.by_slice) return clamp_to(plane, target_[t]);
         clamp(target_[t], target_.size, job_.lowest, job_.highest);
     }
 
     // Clamps a plane of the target's size to the range of a source plane.
     void clamp_to(const float* source, float* plane) {
-        const Range range = range_of(source, source_.size);
+        const Range range = range_of(source, source_size_);
         clamp(plane, target_.size, static_cast<float>(range.low), static_cast<float>(range.high));
     }
 
-    void along_z(const Chunk& chunk, const Planes& from, const Planes& to, int64_t columns) {
+    // `load` reads `lines` samples of a row of plane k, from column x on.
+    template <class Load>
+    void along_z(const Chunk& chunk, const Load& load, const Planes& to, int64_t columns) {
         const int64_t sources = chunk.source_stop - chunk.source_start, targets = chunk.stop - chunk.start;
         std::vector<Bundle> bundles(team_.size(), Bundle(sources, targets));
-        team_.run(from.size / columns, [&](int64_t row, int thread) {
+        team_.run(to.size / columns, [&](int64_t row, int thread) {
             Bundle& bundle = bundles[thread];
-            for (int64_t x = row * columns; x < (row + 1) * columns; x += kLanes) {
-                const int64_t lines = std::min(kLanes, (row + 1) * columns - x);
+            for (int64_t x = 0; x < columns; x += kLanes) {
+                const int64_t lines = std::min(kLanes, columns - x);
                 for (int64_t k = 0; k < sources; ++k) {
                     float* lanes = bundle.samples() + k * kLanes;
-                    std::fill(std::copy_n(from[chunk.source_start + k] + x, lines, lanes), lanes + kLanes, 0.0f);
+                    load(chunk.source_start + k, row, x, lines, lanes);
+                    std::fill(lanes + lines, lanes + kLanes, 0.0f);
                 }
                 bundle.resample(job_.z, chunk.source_start, sources, chunk.start, chunk.stop);
                 for (int64_t t = 0; t < targets; ++t) {
-                    std::copy_n(bundle.made() + t * kLanes, lines, to[chunk.start + t] + x);
+                    std::copy_n(bundle.made() + t * kLanes, lines, to[chunk.start + t] + row * columns + x);
                 }
             }
         });
@@ -140,8 +173,10 @@ class Resampler {
 
     const Resample& job_;
     const Team team_;
-    const Planes source_, target_;
+    const int64_t source_size_;  // samples of a source plane
+    const Planes target_;
     std::vector<InPlane> in_plane_;
+    PerThread<float> normalised_;  // a plane of a scan
 };
 
 // Whether fewer samples are made by resampling along z before the planes.

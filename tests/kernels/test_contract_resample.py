@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.kernels.kernel_cases import normal, resample
 
-from flare_trt.kernels import Kernels, Span, load
+from flare_trt.kernels import Intensity, Kernels, Span, load
 
 #: Largest error allowed, as a share of the image's range.
 TOLERANCE = 1e-5
@@ -124,6 +124,23 @@ def test_a_slab_equals_the_whole(device: str, axes: Any) -> None:
     assert np.abs(slab - whole).max() < 1e-6 * 8  # eight standard deviations
 
 
+@pytest.mark.parametrize("dtype", ["int16", "float32"])
+@pytest.mark.parametrize("orders", [(3, 3, 3), (0, 3, 3), (1, 3, 3), (1, 1, 1)])
+@pytest.mark.parametrize("target", [(11, 9, 57), (40, 26, 8), (9, 13, 41)])
+def test_a_scan_as_it_lies_gives_what_its_normalised_copy_gives(kernels: Kernels, target: Any, orders: Any, dtype: str) -> None:
+    hu = (normal(18, 13, 45) * 300).astype(dtype)
+    window, spans = Intensity(-200.0, 300.0, 33.3, 77.7), tuple(Span.whole(n, t) for n, t in zip((9, 13, 41), target, strict=True))
+    for cut in ((slice(9), slice(None), slice(41)), (slice(17, None, -2), slice(None, None, -1), slice(43, 2, -1))):
+        lying = hu[cut]
+        image = kernels.normalise(kernels.upload(np.ascontiguousarray(lying)), window)
+        expected = kernels.download(kernels.resample_spline(image, spans, orders, (-2.0, 1.5)))  # type: ignore[arg-type]
+        got = kernels.download(kernels.resample_scan(lying, window, spans, orders, (-2.0, 1.5)))  # type: ignore[arg-type]
+        assert got.tobytes() == expected.tobytes()
+    turned = kernels.resample_scan(hu[:9, :, :41].transpose(2, 0, 1).copy().transpose(1, 2, 0), window, spans, orders, (-2.0, 1.5))
+    straight = kernels.resample_scan(hu[:9, :, :41], window, spans, orders, (-2.0, 1.5))
+    assert kernels.download(turned).tobytes() == kernels.download(straight).tobytes()
+
+
 @pytest.mark.parametrize(
     ("span", "words"),
     [
@@ -152,3 +169,12 @@ def test_images_of_another_kind_are_refused(kernels: Kernels, image: Any) -> Non
 def test_other_orders_are_refused(kernels: Kernels, order: int) -> None:
     with pytest.raises(ValueError, match=f"order y: got {order}, expected 0, 1 or 3"):
         resample(kernels, normal(3, 4, 5), (4, 5, 6), (3, order, 3))
+
+
+def test_scans_of_another_kind_are_refused(kernels: Kernels) -> None:
+    window, spans = Intensity(-9.0, 9.0, 0.0, 1.0), (Span.whole(3, 4), Span.whole(4, 5), Span.whole(5, 6))
+    for scan in (normal(3, 4, 5).astype(np.float64), normal(3, 4)):
+        with pytest.raises((TypeError, ValueError), match=r"scan: got"):
+            kernels.resample_scan(scan, window, spans, (3, 3, 3), (-9.0, 9.0))
+    with pytest.raises(ValueError, match="expected a slab that holds"):
+        kernels.resample_scan(normal(2, 4, 5), window, spans, (3, 3, 3), (-9.0, 9.0))

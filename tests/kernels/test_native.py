@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from tests.kernels.kernel_cases import linear_taps, normal, resample
 
-from flare_trt.kernels import Intensity, KernelsUnavailableError, load, native, native_problem
+from flare_trt.kernels import Intensity, KernelsUnavailableError, Span, load, native, native_problem
 
 COMPILED: Any = import_module(native.COMPILED)
 
@@ -31,6 +31,8 @@ def results() -> Iterator[Any]:
     yield kernels.normalise(image, Intensity(-1.0, 1.5, 0.1, 0.7))
     for orders, target in [((3, 3, 3), (201, 31, 60)), ((3, 3, 3), (77, 41, 44)), ((0, 3, 3), (150, 41, 44))]:
         yield resample(kernels, image, target, orders)
+        spans = tuple(Span.whole(n, t) for n, t in zip(image.shape, target, strict=True))
+        yield kernels.resample_scan(image[:, ::-1], Intensity(-1.0, 1.5, 0.1, 0.7), spans, orders, (-1.0, 1.0))  # type: ignore[arg-type]
     ring, weights = np.zeros((5, 21, 37, 45), np.float16), np.zeros((21, 37, 45), np.float16)
     for corner in [(15, 3, 2), (11, 6, 9)]:
         kernels.blend(ring, weights, normal(5, 17, 31, 36), np.abs(normal(17, 31, 36)).astype(np.float16) + np.float16(0.1), corner)
@@ -122,3 +124,11 @@ def test_the_word_where_the_extension_is_missing(monkeypatch: pytest.MonkeyPatch
     assert "not built" in str(native_problem())
     with pytest.raises(KernelsUnavailableError, match=r"the native kernels are not built .* install a C\+\+17 compiler"):
         load("native")
+
+
+@pytest.mark.parametrize("wrong", [-1, 61])
+def test_components_that_nothing_numbered_are_refused(wrong: int) -> None:
+    components = np.zeros((3, 4, 5), np.int32)
+    components[1, 2, 3] = wrong
+    with pytest.raises(ValueError, match="components: got a number above that of all voxels"):
+        load("native").piece_bounds(components)

@@ -66,6 +66,7 @@ def calls() -> dict[str, Callable[[], object]]:
     """Every compiled kernel on arrays large enough that another thread can wake meanwhile."""
     shape = (61, 97, 103)
     image, empty, labels = normal(*shape), np.zeros(shape, np.float32), np.ones(shape, np.uint8)
+    numbers = np.ones(shape, np.uint32)
     ring, logits = np.full((3, *shape), 0x3C00, np.uint16), normal(3, *shape)  # halves of 1.0
     other, weights, planes = ring.copy(), ring[0].copy(), (0, 61)
     taps = tuple((np.arange(n, dtype=np.int32), np.arange(n, dtype=np.int32), np.zeros(n, np.float32)) for n in shape)
@@ -86,11 +87,13 @@ def calls() -> dict[str, Callable[[], object]]:
         "moments": lambda: COMPILED.moments(image),
         "box_nonzero": lambda: COMPILED.box_nonzero(empty),
         "bounds": lambda: COMPILED.bounds(labels),
+        "piece_bounds": lambda: COMPILED.piece_bounds(numbers),
         "blend": lambda: COMPILED.blend(ring, weights, logits, weights, (0, 0, 0)),
         "finish": lambda: COMPILED.finish(ring, weights, planes),
         "average": lambda: COMPILED.average([ring, other], planes),
         "clear": lambda: COMPILED.clear(other, planes),
         "resample": lambda: COMPILED.resample(image, cubic, None),
+        "resample_scan": lambda: COMPILED.resample_scan(image, (-1.0, 1.0, 0.0, 1.0), cubic, None),
         "restore_argmax": lambda: COMPILED.restore_argmax(ring, taps, values, labels, True),
         "restore_regions": lambda: COMPILED.restore_regions(ring, taps, values, labels, True),
     }

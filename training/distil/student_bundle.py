@@ -5,12 +5,12 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from flare_trt.engine.base.errors import ExportError
 from flare_trt.engine.base.organs import ORGANS
+from flare_trt.engine.base.version import VERSION
 from flare_trt.engine.model.bundle_writer import write_bundle
 from flare_trt.engine.model.spec import FLARE_LABELS, SCHEMA, Check, ModelSpec, NetworkFile, Provenance, StageSpec
 from flare_trt.export.half_weights import round_kernels, store_kernels_half
@@ -37,7 +37,7 @@ def write_student_bundle(coarse: Student, fine: Student, destination: Path) -> M
         files = {f"{name}.onnx": Path(temporary) / f"{name}.onnx" for name in ("coarse", "fine")}
         for student, file in zip((coarse, fine), files.values(), strict=True):
             checks += export_student(student, file)
-        provenance = replace(spec.provenance, exported_by=f"flare-trt {version('flare-trt')}", checks=checks)
+        provenance = replace(spec.provenance, exported_by=f"flare-trt {VERSION}", checks=checks)
         return write_bundle(replace(spec, provenance=provenance), files, destination)
 
 

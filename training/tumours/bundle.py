@@ -5,13 +5,13 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from flare_trt.engine.base.errors import InputError
+from flare_trt.engine.base.version import VERSION
 from flare_trt.engine.model.afterwards_spec import LesionGates
 from flare_trt.engine.model.bundle import Bundle, open_bundle
 from flare_trt.engine.model.bundle_writer import require_replaceable, write_bundle
@@ -109,7 +109,7 @@ def _spec(opened: Bundle, trained: TrainedTumours, name: str) -> ModelSpec:
         provenance=Provenance(
             source=f"{source}; beside it a branch for tumours, trained for {steps} steps on CTs with planted lesions",
             licence="Apache-2.0",
-            exported_by=f"flare-trt {version('flare-trt')}",
+            exported_by=f"flare-trt {VERSION}",
         ),
     )
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import argparse
 from importlib import import_module
-from importlib.metadata import version
+
+from flare_trt.engine.base.version import VERSION
 
 #: Command -> (module, one-line help).
 COMMANDS = {
@@ -36,7 +37,7 @@ def build_parser(chosen: str | None) -> argparse.ArgumentParser:
         prog="flare-trt",
         description="From a CT scan to its abdominal organs and tumours. Research software, not a medical device.",
     )
-    parser.add_argument("--version", action="version", version=f"flare-trt {version('flare-trt')}")
+    parser.add_argument("--version", action="version", version=f"flare-trt {VERSION}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, (module, text) in COMMANDS.items():
         command = commands.add_parser(name, help=text, description=text)

@@ -6,13 +6,13 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from flare_trt.engine.apps.cluster.dispatch import Died, Dispatcher, Event, Finished, Opened, Refused
 from flare_trt.engine.apps.cluster.worker import ScanWorker, WorkerSetup
 from flare_trt.engine.base.errors import ServiceError
+from flare_trt.engine.base.version import VERSION
 from flare_trt.engine.batch.jobs import Job
 from flare_trt.engine.batch.overlap import Tell
 from flare_trt.engine.model.options import RunOptions
@@ -57,7 +57,7 @@ def segment_on_ray(
     with _connected(address) as ray:
         share = share_of(ray.nodes(), options)
         folders = sorted({path.parent for job in jobs for path in (job.scan, *job.outputs)})
-        setup = WorkerSetup(bundle, share.options, Path.cwd(), tuple(folders), version("flare-trt"))
+        setup = WorkerSetup(bundle, share.options, Path.cwd(), tuple(folders), VERSION)
         # a second job is read while the first is segmented; where memory is bounded a worker holds one scan
         jobs_each = 2 if options.max_memory_mb is None else 1
         pool = RayPool(ray, share, setup, jobs_each)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import socket
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 
 from flare_trt.engine.base.errors import FlareError, ServiceError
+from flare_trt.engine.base.version import VERSION
 from flare_trt.engine.batch.jobs import Job
 from flare_trt.engine.batch.overlap import Outcome, Steps, run_in_turn
 from flare_trt.engine.batch.scan_steps import Scan, ct_reader, scan_steps
@@ -62,8 +62,8 @@ class ScanWorker:
     def _require_same_place(self) -> None:
         """Check that this node has what the others have; without it every scan would fail here, and fast."""
         node, setup = socket.gethostname(), self._setup
-        if version("flare-trt") != setup.program:
-            raise ServiceError(f"node {node}: got flare-trt {version('flare-trt')}, expected {setup.program}; install that there")
+        if setup.program != VERSION:
+            raise ServiceError(f"node {node}: got flare-trt {VERSION}, expected {setup.program}; install that there")
         missing = [folder for folder in (setup.working_folder, *setup.folders) if not (setup.working_folder / folder).is_dir()]
         if missing:
             raise ServiceError(

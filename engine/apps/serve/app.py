@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
-
 from fastapi import Depends, FastAPI, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
@@ -17,6 +15,7 @@ from flare_trt.engine.apps.access import Door, is_token
 from flare_trt.engine.apps.serve.routes import add_routes
 from flare_trt.engine.apps.serve.service import Service
 from flare_trt.engine.apps.serve.upload_page import add_upload_page
+from flare_trt.engine.base.version import VERSION
 
 
 class TokenBearer(HTTPBearer):
@@ -47,7 +46,7 @@ def build_app(service: Service, door: Door) -> FastAPI:
     """The app for a service. Without a token it answers to this machine's names and the door's alone, whatever a web page tries."""
     app = FastAPI(
         title="flare-trt",
-        version=version("flare-trt"),
+        version=VERSION,
         description="Organs and tumours in abdominal CT. Research software, not a medical device.",
         docs_url=None,  # these two load scripts from other hosts
         redoc_url=None,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from flare_trt.engine.base.errors import OutputError
 from flare_trt.engine.base.files import atomic_file
+from flare_trt.engine.base.version import VERSION
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.results.dicom.stable import content_key, stable_uid
 from flare_trt.engine.scans.dicom.library import library
@@ -74,7 +74,7 @@ def _identity(key: str, description: str) -> Any:
     dataset.StudyID, dataset.AccessionNumber, dataset.ReferringPhysicianName = "1", "", ""
     dataset.SeriesNumber, dataset.AcquisitionNumber = 1, 1
     dataset.SeriesDescription, dataset.StudyDescription = description[:64], "Synthetic body"
-    dataset.Manufacturer, dataset.ManufacturerModelName, dataset.SoftwareVersions = _MAKER, "phantom", version(_MAKER)
+    dataset.Manufacturer, dataset.ManufacturerModelName, dataset.SoftwareVersions = _MAKER, "phantom", VERSION
     dataset.ImageType, dataset.PatientPosition, dataset.KVP = ["ORIGINAL", "PRIMARY", "AXIAL"], "HFS", "120"
     dataset.BodyPartExamined, dataset.ConvolutionKernel = "WHOLEBODY", "STANDARD"
     return dataset

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from flare_trt.engine.base.errors import InputError, OutputError
 from flare_trt.engine.base.organs import Concept, known
+from flare_trt.engine.base.version import VERSION
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.model.spec import ModelSpec
 from flare_trt.engine.results.dicom.codes import PRIVATE_SCHEME, coded
@@ -100,7 +100,7 @@ def _evidence(reader: DicomReader) -> list[Any]:
 def _report(evidence: list[Any], groups: list[Any], spec: ModelSpec, key: str) -> Any:
     sr, codes = library("highdicom").sr, library("pydicom.sr.codedict").codes
     device = sr.DeviceObserverIdentifyingAttributes(
-        uid=stable_uid("device", MAKER, version(MAKER)), name=MAKER, manufacturer_name=MAKER, model_name=spec.name[:64]
+        uid=stable_uid("device", MAKER, VERSION), name=MAKER, manufacturer_name=MAKER, model_name=spec.name[:64]
     )
     observer = sr.ObserverContext(observer_type=codes.DCM.Device, observer_identifying_attributes=device)
     content = sr.MeasurementReport(
@@ -219,7 +219,7 @@ class _Groups:
 
     def _algorithm(self) -> Any:
         parameters = [self.making.options] if self.making.options else None
-        return library("highdicom").sr.AlgorithmIdentification(self.spec.name[:64], version(MAKER), parameters)
+        return library("highdicom").sr.AlgorithmIdentification(self.spec.name[:64], VERSION, parameters)
 
 
 def _reference(item: Any) -> tuple[str, int | None]:

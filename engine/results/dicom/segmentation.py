@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from flare_trt.engine.base.errors import OutputError
 from flare_trt.engine.base.label_types import label_dtype, value_count
 from flare_trt.engine.base.organs import Concept
+from flare_trt.engine.base.version import VERSION
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.model.spec import LabelSpec, ModelSpec
 from flare_trt.engine.results.dicom.codes import coded
@@ -145,7 +145,7 @@ def _segmentation(
     omit_empty_frames: bool = True,
 ) -> Any:
     highdicom = library("highdicom")
-    ours = version(MAKER)
+    ours = VERSION
     return highdicom.seg.Segmentation(
         source_images=images,
         pixel_array=frames,
@@ -173,7 +173,7 @@ def _description(number: int, label: LabelSpec, spec: ModelSpec) -> Any:
     algorithm = highdicom.AlgorithmIdentificationSequence(
         name=spec.name[:64],
         family=library("pydicom.sr.codedict").codes.DCM.ArtificialIntelligence,
-        version=version(MAKER),
+        version=VERSION,
         source=MAKER,
     )
     description = highdicom.seg.SegmentDescription(

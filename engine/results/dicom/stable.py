@@ -11,13 +11,13 @@ import hashlib
 import json
 import uuid
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from flare_trt.engine.base.run_report import RunReport
+from flare_trt.engine.base.version import VERSION
 from flare_trt.engine.model.spec import ModelSpec
 from flare_trt.engine.scans.dicom.reader import DicomReader
 from flare_trt.engine.scans.dicom.source import source_moment
@@ -60,7 +60,7 @@ def series_key(reader: DicomReader, spec: ModelSpec, making: Making) -> str:
     """What the UIDs of all outputs of one run on one series follow from."""
     model = hashlib.sha256(json.dumps(asdict(spec), sort_keys=True).encode()).hexdigest()
     images = hashlib.sha256("\n".join(f"{plane.sop_uid}/{plane.frame}" for plane in reader.planes).encode()).hexdigest()
-    return stable_uid("run", reader.series.uid, images, model, version("flare-trt"), making.options)
+    return stable_uid("run", reader.series.uid, images, model, VERSION, making.options)
 
 
 def content_key(labels: NDArray[Any]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flare_trt.engine.base.organs import ANATOMICAL
+from flare_trt.engine.base.version import VERSION
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.model.spec import LabelSpec, ModelSpec
 from flare_trt.engine.results.dicom.codes import coded
@@ -78,7 +78,7 @@ def _frame(reader: DicomReader, spec: ModelSpec) -> Any:
     dataset.SeriesNumber, dataset.InstanceNumber = SERIES_NUMBER + 1, 1
     dataset.SeriesDescription = f"{MAKER} {spec.name}"[:64]
     dataset.OperatorsName = ""
-    dataset.Manufacturer, dataset.ManufacturerModelName, dataset.SoftwareVersions = MAKER, spec.name[:64], version(MAKER)
+    dataset.Manufacturer, dataset.ManufacturerModelName, dataset.SoftwareVersions = MAKER, spec.name[:64], VERSION
     dataset.StructureSetLabel = _LABEL
     dataset.StructureSetDate = dataset.InstanceCreationDate = ""
     dataset.StructureSetTime = dataset.InstanceCreationTime = ""
@@ -100,7 +100,7 @@ def _roi(label: LabelSpec, reader: DicomReader, spec: ModelSpec) -> Any:
         ReferencedFrameOfReferenceUID=reader.planes[0].frame_of_reference,
         ROIName=label.name[:64],
         ROIGenerationAlgorithm="AUTOMATIC",
-        ROIGenerationDescription=f"{MAKER} {version(MAKER)} {spec.name}"[:64],
+        ROIGenerationDescription=f"{MAKER} {VERSION} {spec.name}"[:64],
     )
 
 

@@ -11,7 +11,7 @@ import pytest
 from flare_trt.engine.base.errors import InputError
 from flare_trt.engine.base.grid import Grid, Reorientation
 from flare_trt.engine.base.volume import Volume
-from flare_trt.engine.results.measures import measure_organs
+from flare_trt.engine.results.measures import measure_organs, percentiles
 from flare_trt.engine.scans.disk_array import DiskArray
 
 GRID = Grid((10, 12, 14), (2.5, 1.0, 0.5))
@@ -94,3 +94,12 @@ def test_the_box_in_mm_holds_the_voxels_of_a_turned_grid() -> None:
     world = [np.array(grid.origin_mm) + np.array(turned) @ (np.array(c) * GRID.spacing_mm)[::-1] for c in corners_zyx]
     np.testing.assert_allclose(liver.low_lps_mm, np.min(world, axis=0), atol=0.006)
     np.testing.assert_allclose(liver.high_lps_mm, np.max(world, axis=0), atol=0.006)
+
+
+@pytest.mark.parametrize("dtype", ["int16", "float32"])
+@pytest.mark.parametrize("size", [1, 2, 7, 10, 11, 4096])
+def test_percentiles_are_those_of_numpy_bit_for_bit(dtype: str, size: int) -> None:
+    values = np.random.default_rng(size).normal(40, 300, size).astype(dtype)
+    before = values.copy()
+    assert percentiles(values, (0, 10, 50, 90, 100)) == np.percentile(values.astype(np.float64), (0, 10, 50, 90, 100)).tolist()
+    np.testing.assert_array_equal(values, before)
