@@ -122,39 +122,44 @@ inline void activate(const FeatureMap& map, const void* row, WindowRow to) {
 }
 
 inline void activate_halves(const FeatureMap& map, const void* row, Tiled* to) {
-    const int64_t all = rounded_up(map.channels, kPaired);
+    const int64_t width = whole<Tiled>(map.size.x);
     for (int64_t c = 0; c < map.channels; c += 2) {
         const ChannelRow even(map, row, c), odd(map, row, c + 1);
-        for (int64_t x = 0; x < whole<Tiled>(map.size.x); x += 16) {
-            _mm512_store_si512(to + x * all + c * kLanes, pack({even.sixteen(x), odd.sixteen(x)}));
+        for (int64_t x = 0; x < width; x += 16) {
+            _mm512_store_si512(to + c * width + 2 * x, pack({even.sixteen(x), odd.sixteen(x)}));
         }
     }
-    for (int64_t c = map.channels; c < all; c += 2) {  // what others left here may be no number
-        for (int64_t x = 0; x < whole<Tiled>(map.size.x); x += 16) _mm512_store_si512(to + x * all + c * kLanes, _mm512_setzero_si512());
-    }
+    // What others left here may be no number.
+    std::memset(to + map.channels * width, 0, (rounded_up(map.channels, kPaired) - map.channels) * width * sizeof(Tiled));
 }
 
-// 16 channels of 16 voxels mixed from `all` (a multiple of 32): (16, 16). With kLoaded the kernel is in tile 5 already.
-template <bool kLoaded>
-FLARE_INLINE void mix(const Tiled* half, const Tiled* kernel, int64_t all, float* mixed) {
-    zero<7>();
-    for (int64_t k = 0; k < all; k += kPaired) {
-        if (!kLoaded) load<5>(kernel + k, 2 * all);
-        load<6>(half + k * kLanes, 64);
-        dot<7, 5, 6>();
-    }
-    store<7>(mixed);
-}
+// A row of halves, stored as `width` voxels, and the kernel (16, all) that mixes its channels, `all` a multiple of 32.
+struct Mixing {
+    const Tiled *halves, *kernel;
+    int64_t all, width;
 
-// A row of halves, each to 16 x 16 floats that are `apart` from the next one's.
-FLARE_INLINE void mix_row(const Tiled* halves, const Tiled* kernel, int64_t all, int64_t voxels, float* mixed, int64_t apart) {
-    if (all == kPaired) {
-        load<5>(kernel, 2 * all);
-        for (int64_t x = 0; x < voxels; x += kLanes, mixed += apart) mix<true>(halves + x * all, kernel, all, mixed);
-    } else {
-        for (int64_t x = 0; x < voxels; x += kLanes, mixed += apart) mix<false>(halves + x * all, kernel, all, mixed);
+    // Voxels x to x + 15: (16, 16). With kLoaded the kernel is in tile 5 already.
+    template <bool kLoaded>
+    FLARE_INLINE void mix(int64_t x, float* mixed) const {
+        zero<7>();
+        for (int64_t k = 0; k < all; k += kPaired) {
+            if (!kLoaded) load<5>(kernel + k, 2 * all);
+            load<6>(halves + k * width + 2 * x, 4 * width);
+            dot<7, 5, 6>();
+        }
+        store<7>(mixed);
     }
-}
+
+    // All of the first `voxels`; results are `apart` floats apart.
+    FLARE_INLINE void run(int64_t voxels, float* mixed, int64_t apart) const {
+        if (all == kPaired) {
+            load<5>(kernel, 2 * all);
+            for (int64_t x = 0; x < voxels; x += kLanes, mixed += apart) mix<true>(x, mixed);
+        } else {
+            for (int64_t x = 0; x < voxels; x += kLanes, mixed += apart) mix<false>(x, mixed);
+        }
+    }
+};
 
 // Writes a channel's row of an upsampled map from its sums: (x / 16, kBy, 16, 16).
 template <int kBy>
@@ -172,7 +177,9 @@ inline void upsample_row(const BlockSource<Tiled>& source, const Tiled* halves, 
     const Upsampling<Tiled>& up = source.up;
     const int64_t all = rounded_up(source.map.channels, kPaired), by = up.stride.x, voxels = source.map.size.x;
     for (int64_t c = 0; c < up.channels; c += kLanes) {
-        for (int64_t dx = 0; dx < by; ++dx) mix_row(halves, kernel + (dx * up.channels + c) * all, all, voxels, mixed + 256 * dx, 256 * by);
+        for (int64_t dx = 0; dx < by; ++dx) {
+            Mixing{halves, kernel + (dx * up.channels + c) * all, all, whole<Tiled>(voxels)}.run(voxels, mixed + 256 * dx, 256 * by);
+        }
         for (int64_t m = 0; m < kLanes; ++m) {
             const __m512 bias = _mm512_set1_ps(up.bias[c + m]);
             if (by == 1) put_upsampled<1>(mixed + m * kLanes, bias, voxels, to.from_channel(c + m));
@@ -208,24 +215,27 @@ FLARE_INLINE void convolve(const TileDepthwise& depthwise, int64_t c, const Wind
     }
 }
 
+// Sums of two channels in the blocks of a plane become halves: of each row `parts`, 16 voxels.
+FLARE_INLINE void pack_plane(const TileDepthwise& depthwise, const float* even, const float* odd, Tiled* to) {
+    const int64_t tile = depthwise.rows() * kLanes, parts = 2 * depthwise.blocks, by = depthwise.stride.x;
+    for (int64_t row = 0; row < group_of(depthwise.stride.y); ++row, to += depthwise.row_halves()) {
+        for (int64_t part = 0; part < parts; ++part) {
+            const int64_t from = by == 1 ? part / 2 * tile + (2 * row + part % 2) * kLanes : part * tile + row * kLanes;
+            _mm512_store_si512(to + part * 32, pack({_mm512_load_ps(even + from), _mm512_load_ps(odd + from)}));
+        }
+    }
+}
+
 inline void depthwise(const TileDepthwise& depthwise, const WindowRow* planes, int64_t count, float* sums, Tiled* to) {
-    const int64_t tile = depthwise.rows() * kLanes, by = depthwise.stride.x, blocks = depthwise.blocks * by;
-    const int64_t half = rounded_up(depthwise.channels, kPaired) * kLanes, group = group_of(depthwise.stride.y);
-    const float* odd = sums + count * blocks * tile;
+    const int64_t plane_sums = depthwise.rows() * kLanes * depthwise.blocks * depthwise.stride.x;
+    float* odd = sums + count * plane_sums;
     for (int64_t c = 0; c < depthwise.channels; c += 2) {
         for (int64_t q = 0; q < 2; ++q) {
-            float* here = sums + q * count * blocks * tile;
-            count == 2 ? convolve<2>(depthwise, c + q, planes, here) : convolve<1>(depthwise, c + q, planes, here);
+            count == 2 ? convolve<2>(depthwise, c + q, planes, q ? odd : sums) : convolve<1>(depthwise, c + q, planes, q ? odd : sums);
         }
-        Tiled* at = to + c * kLanes;
         for (int64_t plane = 0; plane < count; ++plane) {
-            for (int64_t row = 0; row < group; ++row) {
-                for (int64_t part = 0; part < 2 * depthwise.blocks; ++part, at += half) {
-                    const int64_t block = plane * blocks + (by == 1 ? part / 2 : part), line = by == 1 ? 2 * row + part % 2 : row;
-                    const int64_t from = block * tile + line * kLanes;
-                    _mm512_store_si512(at, pack({_mm512_load_ps(sums + from), _mm512_load_ps(odd + from)}));
-                }
-            }
+            Tiled* at = to + plane * group_of(depthwise.stride.y) * depthwise.row_halves() + c * depthwise.blocks * 32;
+            pack_plane(depthwise, sums + plane * plane_sums, odd + plane * plane_sums, at);
         }
     }
 }
@@ -263,7 +273,7 @@ inline void pointwise(const TilePointwise& pointwise, const Tiled* halves, float
     for (int64_t c = 0; c < out; c += kLanes) {
         Moments moments{};
         for (int64_t row = 0; row < pointwise.rows; ++row) {
-            mix_row(halves + row * width * all, pointwise.kernel + c * all, all, width, mixed, 256);
+            Mixing{halves + row * width * all, pointwise.kernel + c * all, all, width}.run(width, mixed, 256);
             for (int64_t m = 0; row == 0 && m < kLanes; ++m) moments.first[m] = mixed[m * kLanes];
             finish(mixed, voxels, to + (row * out + c) * width, moments);
         }
@@ -279,7 +289,7 @@ inline void logits_row(const FeatureMap& map, const Tiled* halves, const Tiled* 
                        float* to) {
     const int64_t all = rounded_up(map.channels, kPaired), plane = map.size.voxels(), voxels = map.size.x;
     for (int64_t c = 0; c < logits; c += kLanes) {
-        mix_row(halves, kernel + c * all, all, voxels, mixed, 256);
+        Mixing{halves, kernel + c * all, all, whole<Tiled>(voxels)}.run(voxels, mixed, 256);
         for (int64_t m = 0; m < kLanes && c + m < logits; ++m) {
             const __m512 start = _mm512_set1_ps(bias[c + m]);
             for (int64_t x = 0; x < voxels; x += kLanes) {

@@ -4,8 +4,8 @@
 //
 // - The activated window has each row twice, copies that begin at voxel -1 and at voxel 1. Eight rows of 32 voxels are a tile then,
 //   whose 16 columns see the voxels 2n - 1 to 2n + 2: all that a depthwise kernel needs for voxels 2n and 2n + 1 of six rows.
-// - The mixing reads `halves`: (32 voxels, 2, channels / 2, 16, 2), where 32 voxels are 16 even and 16 odd ones, or the first and
-//   the last 16.
+// - The mixing reads `halves`: (channels / 2, 32 voxels, 2, 16, 2), where 32 voxels are 16 even and 16 odd ones, or the first and
+//   the last 16; channels rounded up to a multiple of 32.
 #pragma once
 
 #include "separable.h"
