@@ -215,13 +215,19 @@ FLARE_INLINE void convolve(const TileDepthwise& depthwise, int64_t c, const Wind
     }
 }
 
-// Sums of two channels in the blocks of a plane become halves: of each row `parts`, 16 voxels.
+// Sums of two channels in the blocks of a plane become halves.
+template <int kStride>
 FLARE_INLINE void pack_plane(const TileDepthwise& depthwise, const float* even, const float* odd, Tiled* to) {
-    const int64_t tile = depthwise.rows() * kLanes, parts = 2 * depthwise.blocks, by = depthwise.stride.x;
+    constexpr int kLines = 2 / kStride;  // of a row of the result, 16 voxels each, in a block
+    const int64_t tile = depthwise.rows() * kLanes, blocks = depthwise.blocks * kStride;
     for (int64_t row = 0; row < group_of(depthwise.stride.y); ++row, to += depthwise.row_halves()) {
-        for (int64_t part = 0; part < parts; ++part) {
-            const int64_t from = by == 1 ? part / 2 * tile + (2 * row + part % 2) * kLanes : part * tile + row * kLanes;
-            _mm512_store_si512(to + part * 32, pack({_mm512_load_ps(even + from), _mm512_load_ps(odd + from)}));
+        for (int64_t block = 0; block < blocks; ++block) {
+            const int64_t from = block * tile + row * kLines * kLanes;
+#pragma GCC unroll 2
+            for (int line = 0; line < kLines; ++line) {
+                const Pair pair{_mm512_load_ps(even + from + line * kLanes), _mm512_load_ps(odd + from + line * kLanes)};
+                _mm512_store_si512(to + (block * kLines + line) * 32, pack(pair));
+            }
         }
     }
 }
@@ -235,7 +241,8 @@ inline void depthwise(const TileDepthwise& depthwise, const WindowRow* planes, i
         }
         for (int64_t plane = 0; plane < count; ++plane) {
             Tiled* at = to + plane * group_of(depthwise.stride.y) * depthwise.row_halves() + c * depthwise.blocks * 32;
-            pack_plane(depthwise, sums + plane * plane_sums, odd + plane * plane_sums, at);
+            const float *even_sums = sums + plane * plane_sums, *odd_sums = odd + plane * plane_sums;
+            depthwise.stride.x == 1 ? pack_plane<1>(depthwise, even_sums, odd_sums, at) : pack_plane<2>(depthwise, even_sums, odd_sums, at);
         }
     }
 }
