@@ -1,44 +1,11 @@
-// The innermost loops of separable_tiles.cpp, on a processor with AMX: `tdpbf16ps` multiplies a tile of 16 rows of 32 values of
-// bfloat16 with one of 16 columns of as many, 8192 products in 16 cycles. It rounds to nearest and takes denormals as 0.
-//
-// A thread sets its tiles up once for a piece of work, which takes 80 ns, and releases them at its end: no switch of threads saves
-// them after that. Tiles 0 to 4 are the depthwise convolution's kernels and sums, 5 to 7 have 16 rows for all others.
+// The innermost loops of separable_tiles.cpp, on a processor with AMX.
 #include "separable_bf16_vectors.h"
+#include "separable_tile_registers.h"
 
 namespace flare {
 namespace rows_of_tiles {
 
 using namespace bf16_vectors;
-
-constexpr int64_t kAhead = 2048;  // bytes of a map that are fetched before they are read: its rows lie behind one another
-
-// What the processor is told of its tiles: 0 to 4 have `rows` rows, 5 to 7 have 16.
-struct alignas(64) Shapes {
-    uint8_t palette = 1, start = 0, reserved[14] = {};
-    uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
-    uint8_t rows[16] = {};
-    explicit constexpr Shapes(uint8_t count) : rows{count, count, count, count, count, 16, 16, 16} {}
-};
-// They lie in memory: the processor would wait until all that was written before had left its buffers if they were made in time.
-constexpr Shapes kShapes[17] = {Shapes(0),  Shapes(1),  Shapes(2),  Shapes(3),  Shapes(4),  Shapes(5),  Shapes(6),  Shapes(7), Shapes(8),
-                                Shapes(9),  Shapes(10), Shapes(11), Shapes(12), Shapes(13), Shapes(14), Shapes(15), Shapes(16)};
-
-template <int kAt>
-FLARE_INLINE void zero() {
-    asm volatile("tilezero %%tmm%c0" ::"i"(kAt));
-}
-template <int kAt>
-FLARE_INLINE void load(const Tiled* rows, int64_t row_bytes) {
-    asm volatile("tileloadd (%1,%2,1), %%tmm%c0" ::"i"(kAt), "r"(rows), "r"(row_bytes) : "memory");
-}
-template <int kAt>
-FLARE_INLINE void store(float* rows) {
-    asm volatile("tilestored %%tmm%c0, (%1,%2,1)" ::"i"(kAt), "r"(rows), "r"(int64_t{64}) : "memory");
-}
-template <int kSum, int kA, int kB>
-FLARE_INLINE void dot() {
-    asm volatile("tdpbf16ps %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(kSum), "i"(kA), "i"(kB));
-}
 
 FLARE_INLINE __mmask32 first_of_32(int64_t count) {
     return count >= 32 ? 0xffffffffu : count <= 0 ? 0 : static_cast<__mmask32>((1u << count) - 1);
@@ -57,7 +24,6 @@ class ChannelRow {
     FLARE_INLINE __m512 sixteen(int64_t x) const {
         const __mmask16 there = first_of_16(voxels_ - x);
         if (one_channel_) return _mm512_maskz_mov_ps(there, activated(_mm512_maskz_loadu_ps(there, single_ + x), scale_, shift_));
-        _mm_prefetch(reinterpret_cast<const char*>(values_ + x) + kAhead, _MM_HINT_T0);
         const __m256i stored = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(values_ + x));
         const __m512 value = _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(stored), 16));
         return _mm512_maskz_mov_ps(there, activated(value, scale_, shift_));
@@ -66,7 +32,6 @@ class ChannelRow {
     // Voxels x to x + 31, rounded.
     FLARE_INLINE __m512i thirty_two(int64_t x) const {
         if (one_channel_) return one_by_one({sixteen(x), sixteen(x + 16)});
-        _mm_prefetch(reinterpret_cast<const char*>(values_ + x) + kAhead, _MM_HINT_T0);
         const Pair stored = unpack(_mm512_load_si512(values_ + x));
         const __m512i both = pack({activated(stored.even, scale_, shift_), activated(stored.odd, scale_, shift_)});
         return _mm512_maskz_mov_epi16(first_of_32(voxels_ - x), both);
@@ -101,7 +66,9 @@ class WindowWriter {
 
  private:
     // The same, a voxel late.
-    FLARE_INLINE __m512i next(__m512i values) const { return _mm512_shldi_epi32(values, _mm512_alignr_epi32(values, last_, 15), 16); }
+    FLARE_INLINE __m512i next(__m512i values) const {
+        return _mm512_shldi_epi32(values, _mm512_alignr_epi32(values, last_, 15), 16);
+    }
 
     const WindowRow row_;
     __m512i last_, late_;
@@ -178,7 +145,8 @@ inline void upsample_row(const BlockSource<Tiled>& source, const Tiled* halves, 
     const int64_t all = rounded_up(source.map.channels, kPaired), by = up.stride.x, voxels = source.map.size.x;
     for (int64_t c = 0; c < up.channels; c += kLanes) {
         for (int64_t dx = 0; dx < by; ++dx) {
-            Mixing{halves, kernel + (dx * up.channels + c) * all, all, whole<Tiled>(voxels)}.run(voxels, mixed + 256 * dx, 256 * by);
+            const Mixing mixing{halves, kernel + (dx * up.channels + c) * all, all, whole<Tiled>(voxels)};
+            mixing.run(voxels, mixed + 256 * dx, 256 * by);
         }
         for (int64_t m = 0; m < kLanes; ++m) {
             const __m512 bias = _mm512_set1_ps(up.bias[c + m]);
@@ -237,12 +205,13 @@ inline void depthwise(const TileDepthwise& depthwise, const WindowRow* planes, i
     float* odd = sums + count * plane_sums;
     for (int64_t c = 0; c < depthwise.channels; c += 2) {
         for (int64_t q = 0; q < 2; ++q) {
-            count == 2 ? convolve<2>(depthwise, c + q, planes, q ? odd : sums) : convolve<1>(depthwise, c + q, planes, q ? odd : sums);
+            float* here = q ? odd : sums;
+            count == 2 ? convolve<2>(depthwise, c + q, planes, here) : convolve<1>(depthwise, c + q, planes, here);
         }
         for (int64_t plane = 0; plane < count; ++plane) {
             Tiled* at = to + plane * group_of(depthwise.stride.y) * depthwise.row_halves() + c * depthwise.blocks * 32;
-            const float *even_sums = sums + plane * plane_sums, *odd_sums = odd + plane * plane_sums;
-            depthwise.stride.x == 1 ? pack_plane<1>(depthwise, even_sums, odd_sums, at) : pack_plane<2>(depthwise, even_sums, odd_sums, at);
+            const float *first = sums + plane * plane_sums, *second = odd + plane * plane_sums;
+            depthwise.stride.x == 1 ? pack_plane<1>(depthwise, first, second, at) : pack_plane<2>(depthwise, first, second, at);
         }
     }
 }
@@ -266,7 +235,8 @@ FLARE_INLINE void finish_row(const float* mixed, int64_t voxels, Tiled* to, Mome
             const __m512 odd = _mm512_maskz_sub_ps(first_of_16(kInterleaved ? left / 2 : left - kLanes), pair.odd, first);
             sums[0] = _mm512_add_ps(sums[0], even), sums[1] = _mm512_add_ps(sums[1], odd);
             squares[0] = _mm512_fmadd_ps(even, even, squares[0]), squares[1] = _mm512_fmadd_ps(odd, odd, squares[1]);
-            _mm512_stream_si512(reinterpret_cast<__m512i*>(to + m * whole<Tiled>(voxels) + x), kInterleaved ? pack(pair) : one_by_one(pair));
+            __m512i* at = reinterpret_cast<__m512i*>(to + m * whole<Tiled>(voxels) + x);
+            _mm512_stream_si512(at, kInterleaved ? pack(pair) : one_by_one(pair));
         }
         _mm512_store_ps(moments.sum[m], _mm512_add_ps(sums[0], sums[1]));
         _mm512_store_ps(moments.squares[m], _mm512_add_ps(squares[0], squares[1]));
@@ -292,8 +262,8 @@ inline void pointwise(const TilePointwise& pointwise, const Tiled* halves, float
     }
 }
 
-inline void logits_row(const FeatureMap& map, const Tiled* halves, const Tiled* kernel, const float* bias, int64_t logits, float* mixed,
-                       float* to) {
+inline void logits_row(const FeatureMap& map, const Tiled* halves, const Tiled* kernel, const float* bias, int64_t logits,
+                       float* mixed, float* to) {
     const int64_t all = rounded_up(map.channels, kPaired), plane = map.size.voxels(), voxels = map.size.x;
     for (int64_t c = 0; c < logits; c += kLanes) {
         Mixing{halves, kernel + c * all, all, whole<Tiled>(voxels)}.run(voxels, mixed, 256);
@@ -304,13 +274,6 @@ inline void logits_row(const FeatureMap& map, const Tiled* halves, const Tiled* 
             }
         }
     }
-}
-
-inline void set_up(int64_t rows) { asm volatile("ldtilecfg %0" ::"m"(kShapes[rows])); }
-
-inline void release() {
-    asm volatile("tilerelease");
-    _mm_sfence();  // streamed values are there for the threads that read them next
 }
 
 const TileLoops kLoops{set_up, clear, activate, activate_halves, upsample_row, depthwise, pointwise, logits_row, release};

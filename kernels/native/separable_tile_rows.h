@@ -48,15 +48,15 @@ struct TilePointwise {
 };
 
 struct TileLoops {
-    // A thread's tiles, those of the depthwise convolution of so many rows; before all others.
+    // A thread's tiles, before all others; `rows` as TileDepthwise has them, any where none is convolved.
     void (*set_up)(int64_t rows);
     // A row of the window, of zeros or of a map, activated.
     void (*clear)(int64_t channels, WindowRow to);
     void (*activate)(const FeatureMap&, const void* row, WindowRow to);
     // Activates a row of a map into halves.
     void (*activate_halves)(const FeatureMap&, const void* row, Tiled* to);
-    // Upsamples a row of halves into the window; `kernel` (stride x, channels, in) is that of the row's place in the stride. `mixed`
-    // is scratch, 16 floats a voxel.
+    // Upsamples a row of halves into the window; `kernel` (stride x, channels, in) is that of the row's place in the stride.
+    // `mixed` is scratch, 16 floats a voxel.
     void (*upsample_row)(const BlockSource<Tiled>&, const Tiled* halves, const Tiled* kernel, float* mixed, WindowRow to);
     // A group of rows of `count` planes, 1 or 2, from count + 2 planes of the window, given as the first of their eight rows; `to`:
     // (count, group, halves). `sums` is scratch.
@@ -64,8 +64,8 @@ struct TileLoops {
     // Writes rows of the result and `sums` (3, out) over all of them, as in separable_loops.h. `mixed` is scratch again.
     void (*pointwise)(const TilePointwise&, const Tiled* halves, float* mixed, Tiled* to, float* sums);
     // Logits of a row of halves, one plane of the result a logit. `mixed` is scratch, 16 floats a voxel.
-    void (*logits_row)(const FeatureMap&, const Tiled* halves, const Tiled* kernel, const float* bias, int64_t logits, float* mixed,
-                       float* to);
+    void (*logits_row)(const FeatureMap&, const Tiled* halves, const Tiled* kernel, const float* bias, int64_t logits,
+                       float* mixed, float* to);
     // After all others: results are there for the threads that read them next.
     void (*release)();
 };

@@ -75,11 +75,12 @@ class TileWindow {
 
     int64_t most_upsampled() const {  // voxels of a row
         int64_t voxels = 0;
-        for (const BlockSource<Tiled>& source : block_.sources) voxels = std::max(voxels, whole<Tiled>(source.map.size.x) * source.up.stride.x);
+        for (const auto& [map, up] : block_.sources) voxels = std::max(voxels, whole<Tiled>(map.size.x) * up.stride.x);
         return voxels;
     }
 
-    const void* upsample(const BlockSource<Tiled>& source, const Extent& at, const void* in_halves, const WindowRow& to, int thread) {
+    // Row (z, y); the row of the map that lies in halves, and does now.
+    const void* upsample(const BlockSource<Tiled>& source, const Extent& at, const void* in_halves, WindowRow to, int thread) {
         const Extent stride = source.up.stride;
         const void* row = source.map.row<Tiled>(at.z / stride.z, at.y / stride.y);
         if (row != in_halves) loops_of_tiles()->activate_halves(source.map, row, halves_[thread]);
@@ -109,7 +110,8 @@ int64_t window_rows(const Block<Tiled>& block, int64_t groups) {
 // Groups whose window fits the cache.
 int64_t groups_at_once(const Block<Tiled>& block) {
     const Extent result = block.result();
-    const int64_t row_bytes = kWindowPlanes * block.channels() * 2 * whole<Tiled>(result.x) * block.stride.x * int64_t{sizeof(Tiled)};
+    const int64_t voxels = whole<Tiled>(result.x) * block.stride.x;
+    const int64_t row_bytes = kWindowPlanes * block.channels() * 2 * voxels * int64_t{sizeof(Tiled)};
     const int64_t all = (result.y + group_of(block.stride.y) - 1) / group_of(block.stride.y);
     int64_t groups = 1;
     while (groups < all && window_rows(block, groups + 1) * row_bytes <= kCacheBytes) ++groups;
@@ -154,14 +156,16 @@ class TileBlock {
                     planes[k] = window_.row(z * stride.z - 1 + k, (y - strip.y_start) * stride.y, thread);
                 }
                 loops_of_tiles()->depthwise(depthwise_, planes, count, sums_[thread], halves_[thread]);
-                for (int64_t k = 0; k < count; ++k) mix(z + k, y, halves_[thread] + k * group_ * depthwise_.row_halves(), result, thread);
+                const int64_t plane_halves = group_ * depthwise_.row_halves();
+                for (int64_t k = 0; k < count; ++k) mix({z + k, y, 0}, halves_[thread] + k * plane_halves, result, thread);
             }
         }
         loops_of_tiles()->release();
     }
 
     void add_up_parts(double* sums) const {
-        add_up(parts_, block_.out, [&](size_t part) { return rows_at(static_cast<int64_t>(part) % groups_across() * group_) * size_.x; }, sums);
+        const auto voxels = [&](size_t part) { return rows_at(static_cast<int64_t>(part) % groups_across() * group_) * size_.x; };
+        add_up(parts_, block_.out, voxels, sums);
     }
 
  private:
@@ -170,10 +174,13 @@ class TileBlock {
     int64_t groups_across() const { return (size_.y + group_ - 1) / group_; }
     int64_t rows_at(int64_t y) const { return std::min(group_, size_.y - y); }
 
-    void mix(int64_t z, int64_t y, const Tiled* halves, Tiled* result, int thread) {
-        const TilePointwise pointwise{block_.pointwise, depthwise_.channels, block_.out, rows_at(y), size_.x, block_.stride.x == 1};
-        float* sums = parts_.data() + (z * groups_across() + y / group_) * 3 * block_.out;
-        loops_of_tiles()->pointwise(pointwise, halves, mixed_[thread], result + (z * size_.y + y) * whole<Tiled>(size_.x) * block_.out, sums);
+    // The group of rows that begins at a row.
+    void mix(const Extent& at, const Tiled* halves, Tiled* result, int thread) {
+        const int64_t rows = rows_at(at.y);
+        const TilePointwise pointwise{block_.pointwise, depthwise_.channels, block_.out, rows, size_.x, block_.stride.x == 1};
+        Tiled* to = result + (at.z * size_.y + at.y) * whole<Tiled>(size_.x) * block_.out;
+        float* sums = parts_.data() + (at.z * groups_across() + at.y / group_) * 3 * block_.out;
+        loops_of_tiles()->pointwise(pointwise, halves, mixed_[thread], to, sums);
     }
 
     const Block<Tiled>& block_;
@@ -190,8 +197,9 @@ class TileBlock {
 
 bool separable_tiles() {
 #if FLARE_BF16
-    static const bool there = __builtin_cpu_supports("avx512vbmi2") && separable_bf16() && processor_has_tiles() && system_permits_tiles();
-    return there;
+    static const bool vectors = separable_bf16() && __builtin_cpu_supports("avx512vbmi2");
+    static const bool tiles = vectors && processor_has_tiles() && system_permits_tiles();
+    return tiles;
 #else
     return false;
 #endif
@@ -213,7 +221,7 @@ void last_convolution(const FeatureMap& map, const Tiled* kernel, const float* b
     Scratch<Tiled> halves(team, whole<Tiled>(map.size.x) * rounded_up(map.channels, kPaired));
     Scratch<float> mixed(team, whole<Tiled>(map.size.x) * kLanes);
     team.run(map.size.z, [&](int64_t z, int thread) {
-        loops_of_tiles()->set_up(kLanes);
+        loops_of_tiles()->set_up(12);
         for (int64_t y = 0; y < map.size.y; ++y) {
             loops_of_tiles()->activate_halves(map, map.row<Tiled>(z, y), halves[thread]);
             loops_of_tiles()->logits_row(map, halves[thread], kernel, bias, count, mixed[thread],

@@ -1,6 +1,6 @@
 """Our own kernels for U-Nets of depthwise-separable convolutions, in fp32, or bf16 where the processor has AVX512_BF16, by AMX
-where it has that too: what a convolution, a norm and an activation move through memory three times and more elsewhere, they move once
-(kernels/native/separable.h)."""
+where it has that too: what a convolution, a norm and an activation move through memory three times and more elsewhere, they move
+once (kernels/native/separable.h)."""
 
 from __future__ import annotations
 

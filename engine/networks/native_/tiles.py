@@ -27,15 +27,16 @@ def _block(block: Block) -> Block:
 def _by_rows(kernel: Kernel) -> Bf16:
     """(.., out / 16, in, 16) as (.., out, in), zeros behind to a multiple of 32."""
     *front, blocks, entering, lanes = kernel.shape
-    rows = kernel.swapaxes(-1, -2).reshape(*front, blocks * lanes, entering)
-    return rounded(np.pad(rows, [(0, 0)] * (rows.ndim - 1) + [(0, -entering % PAIRED)]))
+    rows = np.zeros((*front, blocks * lanes, entering + -entering % PAIRED), np.float32)
+    rows[..., :entering] = kernel.swapaxes(-1, -2).reshape(*front, blocks * lanes, entering)
+    return rounded(rows)
 
 
 def _depthwise(kernel: Kernel, stride_zyx: Triple) -> Bf16:
     """(27, channels) as (channels, 3, rows of the result x voxels, 8 rows, 2 copies, 2).
 
-    A row of the result meets three of eight rows that are read; its voxels 2n and 2n + 1, or n with a stride of 2, meet three of the voxels
-    2n - 1 to 2n + 2, which are two of one copy and two of the other.
+    A row of the result meets three of eight rows that are read; its voxels 2n and 2n + 1, or n with a stride of 2, meet three of
+    the voxels 2n - 1 to 2n + 2, which are two of one copy and two of the other.
     """
     _, step_y, step_x = stride_zyx
     rows, voxels = (WINDOW_ROWS - 3) // step_y + 1, 2 // step_x

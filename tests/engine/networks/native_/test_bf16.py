@@ -3,7 +3,6 @@ elsewhere."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 
@@ -35,6 +34,8 @@ NETS = [
     ((12, 20, 44), (ALL, DOWN, DOWN)),
     ((8, 16, 72), (ALL, DOWN, DOWN, FLAT)),
 ]
+#: Tails behind 8 voxels, 32 voxels and six rows; one voxel along an axis or two.
+SIZES = [(5, 3, 1), (5, 3, 2), (5, 3, 7), (5, 3, 8), (5, 3, 9), (4, 13, 17), (3, 6, 33), (2, 25, 65), (1, 1, 31)]
 
 
 def integers(*shape: int, low: int = -1, high: int = 2, seed: int = 0) -> np.ndarray:
@@ -42,12 +43,12 @@ def integers(*shape: int, low: int = -1, high: int = 2, seed: int = 0) -> np.nda
 
 
 @pytest.fixture(params=[PAIRS, TILES], ids=["pairs", "tiles"])
-def layout(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Layout]:
+def layout(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Layout:
     """Sessions take this one in bf16."""
     if request.param is TILES and not import_module(COMPILED).separable_tiles():
         pytest.skip("this processor has no AMX")
     monkeypatch.setattr(backend, "layout_of", lambda precision: FLOATS if precision == "fp32" else request.param)
-    yield request.param
+    return request.param
 
 
 def laid_out(layout: Layout, block: Block, kernel: np.ndarray | None = None) -> SeparableNet:
@@ -58,7 +59,9 @@ def laid_out(layout: Layout, block: Block, kernel: np.ndarray | None = None) -> 
     return layout.lay_out(SeparableNet(ALL, (block, block), 0, by_lanes, np.zeros(16, np.float32), len(kernel)))
 
 
-def block_of(taps: np.ndarray, mixing: np.ndarray, stride: tuple[int, int, int] = ALL, up: tuple[np.ndarray, np.ndarray] | None = None) -> Block:
+def block_of(
+    taps: np.ndarray, mixing: np.ndarray, stride: tuple[int, int, int] = ALL, up: tuple[np.ndarray, np.ndarray] | None = None
+) -> Block:
     norm = Norm(np.ones(mixing.shape[0] * 16), np.zeros(mixing.shape[0] * 16), 1e-5)
     return Block((Source(0, up),), taps, mixing, stride, norm)
 
@@ -77,9 +80,9 @@ def same(channels: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.mark.parametrize("stride", [ALL, FLAT, DOWN, LONG, (1, 1, 2)], ids=str)
-@pytest.mark.parametrize("size", [(5, 3, 1), (5, 3, 2), (5, 3, 7), (5, 3, 8), (5, 3, 9), (4, 13, 17), (3, 6, 33), (2, 25, 65), (1, 1, 31)], ids=str)
+@pytest.mark.parametrize("size", SIZES, ids=str)
 @pytest.mark.parametrize("channels", [16, 48, 192])
-def test_a_block_of_integers_is_exact(channels: int, size: tuple[int, int, int], stride: tuple[int, int, int], layout: Layout) -> None:
+def test_a_block_of_integers_is_exact(channels: int, size: tuple[int, ...], stride: tuple[int, int, int], layout: Layout) -> None:
     """Sums of integers below 256 are values of bfloat16, so nothing rounds before the result is stored."""
     values = integers(*size, channels, low=0, high=4)
     taps, mixing = integers(27, channels), integers(2, channels, 16)
