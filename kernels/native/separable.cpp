@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "separable_rows.h"
+#include "separable_scratch.h"
 #include "simd.h"
 #include "threads.h"
 
@@ -29,21 +30,6 @@ template <>
 const RowLoops<Bf16>& loops() {
     return *loops_of_bf16();
 }
-
-// Scratch of each thread that begins where a line of the cache does: vectors of 64 bytes that cross two take twice as long.
-template <class T>
-class Scratch {
- public:
-    Scratch(const Team& team, int64_t values) : buffers_(team, values + kLine / sizeof(T)) {}
-    T* operator[](int thread) {
-        const uintptr_t at = reinterpret_cast<uintptr_t>(buffers_[thread]);
-        return reinterpret_cast<T*>((at + kLine - 1) / kLine * kLine);
-    }
-
- private:
-    static constexpr uintptr_t kLine = 64;
-    PerThread<T> buffers_;
-};
 
 // Rows of the result that one thread works on, plane after plane, for some of its planes.
 struct Strip {
@@ -114,20 +100,6 @@ std::vector<Strip> strips_of(const Block<T>& block, int threads) {
     return strips;
 }
 
-// Sums and sums of squares (2, out) of rows of `voxels` values, each told as its first value and sums of the differences from it
-// and of their squares (rows, 3, out). In the order of the rows, so that they do not hang on the threads.
-void add_up(const std::vector<float>& rows, int64_t out, int64_t voxels, double* sums) {
-    std::fill(sums, sums + 2 * out, 0.0);
-    for (size_t at = 0; at < rows.size(); at += 3 * out) {
-        const float *first = rows.data() + at, *sum = first + out, *squares = sum + out;
-        for (int64_t c = 0; c < out; ++c) {
-            const double start = first[c];
-            sums[c] += voxels * start + sum[c];
-            sums[out + c] += (voxels * start + 2.0 * sum[c]) * start + squares[c];
-        }
-    }
-}
-
 // Adds what three taps of the first convolution make of a row.
 FLARE_CLONES void add_taps(const float* row, const float* taps, int64_t voxels, float* to) {
     const float left = taps[0], middle = taps[1], right = taps[2];
@@ -196,7 +168,7 @@ void separable_block(const Block<T>& block, T* result, double* sums) {
             }
         }
     });
-    add_up(row_sums, block.out, size.x, sums);
+    add_up(row_sums, block.out, [&](size_t) { return size.x; }, sums);
 }
 
 void first_convolution(const float* image, const float* kernel, const Extent& size, float* result, double* sums) {
@@ -228,7 +200,7 @@ void first_convolution(const float* image, const float* kernel, const Extent& si
             }
         }
     });
-    add_up(row_sums, 1, size.x, sums);
+    add_up(row_sums, 1, [&](size_t) { return size.x; }, sums);
 }
 
 template <class T>
@@ -243,6 +215,7 @@ void last_convolution(const FeatureMap& map, const T* kernel, const float* bias,
     });
 }
 
+template struct Block<Tiled>;
 template void separable_block(const Block<float>&, float*, double*);
 template void separable_block(const Block<Bf16>&, Bf16*, double*);
 template void last_convolution(const FeatureMap&, const float*, const float*, int64_t, float*);

@@ -6,7 +6,8 @@
 //
 // T is what maps and kernels are stored in. float: they lie as written here. Bf16: two values that are multiplied and summed by one
 // instruction lie side by side, so a map is (z, y, x / 2, channels / 16, 16, 2) where x is rounded up to an even number, and kernels
-// are as given below. Sums, norms and logits are float either way.
+// are as given below. Tiled: bfloat16 too, for processors with AMX; rows of one channel lie behind one another, (z, y, channels, x)
+// where x is rounded up to a multiple of 32. Sums, norms and logits are float either way.
 #pragma once
 
 #include <cstdint>
@@ -18,9 +19,15 @@ constexpr int64_t kLanes = 16;  // channels that are worked on at once
 
 using Bf16 = uint16_t;  // the upper half of a float
 
+struct Tiled {
+    Bf16 value;
+};
+
 // Voxels along x that are stored side by side.
 template <class T>
 constexpr int64_t kTogether = sizeof(float) / sizeof(T);
+template <>
+inline constexpr int64_t kTogether<Tiled> = 32;
 
 struct Extent {
     int64_t z, y, x;
@@ -53,7 +60,9 @@ struct FeatureMap {
 // A transposed convolution whose kernel is as large as its stride: each voxel becomes stride.voxels() ones.
 template <class T>
 struct Upsampling {
-    const T* kernel;    // (stride z, y, x, channels / 16, channels of the map, 16); Bf16: (.., channels of the map / 2, 16, 2)
+    // (stride z, y, x, channels / 16, channels of the map, 16); Bf16: (.., channels of the map / 2, 16, 2);
+    // Tiled: (stride z, y, x, channels, channels of the map rounded up to a multiple of 32)
+    const T* kernel;
     const float* bias;  // (channels)
     Extent stride;
     int64_t channels;
@@ -75,8 +84,8 @@ struct BlockSource {
 template <class T>
 struct Block {
     std::vector<BlockSource<T>> sources;  // of one size; their channels stand one behind the other
-    const T* depthwise;                   // (3, 3, 3, channels); Bf16: (3, 3, channels / 16, 4, 16, 2), see separable_bf16_loops.h
-    const T* pointwise;                   // (out / 16, channels, 16); Bf16: (out / 16, channels / 2, 16, 2)
+    const T* depthwise;                   // (3, 3, 3, channels); Bf16 and Tiled: see separable_bf16_loops.h and separable_tile_rows.h
+    const T* pointwise;                   // (out / 16, channels, 16); Bf16: (out / 16, channels / 2, 16, 2); Tiled: (out, channels as above)
     int64_t out;                          // channels of the result
     Extent stride;                        // 1 or 2 along each axis
 
@@ -93,15 +102,24 @@ void separable_block(const Block<T>& block, T* result, double* sums);
 void first_convolution(const float* image, const float* kernel, const Extent& size, float* result, double* sums);
 
 // The last one, 1^3: logits (count, z, y, x); `kernel` is (blocks of 16 logits, channels, 16), `bias` (blocks of 16 logits).
-// Bf16: the kernel is (count, channels).
+// Bf16: the kernel is (count, channels); Tiled: (blocks of 16 logits, 16, channels as above).
 template <class T>
 void last_convolution(const FeatureMap& map, const T* kernel, const float* bias, int64_t count, float* logits);
+
+template <>
+void separable_block(const Block<Tiled>& block, Tiled* result, double* sums);
+template <>
+void last_convolution(const FeatureMap& map, const Tiled* kernel, const float* bias, int64_t count, float* logits);
 
 // The widest registers that the processor has and this knows: 512, 256, or 0 where it cannot run.
 int separable_register_bits();
 
 // Whether the processor multiplies and sums pairs of Bf16: without, only float can run.
 bool separable_bf16();
+
+// Whether the processor multiplies tiles of such values (AMX_BF16) and the system lets this process do so: without, Tiled cannot run.
+// To be asked before it does.
+bool separable_tiles();
 
 // Takes narrower ones from now on; 0 takes the widest again. For tests and measurements.
 void limit_separable_register_bits(int bits);

@@ -5,28 +5,13 @@
 // are 0 where a tap does not reach it: (0, left) and (middle, right) give voxel 2q from the pair before and its own, (left,
 // middle) and (right, 0) voxel 2q + 1 from its own and the next.
 
+#include "separable_bf16_vectors.h"
+
 namespace flare {
 namespace rows_of_bf16 {
 
-// 16 channels of two voxels that stand side by side.
-struct Pair {
-    __m512 even, odd;
-};
-
-FLARE_INLINE Pair unpack(__m512i pair) {
-    const __m512i high = _mm512_set1_epi32(static_cast<int>(0xffff0000u));
-    return {_mm512_castsi512_ps(_mm512_slli_epi32(pair, 16)), _mm512_castsi512_ps(_mm512_and_si512(pair, high))};
-}
-
-// Both rounded, the even voxel's channels first.
-FLARE_INLINE __m512i one_by_one(Pair pair) { return reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(pair.odd, pair.even)); }
-
-// Both rounded, channel by channel.
-FLARE_INLINE __m512i pack(Pair pair) {
-    alignas(64) static constexpr uint16_t kSideBySide[32] = {0, 16, 1, 17, 2,  18, 3,  19, 4,  20, 5,  21, 6,  22, 7,  23,
-                                                             8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
-    return _mm512_permutexvar_epi16(_mm512_load_si512(kSideBySide), one_by_one(pair));
-}
+// A Pair holds 16 channels of two voxels that stand side by side.
+using namespace bf16_vectors;
 
 FLARE_INLINE __m512 dot(__m512 sum, __m512i a, __m512i b) {
     return _mm512_dpbf16_ps(sum, reinterpret_cast<__m512bh>(a), reinterpret_cast<__m512bh>(b));
@@ -45,11 +30,6 @@ FLARE_INLINE __m512i both(const Bf16* channels) {
     int pair;
     std::memcpy(&pair, channels, sizeof pair);
     return _mm512_set1_epi32(pair);
-}
-
-FLARE_INLINE __m512 activated(__m512 value, __m512 scale, __m512 shift) {
-    const __m512 normalised = _mm512_fmadd_ps(value, scale, shift), low = normalised * _mm512_set1_ps(kSlope);
-    return normalised > low ? normalised : low;
 }
 
 // A row of a map, activated: channels c to c + 15 of it, pair by pair; zeros beyond its last voxel.
@@ -240,13 +220,8 @@ void logits_of(const Bf16* voxels, int64_t in, const Bf16* kernel, const float* 
 #pragma GCC unroll 8
         for (int i = 0; i < kCount; ++i) sums[i] = dot(sums[i], pair, both(kernel + i * in + k));
     }
-    const __mmask16 there = count < 16 ? static_cast<__mmask16>((1u << count) - 1) : static_cast<__mmask16>(0xffff);
 #pragma GCC unroll 8
-    for (int i = 0; i < kCount; ++i) {
-        float* at = to + i * plane;
-        if (count >= 16 && reinterpret_cast<uintptr_t>(at) % 64 == 0) _mm512_stream_ps(at, sums[i]);
-        else _mm512_mask_storeu_ps(at, there, sums[i]);
-    }
+    for (int i = 0; i < kCount; ++i) put_logits(to + i * plane, sums[i], count);
 }
 
 constexpr decltype(&logits_of<1>) kLogits[] = {nullptr,      logits_of<1>, logits_of<2>, logits_of<3>, logits_of<4>,

@@ -4,7 +4,10 @@
 #include <pybind11/stl.h>
 
 #include <optional>
+#include <stdexcept>
+#include <string>
 #include <tuple>
+#include <type_traits>
 #include <vector>
 
 #include "separable.h"
@@ -20,8 +23,15 @@ using Triple = std::tuple<int64_t, int64_t, int64_t>;
 Extent extent_of(const Triple& zyx) { return {std::get<0>(zyx), std::get<1>(zyx), std::get<2>(zyx)}; }
 Extent extent_of(const py::array& array) { return {array.shape(0), array.shape(1), array.shape(2)}; }
 
+// What values of type T are in Python.
 template <class T>
-using Array = py::array_t<T, py::array::c_style>;
+using Stored = std::conditional_t<std::is_same_v<T, Tiled>, Bf16, T>;
+template <class T>
+using Array = py::array_t<Stored<T>, py::array::c_style>;
+template <class T>
+const T* data_of(const Array<T>& array) {
+    return reinterpret_cast<const T*>(array.data());
+}
 using Floats = Array<float>;
 using Doubles = Array<double>;
 using Norm = std::pair<Floats, Floats>;  // scale and shift (channels)
@@ -42,18 +52,25 @@ BlockSource<T> source_of(const SourceArrays<T>& arrays) {
     const auto& [values, size, norm, up] = arrays;
     if (!up) return {map_of<T>(values, size, norm), {nullptr, nullptr, {1, 1, 1}, 0}};
     const auto& [kernel, bias] = *up;
-    return {map_of<T>(values, size, norm), {kernel.data(), bias.data(), extent_of(kernel), bias.shape(0)}};
+    return {map_of<T>(values, size, norm), {data_of<T>(kernel), bias.data(), extent_of(kernel), bias.shape(0)}};
+}
+
+// Raises where values of type T cannot be worked on.
+template <class T>
+void require_processor() {
+    if (std::is_same_v<T, Tiled> && !separable_tiles()) throw std::runtime_error("this process cannot multiply tiles");
 }
 
 template <class T>
 Doubles py_separable_block(const std::vector<SourceArrays<T>>& sources, const Array<T>& depthwise, const Array<T>& pointwise,
                            const Triple& stride_zyx, Array<T>& result) {
+    require_processor<T>();
     if (reinterpret_cast<uintptr_t>(result.data()) % 64) throw py::value_error("result: is not aligned to 64 bytes");
-    const int64_t out = kLanes * pointwise.shape(0);
-    Block<T> block{{}, depthwise.data(), pointwise.data(), out, extent_of(stride_zyx)};
+    const int64_t out = std::is_same_v<T, Tiled> ? pointwise.shape(0) : kLanes * pointwise.shape(0);
+    Block<T> block{{}, data_of<T>(depthwise), data_of<T>(pointwise), out, extent_of(stride_zyx)};
     for (const SourceArrays<T>& source : sources) block.sources.push_back(source_of<T>(source));
     Doubles sums({int64_t{2}, out});
-    T* into = result.mutable_data();
+    T* into = reinterpret_cast<T*>(result.mutable_data());
     double* totals = sums.mutable_data();
     const py::gil_scoped_release release;
     separable_block(block, into, totals);
@@ -71,20 +88,21 @@ Doubles py_first_convolution(const Floats& image, const Floats& kernel, Floats& 
 
 template <class T>
 void py_last_convolution(const py::array& values, const Norm& norm, const Array<T>& kernel, const Floats& bias, Floats& logits) {
+    require_processor<T>();
     const FeatureMap map = map_of<T>(values, {logits.shape(1), logits.shape(2), logits.shape(3)}, norm);
     const int64_t count = logits.shape(0);
     float* into = logits.mutable_data();
     const py::gil_scoped_release release;
-    last_convolution(map, kernel.data(), bias.data(), count, into);
+    last_convolution(map, data_of<T>(kernel), bias.data(), count, into);
 }
 
-// The functions whose maps and kernels are of type T.
+// The functions whose maps and kernels are of type T; those of types that are one to Python have names of their own.
 template <class T>
-void add_separable_of(py::module_& module) {
+void add_separable_of(py::module_& module, const std::string& suffix = "") {
     const auto strict = [](const char* name) { return py::arg(name).noconvert(); };
-    module.def("separable_block", &py_separable_block<T>, py::arg("sources"), strict("depthwise"), strict("pointwise"),
+    module.def(("separable_block" + suffix).c_str(), &py_separable_block<T>, py::arg("sources"), strict("depthwise"), strict("pointwise"),
                py::arg("stride_zyx"), strict("result"));
-    module.def("last_convolution", &py_last_convolution<T>, strict("values"), py::arg("norm"), strict("kernel"), strict("bias"),
+    module.def(("last_convolution" + suffix).c_str(), &py_last_convolution<T>, strict("values"), py::arg("norm"), strict("kernel"), strict("bias"),
                strict("logits"));
 }
 
@@ -93,10 +111,12 @@ void add_separable_of(py::module_& module) {
 void add_separable(py::module_& module) {
     add_separable_of<float>(module);
     add_separable_of<Bf16>(module);
+    add_separable_of<Tiled>(module, "_tiled");
     module.def("first_convolution", &py_first_convolution, py::arg("image").noconvert(), py::arg("kernel").noconvert(),
                py::arg("result").noconvert());
     module.def("limit_separable_register_bits", &limit_separable_register_bits, py::arg("bits"), "For tests and measurements.");
     module.def("separable_bf16", &separable_bf16, "Whether the processor has AVX512_BF16.");
+    module.def("separable_tiles", &separable_tiles, "Whether this process can multiply tiles of bf16 values (AMX_BF16).");
     module.def("separable_register_bits", &separable_register_bits, "512, 256, or 0 where the processor lacks AVX2 and FMA.");
 }
 

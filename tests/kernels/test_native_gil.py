@@ -22,7 +22,9 @@ from flare_trt.kernels import native
 COMPILED: Any = import_module(native.COMPILED)
 #: What the compiled module offers beside kernels.
 HELPERS = {"set_threads", "widen_portable", "narrow_portable"}
-HELPERS |= {"separable_register_bits", "separable_bf16", "limit_separable_register_bits"}
+HELPERS |= {"separable_register_bits", "separable_bf16", "separable_tiles", "limit_separable_register_bits"}
+IN_TILES = {"separable_block_tiled", "last_convolution_tiled"}
+HELPERS |= set() if COMPILED.separable_tiles() else IN_TILES
 KERNELS = [name for name in dir(COMPILED) if not name.startswith("_") and name not in HELPERS]
 IN_BF16 = ["separable_block in bf16", "last_convolution in bf16"] if COMPILED.separable_bf16() else []
 
@@ -76,11 +78,15 @@ def calls() -> dict[str, Callable[[], object]]:
     size, halves, half = (20, 97, 103), np.zeros((20, 97, 104, 16), np.uint16), aligned((20, 97, 104, 16), np.uint16)
     norm, taps_of_16, mixing = (np.ones(16, np.float32), np.zeros(16, np.float32)), normal(27, 16), normal(1, 16, 16)
     in_bf16 = (halves, size, norm, None)
+    tiled, wide = np.zeros((20, 97, 128, 16), np.uint16), aligned((20, 97, 128, 16), np.uint16)
+    in_tiles = (tiled, size, norm, None)
     return {
         "first_convolution": lambda: COMPILED.first_convolution(image, taps_of_16[:, 0].copy(), empty.copy()),
         "separable_block": lambda: COMPILED.separable_block([(features, size, norm, None)], taps_of_16, mixing, (1, 1, 1), result),
         "separable_block in bf16": lambda: COMPILED.separable_block([in_bf16], halves, halves[:1], (1, 1, 1), half),
         "last_convolution in bf16": lambda: COMPILED.last_convolution(halves, norm, halves[0, 0, :3], norm[1], taken),
+        "separable_block_tiled": lambda: COMPILED.separable_block_tiled([in_tiles], tiled, tiled[:16], (1, 1, 1), wide),
+        "last_convolution_tiled": lambda: COMPILED.last_convolution_tiled(tiled, norm, tiled[0, 0], norm[1], taken),
         "last_convolution": lambda: COMPILED.last_convolution(features, norm, mixing, norm[1], taken),
         "normalise": lambda: COMPILED.normalise(image, -1.0, 1.0, 0.0, 1.0),
         "value_range": lambda: COMPILED.value_range(image),

@@ -1,6 +1,6 @@
-"""Our own kernels for U-Nets of depthwise-separable convolutions, in fp32, or bf16 where the processor has AVX512_BF16: what a
-convolution, a norm and an activation move through memory three times and more elsewhere, they move once
-(kernels/native/separable.h)."""
+"""Our own kernels for U-Nets of depthwise-separable convolutions, in fp32, or bf16 where the processor has AVX512_BF16, by AMX
+where it has that too: what a convolution, a norm and an activation move through memory three times and more elsewhere, they move
+once (kernels/native/separable.h)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from flare_trt.engine.base.errors import BundleError, DeviceError
 from flare_trt.engine.model.modes import Precision
-from flare_trt.engine.networks.native_.half import in_bf16
+from flare_trt.engine.networks.native_.layouts import Layout, layout_of
 from flare_trt.engine.networks.native_.onnx_graph import Floats, read_graph
 from flare_trt.engine.networks.native_.separable import Kernel, Norm, NotSeparableError, SeparableNet, Source, Triple, recognise
 from flare_trt.engine.networks.session import Session, SessionOptions, require_tile
@@ -76,14 +76,15 @@ class NativeSession:
     device = "cpu"
 
     def __init__(self, net: SeparableNet, precision: Precision) -> None:
-        self._compiled = import_module(COMPILED)
+        self._first = import_module(COMPILED).first_convolution
         self.precision = precision
         self.input_shape = 1, 1, *net.shape_zyx
         self.channels = net.logits
         self._sizes = _sizes(net)
-        bf16 = precision == "bf16"
-        self._net: SeparableNet | None = in_bf16(net) if bf16 else net
-        self._maps, self._logits = _memory(net, self._sizes, np.dtype(np.uint16 if bf16 else np.float32))
+        layout = layout_of(precision)
+        self._block, self._last = layout.function("separable_block"), layout.function("last_convolution")
+        self._net: SeparableNet | None = layout.lay_out(net)
+        self._maps, self._logits = _memory(net, self._sizes, layout)
 
     def run(self, tile: Any) -> Any:
         if self._net is None:
@@ -91,13 +92,13 @@ class NativeSession:
         require_tile(self, tile)
         net, norms = self._net, list[tuple[Floats, Floats]]()
         first = net.blocks[0]
-        sums = self._compiled.first_convolution(tile[0, 0], first.depthwise, self._maps[0])
+        sums = self._first(tile[0, 0], first.depthwise, self._maps[0])
         norms.append(_norm_of_one(first.norm, first.pointwise, sums / self._maps[0].size))
         for block, result, size in zip(net.blocks[1:], self._maps[1:], self._sizes[1:], strict=True):
             sources = [(self._maps[s.index], self._sizes[s.index], norms[s.index], s.up) for s in block.sources]
-            sums = self._compiled.separable_block(sources, block.depthwise, block.pointwise, block.stride_zyx, result)
+            sums = self._block(sources, block.depthwise, block.pointwise, block.stride_zyx, result)
             norms.append(_norm(block.norm, sums / math.prod(size)))
-        self._compiled.last_convolution(self._maps[net.last], norms[net.last], net.kernel, net.bias, self._logits)
+        self._last(self._maps[net.last], norms[net.last], net.kernel, net.bias, self._logits)
         return self._logits
 
     def close(self) -> None:
@@ -116,12 +117,12 @@ def aligned(shape: tuple[int, ...], dtype: Any = np.float32) -> Any:
     return memory[first : first + size_bytes].view(dtype).reshape(shape)
 
 
-def _memory(net: SeparableNet, sizes: list[Triple], dtype: np.dtype[Any]) -> tuple[list[Any], Floats]:
-    """Each block's map, bf16 ones with an even number of voxels along x, and the logits, which lie over all maps but the last:
-    nothing else is read by then. Raises NotSeparableError where there is not that much memory."""
-    even = dtype.itemsize == 2
+def _memory(net: SeparableNet, sizes: list[Triple], layout: Layout) -> tuple[list[Any], Floats]:
+    """Each block's map, of rows as they are stored, and the logits, which lie over all maps but the last: nothing else is read by
+    then. Raises NotSeparableError where there is not that much memory."""
     maps: list[tuple[tuple[int, ...], np.dtype[Any]]] = [(sizes[0], np.dtype(np.float32))]
-    maps += [((z, y, x + x % 2 * even, block.channels), dtype) for (z, y, x), block in zip(sizes[1:], net.blocks[1:], strict=True)]
+    for (z, y, x), block in zip(sizes[1:], net.blocks[1:], strict=True):
+        maps.append(((z, y, layout.width(x), block.channels), layout.dtype))
     lines = [-(-math.prod(shape) * kind.itemsize // LINE_BYTES) for shape, kind in maps]
     logits = (net.logits, *net.shape_zyx)
     before = max(sum(lines) - lines[net.last], -(-4 * math.prod(logits) // LINE_BYTES))

@@ -27,20 +27,26 @@ def from_bits(bits: np.ndarray) -> np.ndarray:
     return (bits.astype(np.uint32) << 16).view(np.float32).astype(np.float64)
 
 
-def as_stored(values: np.ndarray) -> np.ndarray:
-    """A map (z, y, x, channels) as the kernels store it: (z, y, x / 2, channels / 16, 16, 2). The shape stays that of a map, with
-    x rounded up to an even number."""
+def as_stored(values: np.ndarray, together: int) -> np.ndarray:
+    """A map (z, y, x, channels) as the kernels store it: (z, y, x / 2, channels / 16, 16, 2) where two voxels lie together, else
+    (z, y, channels, x). The shape stays that of a map, with x rounded up; what lies behind its last voxel is never read."""
     z, y, x, channels = values.shape
-    even = np.pad(values, ((0, 0), (0, 0), (0, x % 2), (0, 0)))
-    pairs = even.reshape(z, y, -1, 2, channels // 16, 16).transpose(0, 1, 2, 4, 5, 3)
-    return rounded(pairs.astype(np.float32)).reshape(z, y, x + x % 2, channels)
+    whole = np.pad(values, ((0, 0), (0, 0), (0, -x % together), (0, 0)), constant_values=7)
+    if together == 2:
+        stored = whole.reshape(z, y, -1, 2, channels // 16, 16).transpose(0, 1, 2, 4, 5, 3)
+    else:
+        stored = whole.transpose(0, 1, 3, 2)
+    return rounded(stored.astype(np.float32)).reshape(whole.shape)
 
 
-def as_read(stored: np.ndarray, voxels_x: int) -> np.ndarray:
+def as_read(stored: np.ndarray, voxels_x: int, together: int) -> np.ndarray:
     """The other way."""
     z, y, x, channels = stored.shape
-    pairs = stored.reshape(z, y, x // 2, channels // 16, 16, 2).transpose(0, 1, 2, 5, 3, 4)
-    return from_bits(pairs.reshape(stored.shape))[:, :, :voxels_x]
+    if together == 2:
+        values = stored.reshape(z, y, x // 2, channels // 16, 16, 2).transpose(0, 1, 2, 5, 3, 4)
+    else:
+        values = stored.reshape(z, y, channels, x).transpose(0, 1, 3, 2)
+    return from_bits(values.reshape(stored.shape))[:, :, :voxels_x]
 
 
 def lrelu(values: np.ndarray) -> np.ndarray:
