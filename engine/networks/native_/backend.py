@@ -5,7 +5,9 @@ once (kernels/native/separable.h)."""
 from __future__ import annotations
 
 import math
+import mmap
 import os
+from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -47,7 +49,7 @@ def fits(onnx: Path) -> bool:
     if problem() is not None or onnx.stat().st_size > LARGEST_BYTES:
         return False
     try:
-        _sizes(recognise(read_graph(onnx)))
+        _sizes(_network_of(onnx))
     except (NotSeparableError, BundleError):
         return False
     return True
@@ -61,12 +63,23 @@ def open_session(onnx: Path, options: SessionOptions) -> Session:
     if missing or options.precision not in ("fp32", "bf16"):
         raise DeviceError(f"backend native: {missing or f'got precision {options.precision}, expected fp32 or bf16'}")
     try:
-        return NativeSession(recognise(read_graph(onnx)), options.precision)
+        return NativeSession(_network_of(onnx), options.precision)
     except NotSeparableError as error:
         raise BundleError(
             f"{onnx.name}: the backend native runs U-Nets of depthwise-separable convolutions alone, and {error}; "
             "use --backend openvino"
         ) from error
+
+
+def _network_of(onnx: Path) -> SeparableNet:
+    about = onnx.stat()
+    return _read(onnx, (about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns))
+
+
+@lru_cache(maxsize=4)
+def _read(onnx: Path, _identity: tuple[int, ...]) -> SeparableNet:
+    """A file is asked whether it fits, and opened right afterwards: it is read once."""
+    return recognise(read_graph(onnx))
 
 
 class NativeSession:
@@ -108,11 +121,11 @@ class NativeSession:
 def aligned(shape: tuple[int, ...], dtype: Any = np.float32) -> Any:
     """Zeros that begin where a line of the cache does: vectors of 64 bytes that cross two lines take twice as long.
 
-    They are written, so that the first tile waits for no memory: a scan is read meanwhile.
+    Each page is written to, so that the first tile waits for no memory: a scan is read meanwhile.
     """
     size_bytes = math.prod(shape) * np.dtype(dtype).itemsize
-    memory = np.empty(size_bytes + LINE_BYTES, np.uint8)
-    memory.fill(0)
+    memory = np.zeros(size_bytes + LINE_BYTES, np.uint8)
+    memory[:: mmap.PAGESIZE] = 0
     first = -memory.ctypes.data % LINE_BYTES
     return memory[first : first + size_bytes].view(dtype).reshape(shape)
 

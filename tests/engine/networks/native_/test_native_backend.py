@@ -14,6 +14,7 @@ from flare_trt.engine.model.bundle import open_bundle
 from flare_trt.engine.model.default_model import default_model
 from flare_trt.engine.networks.native_ import backend
 from flare_trt.engine.networks.native_.backend import fits, problem
+from flare_trt.engine.networks.native_.onnx_graph import read_graph
 from flare_trt.engine.networks.session import SessionOptions, open_session
 from flare_trt.kernels.native import COMPILED, set_threads
 from tests.engine.networks.separable_net import separable_net
@@ -93,6 +94,18 @@ def test_what_is_no_such_network_is_told(tmp_path: Path) -> None:
     loose = conv_net(tmp_path / "loose.onnx", [1, 1, "z", 12, 20])
     with pytest.raises(BundleError, match=r"input has shape \(1, 1, 0, 12, 20\)"):
         open_session("native", loose, SessionOptions())
+
+
+def test_a_file_is_read_once_while_it_is_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = []
+    monkeypatch.setattr(backend, "read_graph", lambda file: read.append(file) or read_graph(file))
+    file = separable_net(tmp_path / "net.onnx", (6, 10, 14), (ALL, DOWN), 3)
+    assert fits(file)
+    assert open_session("native", file, SessionOptions()).channels == 3
+    assert read == [file]
+    separable_net(tmp_path / "other.onnx", (6, 10, 14), (ALL, DOWN), 5).replace(file)
+    assert open_session("native", file, SessionOptions()).channels == 5
+    assert len(read) == 2
 
 
 def test_files_cut_anywhere_are_refused(tmp_path: Path) -> None:
