@@ -1,4 +1,4 @@
-"""The model that comes with the package: engine/model/models/default, a bundle folder with its MODEL_CARD.md."""
+"""The models that come with the package: bundle folders in engine/model/models, each with its MODEL_CARD.md."""
 
 from __future__ import annotations
 
@@ -7,7 +7,15 @@ from pathlib import Path
 from flare_trt.engine.base.errors import BundleError
 from flare_trt.engine.model.bundle import SPEC_FILE
 
-DEFAULT_MODEL = Path(__file__).resolve().parent / "models" / "default"
+MODELS = Path(__file__).resolve().parent / "models"
+DEFAULT_MODEL = MODELS / "default"
+#: Taken where the command line's --model names it and nothing of that name lies in the working folder: organs and tumours.
+TUMOUR_MODEL = MODELS / "tumours"
+#: What a command's --model takes, in its help.
+MODEL_HELP = (
+    f"a model bundle: a folder or a .zip; or {TUMOUR_MODEL.name}, the package's second model, which looks for tumours too; "
+    "default: the package's first, organs alone"
+)
 
 
 def default_model() -> Path:
@@ -18,3 +26,9 @@ def default_model() -> Path:
             "from an nnU-Net v2 folder)"
         )
     return DEFAULT_MODEL
+
+
+def named_model(text: str) -> Path:
+    """The bundle that --model names: a path, or a model of the package by its name."""
+    path = Path(text)
+    return TUMOUR_MODEL if text == TUMOUR_MODEL.name and not path.exists() else path

@@ -28,20 +28,20 @@ from flare_trt.training.tumours.recipe import CHANNELS, TUMOUR
 
 #: Both networks of a bundle together are at most 8 MB.
 MOST_BYTES = 7_200_000
-#: What is no tumour, whatever the network says: smaller than a ball 12 mm across, fat, as bright as bone beside its organ, a plate
-#: or a string, farther from every organ than a lesion grows, with little of one beside it, or nowhere surely tumour.
+#: What is no tumour, whatever the network says: smaller than a ball 12 mm across, fat or water, as bright as bone beside its organ,
+#: a plate or a string, farther from every organ than a lesion grows, with little of one beside it, or nowhere surely tumour.
 GATES = LesionGates(
     TUMOUR,
     least_ml=1.0,
     over_organ_hu=(-150.0, 150.0),
-    mean_hu=(0.0, 1e6),
+    mean_hu=(13.0, 1e6),
     least_filled=0.1,
     farthest_mm=15.0,
     least_beside=0.3,
     least_strong_ml=0.1,
 )
 #: So much surer than its training asks of it the branch has to be: each false lesion has to be looked at by someone.
-CAUTION = 2.5
+CAUTION = 1.0
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class TrainedTumours:
         network.load_state_dict(self._content()["averaged"])
         network.eval()
         with torch.no_grad():
-            network.classifier.out.bias -= CAUTION
+            network.branch.out.bias -= CAUTION
         return network
 
     def branch(self) -> Branch:

@@ -1,4 +1,4 @@
-"""What a step of the training shows: crops of drawn tiles, with what the classifier saw of the whole tile at their place."""
+"""What a step of the training shows: crops of drawn tiles, with the organs that were found on the whole tile at their place."""
 
 from __future__ import annotations
 
@@ -15,10 +15,9 @@ from torch import Tensor
 from flare_trt.training.tumours.examples import Example, Steps
 from flare_trt.training.tumours.levels import Place
 from flare_trt.training.tumours.loss import LEAST_VOXELS
-from flare_trt.training.tumours.measures import BODY, LIVER
+from flare_trt.training.tumours.measures import BODY, LIVER, Levels, levels_of, shares_of
 from flare_trt.training.tumours.network import TumourUNet
 from flare_trt.training.tumours.partial import organ_beside
-from flare_trt.training.tumours.samples import half_target
 from flare_trt.training.tumours.scene import lesion_boxes
 
 #: Steps whose crops are cut ahead.
@@ -34,15 +33,20 @@ LIVER_WEIGHT = 3.0
 
 @dataclass(frozen=True)
 class Crops:
-    """Parts of tiles at half the resolution, as many as `seen` is long: what the branch sees of each and what it should say."""
+    """Parts of tiles, as many as `image` is long: the image, the organs' shares at half the resolution and the brightness of the
+    tiles' organs; the share of tumour that the branch should find, and where it is known."""
 
-    seen: Tensor
+    image: Tensor
+    organs: Tensor
+    levels: Levels
     share: Tensor
     known: Tensor
 
     def some(self, start: int, step: int) -> Crops:
         """Each `step`-th crop."""
-        return Crops(*(value[start::step] for value in (self.seen, self.share, self.known)))
+        levels = Levels(self.levels.mean[start::step], self.levels.share[start::step])
+        image, organs, share, known = (value[start::step] for value in (self.image, self.organs, self.share, self.known))
+        return Crops(image, organs, levels, share, known)
 
 
 def crops_of_steps(network: TumourUNet, steps: Steps, first: int, seed: int) -> Iterator[Crops]:
@@ -61,19 +65,23 @@ def crops_of_steps(network: TumourUNet, steps: Steps, first: int, seed: int) -> 
 
 
 def cut_crops(network: TumourUNet, examples: list[Example], rng: np.random.Generator) -> Crops:
-    """Crops of each example, some of them mirrored. What they show was seen on the whole tile: so each crop knows where in the body
-    it lies, and what its organs look like."""
-    found = list[tuple[Tensor, ...]]()
+    """Crops of each example, some of them mirrored. Organs and their brightness were found on the whole tile, as in use."""
+    found, levels = list[tuple[Tensor, ...]](), list[Levels]()
     device = network.not_hosts.device
     for example in examples:
+        image = example.image.to(device)
         with torch.no_grad():
-            _, seen = network.seen(example.image.to(device))
-        share, known = (value.float().to(device) for value in half_target(example))
+            organs = shares_of(network.organs(image))
+            levels += [levels_of(image, organs)] * CROPS
+        share, known = (value.float().to(device) for value in (example.share, example.known))
         for place in crop_places(example, rng):
             z, y, x = (slice(part.start // 2, part.stop // 2) for part in place)
             axes = [axis - 3 for axis in range(3) if rng.random() < 0.5]
-            found.append(tuple(part.flip(axes) for part in (seen[0, :, z, y, x], share[z, y, x], known[z, y, x])))
-    return Crops(*(torch.stack(values) for values in zip(*found, strict=True)))
+            parts = image[0, :, *place], organs[0, :, z, y, x], share[place][None], known[place][None]
+            found.append(tuple(part.flip(axes) for part in parts))
+    images, of_organs, shares, certain = (torch.stack(values) for values in zip(*found, strict=True))
+    together = Levels(torch.cat([level.mean for level in levels]), torch.cat([level.share for level in levels]))
+    return Crops(images, of_organs, together, shares, certain)
 
 
 def crop_places(example: Example, rng: np.random.Generator) -> list[Place]:

@@ -1,4 +1,4 @@
-"""One training patch: cut from a view, or a phantom; lesions and decoys planted, scanner varied."""
+"""One training patch: cut from a view, or a phantom; contrast phase varied, lesions and decoys planted, scanner varied."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from flare_trt.training.distil.config import DistilConfig
 from flare_trt.training.distil.patches import Cut, cut_classes, cut_image, phantom_patch
 from flare_trt.training.distil.views import View
 from flare_trt.training.distil.warp import draw_warp
-from flare_trt.training.tumours.agreement import DOUBT
+from flare_trt.training.tumours.agreement import SUSPECT
 from flare_trt.training.tumours.decoys import plant_decoys
 from flare_trt.training.tumours.partial import mark_suspects
+from flare_trt.training.tumours.phase import vary_phase
 from flare_trt.training.tumours.plant import plant_lesions
-from flare_trt.training.tumours.recipe import HOSTS
+from flare_trt.training.tumours.recipe import CHANNELS, HOSTS
 from flare_trt.training.tumours.scans import vary_scanner
 from flare_trt.training.tumours.scene import FULL, IGNORED, Scene
 
@@ -42,6 +43,7 @@ def draw_scene(views: Sequence[NamedView], config: DistilConfig, rng: np.random.
         named = views[int(rng.integers(len(views)))]
         scene = _cut(named.view, config, rng)
         mark_suspects(scene, named.ct)
+    vary_phase(scene, rng)
     plant_decoys(scene, rng)
     if rng.random() >= WITHOUT_LESION:
         plant_lesions(scene, rng)
@@ -58,11 +60,10 @@ def _cut(view: View, config: DistilConfig, rng: np.random.Generator) -> Scene:
     middle_mm = _middle(view, config, rng)
     cut = Cut(config.train_patch_zyx, config.spacing_mm, middle_mm, draw_warp(rng, config.data.patch_warp))
     classes = cut_classes(view, cut).numpy()
-    doubt = classes == DOUBT
     return Scene(
         cut_image(view, cut).numpy(),
-        np.where(doubt, np.uint8(0), classes),
-        np.where(doubt, IGNORED, FULL).astype(np.uint8),
+        np.where(classes < CHANNELS, classes, np.uint8(0)),
+        np.where(classes == SUSPECT, IGNORED, FULL).astype(np.uint8),  # whatever organ a doubtful voxel is, it is no tumour
         config.spacing_mm,
     )
 

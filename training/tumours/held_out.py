@@ -10,10 +10,9 @@ from numpy.typing import NDArray
 
 from flare_trt.training.distil.views import View
 from flare_trt.training.distil.warp import Vector
-from flare_trt.training.tumours.agreement import DOUBT
 from flare_trt.training.tumours.filters import Floats
 from flare_trt.training.tumours.plant import draw_look, plant_lesion
-from flare_trt.training.tumours.recipe import HOSTS, TUMOUR, Host
+from flare_trt.training.tumours.recipe import CHANNELS, HOSTS, TUMOUR, Host
 from flare_trt.training.tumours.scene import FULL, Scene
 
 #: A lesion is found where so much of it is labelled tumour; a piece of tumour is a false one where none of it is lesion.
@@ -56,7 +55,7 @@ def whole_scene(hu: Floats, labels: NDArray[np.uint8], spacing_mm: Vector) -> Sc
 def view_labels(view: View) -> NDArray[np.uint8]:
     """The likeliest organ of each voxel of a view."""
     classes = np.asarray(view.labels.classes[0])
-    return np.where(classes == DOUBT, 0, classes).astype(np.uint8)
+    return np.where(classes < CHANNELS, classes, 0).astype(np.uint8)
 
 
 def plant_over_10_mm(scene: Scene, seed: int, count: int) -> int:

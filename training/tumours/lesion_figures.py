@@ -17,6 +17,7 @@ from flare_trt.training.distil.scans import read_upright_ct
 from flare_trt.training.distil.warp import Vector
 from flare_trt.training.tumours.filters import Floats
 from flare_trt.training.tumours.held_out import LesionScore, plant_over_10_mm, score_lesions, whole_scene
+from flare_trt.training.tumours.partial import lesions_not_asked_for
 from flare_trt.training.tumours.recipe import TUMOUR
 from flare_trt.training.tumours.scene import Scene
 
@@ -34,15 +35,21 @@ class LesionFigure:
 
 
 def measure_lesions(bundle: Path, cts: Sequence[Path], spacing_mm: Vector, threads: int) -> list[LesionFigure]:
-    """Segment CTs, each once as it is and PLANTINGS times with lesions planted in the organs that the bundle itself finds there."""
+    """Segment CTs, each once as it is and PLANTINGS times with lesions planted in the organs that the bundle itself finds there.
+
+    Lesions that the training does not ask for (partial.py) count neither way.
+    """
     figures = []
     with Segmenter.open(bundle, RunOptions(mode="exact", device="cpu", threads=threads)) as segmenter:
         voxel_ml = float(np.prod(spacing_mm)) / 1000
         for ct in cts:
             hu, organs = _at_spacing(segmenter, read_upright_ct(ct), spacing_mm)
             for planting, scene in enumerate(_scenes(hu, organs, spacing_mm)):
-                found = segmenter.segment(_volume(scene)).labels.array == TUMOUR
-                figures.append(LesionFigure(ct.parent.name, planting, score_lesions(found, scene.labels == TUMOUR, voxel_ml)))
+                volume = _volume(scene)
+                found = segmenter.segment(volume).labels.array == TUMOUR
+                asked = ~lesions_not_asked_for(volume.array, scene.labels, scene.lesions)
+                score = score_lesions(found & asked, (scene.labels == TUMOUR) & asked, voxel_ml)
+                figures.append(LesionFigure(ct.parent.name, planting, score))
     return figures
 
 

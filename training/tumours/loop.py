@@ -1,13 +1,12 @@
-"""The training, on a CPU or one GPU: first the classifier of voxels is fitted, then the branch learns, in bfloat16, resumable."""
+"""The training, on a CPU or one GPU: the branch learns from crops of drawn tiles, in bfloat16, resumable."""
 
 from __future__ import annotations
 
 import math
 import time
 import warnings
-from collections.abc import Callable, Generator
-from contextlib import closing
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,21 +18,14 @@ from flare_trt.training.distil.config import DistilConfig
 from flare_trt.training.distil.loop import TrainState, append_log, follow, learning_rate, only_run_in
 from flare_trt.training.distil.network import SeparableUNet
 from flare_trt.training.tumours.crops import CROP_ZYX, CROPS, Crops, crops_of_steps
-from flare_trt.training.tumours.examples import Example, Steps
-from flare_trt.training.tumours.fit import fit_classifier
+from flare_trt.training.tumours.examples import Steps
 from flare_trt.training.tumours.loss import LEAST_VOXELS, tumour_loss
 from flare_trt.training.tumours.network import TumourConfig, TumourUNet
-from flare_trt.training.tumours.samples import gather
 
 #: Updates of a step, each on one crop of each of its tiles. More and smaller ones learn more: see training/LOG.md.
 UPDATES = CROPS
 #: A patch's depth is a multiple of it, and that many slices are one at the branch's lowest stage.
 LEAST_DEPTH = 16
-#: Tiles whose voxels the classifier is fitted to (more help: see training/LOG.md), and the share of the time, where that is set,
-#: after which those at hand have to do.
-FITTED_TILES, FIT_SHARE = 800, 0.25
-#: What is left for the branch where the fit took all the time: one step.
-LEAST_SECONDS = 1e-3
 
 
 @dataclass(frozen=True)
@@ -79,35 +71,9 @@ def train(
         state = new_state(config, organs, pace.device)
         if (folder / "last.pt").exists():
             state.load(folder / "last.pt")
-        else:
-            pace = _fit(state, config, examples, folder, pace)
         _run(state, config, examples(state.step), folder, pace)
         state.save(folder / "last.pt")
     return state
-
-
-def _fit(state: TrainState, config: DistilConfig, examples: Callable[[int], Steps], folder: Path, pace: Pace) -> Pace:
-    """Fit the classifier of both networks, from which the branch goes on; returns the pace with the time that is left."""
-    began = time.monotonic()
-    until = min(pace.stop_at, began + FIT_SHARE * (math.inf if pace.finish_s is None else pace.finish_s))
-    with closing(_tiles(examples, FITTED_TILES, until)) as tiles:
-        samples = gather(state.network, tiles, np.random.default_rng([config.seed, 5]))
-    fit = fit_classifier(state.network, samples, config.seed)
-    state.averaged.load_state_dict(state.network.state_dict())
-    seconds = time.monotonic() - began
-    append_log(folder, {"step": 0, "seconds": seconds, "tiles": int(samples.tile.max()) + 1, **asdict(fit)})
-    state.save(folder / "last.pt")
-    return pace if pace.finish_s is None else replace(pace, finish_s=max(pace.finish_s - seconds, LEAST_SECONDS))
-
-
-def _tiles(examples: Callable[[int], Steps], most: int, until: float) -> Generator[Example]:
-    """The first tiles of the examples: those of one step at least, and of no more once time.monotonic() is past `until`."""
-    given = 0
-    for tiles in examples(0):
-        yield from tiles
-        given += len(tiles)
-        if given >= most or time.monotonic() >= until:
-            return
 
 
 def _run(state: TrainState, config: DistilConfig, examples: Steps, folder: Path, pace: Pace) -> None:
@@ -139,8 +105,8 @@ def train_step(state: TrainState, crops: Crops, config: DistilConfig, rate: floa
     scores = []
     for update in range(UPDATES):
         batch = crops.some(update, UPDATES)
-        with torch.autocast(batch.seen.device.type, torch.bfloat16):
-            logit = network.tumour_logit(batch.seen)
+        with torch.autocast(batch.image.device.type, torch.bfloat16):
+            logit = network.likelier(batch.image, batch.organs, batch.levels)
         rows, share, known = (value.float().flatten() for value in (logit, batch.share, batch.known))
         loss = tumour_loss(rows, share, known)
         state.optimizer.zero_grad()

@@ -1,7 +1,6 @@
 """What a reader measures about a voxel: how much darker or brighter than its organ it is, at several sizes, and how mottled.
 
-A network of convolutions that began with the image alone had not found these in ten thousand steps; with them, a classifier of
-single voxels finds most dark lesions of the liver after seconds (LOG.md). All at half the resolution, without weights.
+A network of convolutions that began with the image alone had not found these in ten thousand steps (LOG.md). They take no weights.
 """
 
 from __future__ import annotations
@@ -12,16 +11,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from flare_trt.training.tumours.recipe import HOSTS
+from flare_trt.training.tumours.recipe import HOSTS, TUMOUR
 
 #: What a tumour may grow in or out of (FLARE labels): all organs but vessels, gallbladder and oesophagus.
 GROUNDS = tuple(sorted(label for host in HOSTS for label in host.labels))
 #: Liver; and whose brightness tells the contrast phase: liver, right kidney, spleen, aorta.
 LIVER, PHASE = 1, (1, 2, 3, 5)
+#: The organs whose brightness is measured.
+MEASURED = tuple(sorted({*GROUNDS, *PHASE}))
 #: Boxes over which means are taken, in voxels of half the resolution (5 x 3.2 x 3.2 mm in the default model).
 BOXES = ((1, 3, 3), (3, 5, 5), (5, 7, 7), (7, 13, 13), (11, 21, 21))
-#: Boxes over which the organs' shares are taken.
-SURROUNDINGS = ((3, 7, 7), (9, 17, 17))
 #: Soft tissue in the organs' network's normalised values (-200 to 290 HU), and the units of it that are 50 HU.
 WINDOW, PER_50_HU = (-2.0, 1.5), 2.8
 #: Above this normalised value the body begins.
@@ -29,70 +28,85 @@ BODY = -2.5
 #: How far a voxel may be from its organ's mean and still count in it, units of 50 HU: wide first, then narrow, so that lesions and
 #: vessels do not draw the mean.
 SPREADS = (1.0, 0.5)
-#: A contrast of 20 HU is half dark or half bright; contrasts of 200 HU and more are one.
-MARKED, STEEPNESS, MOST_CONTRAST = 0.4, 8.0, 4.0
+#: Contrasts of 200 HU and more are one.
+MOST_CONTRAST = 4.0
+#: Channels at full and at half the resolution.
+FINE_MEASURES, MEASURES = 2, 7 + 4 * len(BOXES) + 2 * len(PHASE) + TUMOUR
 
 
 @dataclass(frozen=True)
-class _Ground:
-    """Of a tile (n, 1, z, y, x): soft tissue in units of 50 HU, and what it is compared with.
+class Levels:
+    """Of each tile and each organ of MEASURED (n, organs, 1, 1, 1): its mean in units of 50 HU, and its share of the tile."""
 
-    `mean` is the mean of the organ of each voxel times its share `share`; `phase` are numbers of the whole tile.
-    """
-
-    tissue: Tensor
     mean: Tensor
     share: Tensor
-    to_liver: Tensor
-    phase: list[Tensor]
+
+    def of(self, label: int) -> tuple[Tensor, Tensor]:
+        """Mean and share of one organ, (n, 1, 1, 1, 1)."""
+        place = MEASURED.index(label)
+        return self.mean[:, place : place + 1], self.share[:, place : place + 1]
 
 
-def measures(image: Tensor, organs: Tensor) -> Tensor:
-    """(n, 1, z, y, x) normalised HU and the organs' logits (n, organs, z, y, x) -> (n, m, z / 2, y / 2, x / 2), m measures."""
-    shares = functional.avg_pool3d(torch.softmax(organs, 1), 2)
-    body = functional.avg_pool3d((image > BODY).to(image.dtype), 2)
-    ground = _ground(functional.avg_pool3d(image.clamp(*WINDOW) * PER_50_HU, 2), shares)
-    shares_about = [_mean_over(ground.share, box) for box in BOXES]
-    wide_mean, near = _mean_over(ground.mean, BOXES[-1]), shares_about[-1]
-    contrast = (ground.tissue - wide_mean / (near + 0.02)).clamp(-MOST_CONTRAST, MOST_CONTRAST) * (near / (near + 0.02))
-    of_organ = ground.share * ground.tissue - ground.mean
-    levels = [_mean_over(contrast, box) for box in BOXES]
-    dark, bright = (torch.sigmoid((sign * levels[0] - MARKED) * STEEPNESS) for sign in (-1, 1))
-    found = [ground.tissue, body, contrast, ground.to_liver, of_organ, ground.share, near, dark, bright]
-    in_liver, of_tile = shares[:, LIVER : LIVER + 1], [*ground.phase]
-    for number, (box, level, share) in enumerate(zip(BOXES, levels, shares_about, strict=True)):
-        tissue, square, own, of_dark, of_bright, to_liver = (
-            _mean_over(value, box) for value in (ground.tissue, contrast**2, of_organ, dark, bright, ground.to_liver)
-        )
-        deviation = (square - level**2).clamp(min=0).add(1e-4).sqrt()
-        found += [tissue, level, deviation, own / (share + 0.05), share, to_liver]
-        if number:
-            found += [of_dark, of_bright, dark * of_dark]
-        else:
-            of_tile.append(_over_tile(deviation * in_liver) / (_over_tile(in_liver) + 1e-4))  # noise
-    found += [value.expand_as(body) for value in of_tile]
-    return torch.cat([*found, shares, *(_mean_over(shares, box) for box in SURROUNDINGS)], 1)
+def shares_of(organs: Tensor) -> Tensor:
+    """The organs' logits (n, organs, z, y, x) -> the share of each in the voxels of half the resolution."""
+    return functional.avg_pool3d(torch.softmax(organs, 1), 2)
 
 
-def _ground(tissue: Tensor, shares: Tensor) -> _Ground:
-    """The mean of each organ, by the voxels that look like most of it."""
-    means, grounds, phase, to_liver = list[Tensor](), list[Tensor](), list[Tensor](), tissue
-    for label in sorted({*GROUNDS, *PHASE}):
+def levels_of(image: Tensor, shares: Tensor) -> Levels:
+    """How bright the organs of whole tiles are: (n, 1, z, y, x) normalised HU and the organs' shares at half the resolution."""
+    tissue, means, parts = functional.avg_pool3d(_tissue(image), 2), list[Tensor](), list[Tensor]()
+    for label in MEASURED:
         own = shares[:, label : label + 1]
-        here = _over_tile(own)
-        level = _over_tile(own * tissue) / (here + 1e-5)
+        part = _over_tile(own)
+        mean = _over_tile(own * tissue) / (part + 1e-5)
         for spread in SPREADS:
-            like = own * own * torch.exp(-0.5 * ((tissue - level) / spread) ** 2)
-            level = _over_tile(like * tissue) / (_over_tile(like) + 1e-6)
-        if label in GROUNDS:
-            means.append(own * level)
-            grounds.append(own)
-        if label in PHASE:
-            phase += [level * (here / (here + 1e-3)), here / (here + 2e-3)]
-        if label == LIVER:
-            to_liver = ((tissue - level) * (here / (here + 2e-3))).clamp(-MOST_CONTRAST, MOST_CONTRAST)
-    mean, share = (sum(parts[1:], parts[0]) for parts in (means, grounds))  # zeros to begin with would be stored in the ONNX file
-    return _Ground(tissue, mean, share, to_liver, phase)
+            like = own * own * torch.exp(-0.5 * ((tissue - mean) / spread) ** 2)
+            mean = _over_tile(like * tissue) / (_over_tile(like) + 1e-6)
+        means.append(mean)
+        parts.append(part)
+    return Levels(torch.cat(means, 1), torch.cat(parts, 1))
+
+
+def measures(image: Tensor, shares: Tensor, levels: Levels) -> tuple[Tensor, Tensor]:
+    """What the branch is shown of tiles, or of crops of them with the tiles' levels.
+
+    (n, 1, z, y, x) normalised HU and the organs' shares (n, organs, z / 2, y / 2, x / 2) -> (n, FINE_MEASURES, z, y, x) and
+    (n, MEASURES, z / 2, y / 2, x / 2).
+    """
+    fine = _tissue(image)
+    tissue, body = functional.avg_pool3d(fine, 2), functional.avg_pool3d((image > BODY).to(image.dtype), 2)
+    share, mean = (sum(parts[1:], parts[0]) for parts in zip(*_grounds(shares, levels), strict=True))
+    near, wide_mean = _mean_over(share, BOXES[-1]), _mean_over(mean, BOXES[-1])
+    contrast = _limited(tissue - wide_mean / (near + 0.02)) * (near / (near + 0.02))
+    to_liver = _to_liver(tissue, levels)
+    found = [tissue, body, contrast, to_liver, share * tissue - mean, share, near]
+    together = torch.cat((tissue, contrast, contrast**2, to_liver), 1)
+    for box in BOXES:
+        level, of_contrast, square, of_liver = _mean_over(together, box).split(1, 1)
+        found += [level, of_contrast, (square - of_contrast**2).clamp(min=0).add(1e-4).sqrt(), of_liver]
+    for label in PHASE:
+        value, part = levels.of(label)
+        found += [(value * (part / (part + 1e-3))).expand_as(tissue), (part / (part + 2e-3)).expand_as(tissue)]
+    return torch.cat((fine, _to_liver(fine, levels)), 1), torch.cat([*found, shares], 1)
+
+
+def _grounds(shares: Tensor, levels: Levels) -> list[tuple[Tensor, Tensor]]:
+    """The share of each organ that may hold a tumour, and its mean times that."""
+    return [(shares[:, label : label + 1], shares[:, label : label + 1] * levels.of(label)[0]) for label in GROUNDS]
+
+
+def _to_liver(tissue: Tensor, levels: Levels) -> Tensor:
+    """The contrast to the liver, 0 where the tile shows none."""
+    mean, part = levels.of(LIVER)
+    return _limited((tissue - mean) * (part / (part + 2e-3)))
+
+
+def _tissue(image: Tensor) -> Tensor:
+    return image.clamp(*WINDOW) * PER_50_HU
+
+
+def _limited(contrast: Tensor) -> Tensor:
+    return contrast.clamp(-MOST_CONTRAST, MOST_CONTRAST)
 
 
 def _over_tile(values: Tensor) -> Tensor:

@@ -2,25 +2,41 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
-from flare_trt.training.tumours.filters import Floats, dilated, distance_mm
+from flare_trt.training.distil.warp import Vector
+from flare_trt.training.tumours.filters import distance_mm
 from flare_trt.training.tumours.recipe import HOSTS, TUMOUR
-from flare_trt.training.tumours.scene import FULL, PARTIAL, Scene, lesion_boxes, smoothed
+from flare_trt.training.tumours.scene import FULL, PARTIAL, Scene, lesion_boxes
 
-#: Organs (FLARE labels) about which a CT's cohort has tumours; () means anywhere. CTs that are not named have none in the abdomen.
-SUSPECTS: dict[str, tuple[int, ...]] = {
-    "crlm_1004": (1,),  # colorectal liver metastases; what is labelled gallbladder is one (looked at)
-    "crlm_1006": (1,),
-    "cptac_pda": (4, 12),  # pancreatic ductal adenocarcinoma
-    "tcga_ov": (),  # ovarian carcinoma, which spreads over the peritoneum
+
+@dataclass(frozen=True)
+class Ball:
+    """Where a CT shows what may be a tumour: middle (z, y, x) from the upright CT's first voxel and radius, in mm."""
+
+    middle_mm: tuple[float, float, float]
+    radius_mm: float
+
+
+#: What may be a tumour in livers that were looked at, slice by slice, and show no other (colorectal liver metastases).
+UNDRAWN: dict[str, tuple[Ball, ...]] = {
+    "crlm_1004": (Ball((90, 198, 134), 16),),
+    "crlm_1006": (
+        *(Ball((75, 194, 98), 28), Ball((182, 213, 123), 16), Ball((100, 242, 104), 20)),
+        *(Ball((88, 136, 189), 15), Ball((150, 237, 139), 25)),
+    ),
 }
+#: Organs (FLARE labels) about which a CT's cohort has tumours. CTs that are not named have none in the abdomen.
+SUSPECTS: dict[str, tuple[int, ...]] = {"cptac_pda": (4, 12)}  # pancreatic ductal adenocarcinoma
 #: A suspect organ's border is not trusted so far out, mm.
 MARGIN_MM = 8.0
-#: Liver, kidneys and spleen look much the same throughout. What is within so many HU of the organ's median is the organ: most
-#: metastases differ by more (Sica et al., AJR 2000;174:691).
-EVEN_ORGANS, SAME_HU = (1, 2, 3, 13), 12.0
+#: Cohorts whose tumours may be anywhere (ovarian carcinoma spreads over the peritoneum), and the organs that were looked at and
+#: show none: these and so many mm about them are trusted.
+LOOKED_AT: dict[str, tuple[int, ...]] = {"tcga_ov": (1, 2, 3, 4, 7, 8, 13)}
+ABOUT_MM = 6.0
 #: Planted lesions so close to their host in the mean, and so little more mottled, are asked of nobody: they would teach that a
 #: tumour may be anywhere. Of the recipe's lesions that is a tenth.
 HIDDEN_HU, HIDDEN_MOTTLE = 10.0, 1.5
@@ -31,37 +47,34 @@ BRIGHT_HU, GUT = 4.0, tuple(label for host in HOSTS if host.wall for label in ho
 HOST_VOXELS = 50
 
 
-def mark_suspects(scene: Scene, ct: str) -> None:
-    """Set `scene.trust` to PARTIAL where the CT may hold a tumour that nobody drew: in a suspect organ and beside it.
+def undrawn(ct: str, shape_zyx: tuple[int, ...], spacing_mm: Vector) -> NDArray[np.bool_]:
+    """Where a CT's first view, which is not warped, may show a tumour that nobody drew."""
+    where = np.zeros(shape_zyx, bool)
+    axes = np.ogrid[tuple(slice(0, size) for size in shape_zyx)]
+    for ball in UNDRAWN.get(ct, ()):
+        distances = [(axis * mm - middle) ** 2 for axis, mm, middle in zip(axes, spacing_mm, ball.middle_mm, strict=True)]
+        where |= distances[0] + distances[1] + distances[2] < ball.radius_mm**2
+    return where
 
-    What two networks agree to be another organ stays trusted: gallbladders would else be strangers, and tumours all of them. So
-    does what looks like most of its organ: a scan of which nothing is trusted teaches nothing, and gets no lesions.
+
+def mark_suspects(scene: Scene, ct: str) -> None:
+    """Set `scene.trust` to PARTIAL where the CT's cohort may have a tumour that nobody drew: in a suspect organ and beside it, or
+    away from what was looked at.
+
+    What two networks agree to be another organ stays trusted: gallbladders would else be strangers, and tumours all of them.
     """
-    if ct not in SUSPECTS:
-        return
-    organs = SUSPECTS[ct]
-    where = _near(scene.of(organs), scene) if organs else np.ones(scene.shape, bool)
-    if organs:
-        where &= ~scene.of(tuple(label for label in range(1, TUMOUR) if label not in organs))
-    softer = smoothed(scene.hu, 3.0, scene.spacing_mm)
-    for label in EVEN_ORGANS:
-        if label in organs or not organs:
-            where &= ~_plain(scene.of((label,)), softer)
+    where = np.zeros(scene.shape, bool)
+    if ct in SUSPECTS:
+        others = tuple(label for label in range(1, TUMOUR) if label not in SUSPECTS[ct])
+        where = _near(scene, SUSPECTS[ct], MARGIN_MM) & ~scene.of(others)
+    if ct in LOOKED_AT:
+        where = ~_near(scene, LOOKED_AT[ct], ABOUT_MM)
     scene.trust[where & (scene.trust == FULL)] = PARTIAL
 
 
-def _near(organ: NDArray[np.bool_], scene: Scene) -> NDArray[np.bool_]:
-    near: NDArray[np.bool_] = distance_mm(organ, scene.spacing_mm, MARGIN_MM) < MARGIN_MM
+def _near(scene: Scene, labels: tuple[int, ...], most_mm: float) -> NDArray[np.bool_]:
+    near: NDArray[np.bool_] = distance_mm(scene.of(labels), scene.spacing_mm, most_mm) < most_mm
     return near
-
-
-def _plain(organ: NDArray[np.bool_], softer: Floats) -> NDArray[np.bool_]:
-    """The part of an organ that looks like most of it, away from what does not."""
-    if not organ.any():
-        return organ
-    odd = np.abs(softer - np.median(softer[organ])) >= SAME_HU
-    plain: NDArray[np.bool_] = organ & ~dilated(odd & organ, 2)
-    return plain
 
 
 def lesions_not_asked_for(hu: NDArray[np.int16], classes: NDArray[np.uint8], lesions: NDArray[np.uint8]) -> NDArray[np.bool_]:

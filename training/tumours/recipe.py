@@ -54,17 +54,17 @@ HOSTS: tuple[Host, ...] = (
     Host(
         "liver",
         (1,),
-        0.44,
+        0.6,
         (8.0, 90.0),
         (Contrast(0.68, -85, -25), Contrast(0.14, -30, -12), Contrast(0.04, -12, 12), Contrast(0.14, 15, 60)),
         0.35,
         6,
     ),
-    Host("kidney", (2, 13), 0.2, (8.0, 80.0), (Contrast(0.75, -110, -20), Contrast(0.25, -20, 15)), 0.75, 2),
-    Host("pancreas", (4,), 0.15, (8.0, 55.0), (Contrast(0.7, -60, -12), Contrast(0.12, -12, 10), Contrast(0.18, 10, 70)), 0.5, 1),
-    Host("spleen", (3,), 0.07, (8.0, 60.0), (Contrast(0.85, -70, -15), Contrast(0.15, 12, 40)), 0.3, 3),
+    Host("kidney", (2, 13), 0.13, (8.0, 80.0), (Contrast(0.75, -110, -20), Contrast(0.25, -20, 15)), 0.75, 2),
+    Host("pancreas", (4,), 0.13, (8.0, 55.0), (Contrast(0.7, -60, -12), Contrast(0.12, -12, 10), Contrast(0.18, 10, 70)), 0.5, 1),
+    Host("spleen", (3,), 0.06, (8.0, 60.0), (Contrast(0.85, -70, -15), Contrast(0.15, 12, 40)), 0.3, 3),
     Host("adrenal", (7, 8), 0.06, (10.0, 60.0), (Contrast(1.0, -40, 25),), 1.0, 1),
-    Host("stomach or duodenum", (11, 12), 0.08, (12.0, 70.0), (Contrast(1.0, -15, 40),), 0.8, 1, wall=True),
+    Host("stomach or duodenum", (11, 12), 0.02, (12.0, 70.0), (Contrast(1.0, -15, 40),), 0.8, 1, wall=True),
 )
 
 

@@ -15,11 +15,13 @@ from flare_trt.engine.apps.cli.real_case import PACKAGE, VERSION, WHEEL, RealCas
 from flare_trt.engine.apps.cli.segment import open_segmenter, segment_jobs
 from flare_trt.engine.apps.cli.teller import Teller
 from flare_trt.engine.base.files import case_name
+from flare_trt.engine.base.organs import TUMOUR
 from flare_trt.engine.base.text_tables import aligned_table
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.batch.jobs import Job, make_folders
+from flare_trt.engine.model.default_model import MODEL_HELP, named_model
 from flare_trt.engine.model.options import RunOptions
-from flare_trt.engine.phantom.synthetic_body import make_phantom
+from flare_trt.engine.phantom.synthetic_body import PhantomOptions, make_phantom
 from flare_trt.engine.scans.image_files import read_labels
 from flare_trt.engine.scans.nifti import write_ct
 
@@ -36,7 +38,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     which.add_argument(
         "--dicom", action="store_true", help="the synthetic body as a DICOM series, with its DICOM-SEG, SR and RTSTRUCT"
     )
-    parser.add_argument("--model", type=Path, metavar="BUNDLE", help="a model bundle; default: the model in the package")
+    parser.add_argument("--model", type=named_model, metavar="BUNDLE", help=MODEL_HELP)
     parser.add_argument("--output", type=Path, default=Path("out/demo"), metavar="DIR", help="default: out/demo")
 
 
@@ -48,13 +50,13 @@ def run(arguments: argparse.Namespace) -> int:
     case_in = real_case() if arguments.real else None
     options = RunOptions(mode="fast")
     with open_segmenter(arguments.model, options, console) as segmenter:
+        names = segmenter.spec.label_names
         if arguments.dicom:
-            job = _dicom_job(output, console)
+            job = _dicom_job(output, console, TUMOUR in names)
         else:
-            job = _nifti_job(case_in.ct if case_in else arguments.scan or _phantom_scan(output, console), output)
+            job = _nifti_job(case_in.ct if case_in else arguments.scan or _phantom_scan(output, console, TUMOUR in names), output)
         console.line(f"scan   {job.scan}\n")
         code = segment_jobs([job], segmenter, options, Teller.of([job], console))
-        names = segmenter.spec.label_names
     if code == 0 and case_in:
         _compare(case_in, read_labels(job.labels), names, console, arguments.model is None)
     if code == 0:
@@ -86,20 +88,25 @@ def _nifti_job(scan: Path, output: Path) -> Job:
     return Job(scan, output / f"{case}_labels.nii.gz", output / f"{case}_report.json", output / f"{case}_preview.png")
 
 
-def _dicom_job(output: Path, console: Console) -> Job:
+def _dicom_job(output: Path, console: Console, lesions: bool) -> Job:
     """The phantom as a series, and a job that writes every kind of DICOM output beside it."""
     from flare_trt.engine.results.dicom.ct_series import write_ct_series
 
     console.line(_NOBODY)
     series = output / "series"
-    write_ct_series(series, make_phantom(_PHANTOM_SEED, _PHANTOM_SHAPE_ZYX, _PHANTOM_SPACING_MM)[0], "Synthetic body 5.0")
+    write_ct_series(series, _phantom(lesions), "Synthetic body 5.0")
     seg, rtstruct, sr = (output / f"phantom_{name}.dcm" for name in ("seg", "rtstruct", "sr"))
     report, preview = output / "phantom_report.json", output / "phantom_preview.png"
     return Job(series, seg, report, preview, rtstruct=rtstruct, sr=sr)
 
 
-def _phantom_scan(output: Path, console: Console) -> Path:
+def _phantom_scan(output: Path, console: Console, lesions: bool) -> Path:
     console.line(_NOBODY)
     phantom = output / "phantom.nii.gz"
-    write_ct(phantom, make_phantom(_PHANTOM_SEED, _PHANTOM_SHAPE_ZYX, _PHANTOM_SPACING_MM)[0])
+    write_ct(phantom, _phantom(lesions))
     return phantom
+
+
+def _phantom(lesions: bool) -> Volume:
+    """The synthetic body, with lesions where the model looks for tumours."""
+    return make_phantom(_PHANTOM_SEED, _PHANTOM_SHAPE_ZYX, _PHANTOM_SPACING_MM, PhantomOptions(lesions=lesions))[0]

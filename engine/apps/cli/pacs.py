@@ -26,6 +26,7 @@ from flare_trt.engine.apps.pacs.tls import TlsFiles
 from flare_trt.engine.apps.pacs.worker import ALIVE_S, Times, Worker, heartbeat, own_queue
 from flare_trt.engine.base.errors import InputError, ServiceError
 from flare_trt.engine.base.text_tables import aligned_table
+from flare_trt.engine.model.default_model import MODEL_HELP, named_model
 from flare_trt.engine.scans.dicom.choice import SeriesChoice
 
 
@@ -60,9 +61,7 @@ def _configure_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--send-to", metavar="AET@HOST:PORT|URL", help="who gets the results, by DICOM or DICOMweb; default: the URL of --watch"
     )
-    parser.add_argument(
-        "--model", type=Path, metavar="BUNDLE", help="a model bundle: a folder or a .zip; default: the model in the package"
-    )
+    parser.add_argument("--model", type=named_model, metavar="BUNDLE", help=MODEL_HELP)
     _configure_door(parser)
     parser.add_argument("--pick", type=series_rules, default=(), metavar="RULES", help=PICK_HELP)
     parser.add_argument("--correct-tilt", action="store_true", help=TILT_HELP)

@@ -20,7 +20,7 @@ from flare_trt.engine.batch.jobs import Destination, Job, is_finished, make_fold
 from flare_trt.engine.batch.overlap import first_read_early, run_in_turn, run_overlapped
 from flare_trt.engine.batch.scan_steps import Scan, SegmentsScans, ct_reader, job_reader, scan_steps
 from flare_trt.engine.model.bundle import open_bundle, read_spec
-from flare_trt.engine.model.default_model import default_model
+from flare_trt.engine.model.default_model import MODEL_HELP, default_model, named_model
 from flare_trt.engine.model.options import RunOptions
 from flare_trt.engine.results.cohort import CaseNumbers
 from flare_trt.engine.scans.dicom.choice import SeriesChoice
@@ -40,9 +40,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("scans", nargs="*", type=Path, metavar="CT", help=CT_HELP)
     parser.add_argument("-o", "--output", required=True, type=Path, metavar="OUT", help=OUT_HELP)
     models = parser.add_mutually_exclusive_group()
-    models.add_argument(
-        "--model", type=Path, metavar="BUNDLE", help="a model bundle: a folder or a .zip; default: the model in the package"
-    )
+    models.add_argument("--model", type=named_model, metavar="BUNDLE", help=MODEL_HELP)
     models.add_argument(
         "--ensemble", type=Path, nargs="+", metavar="BUNDLE", help="bundles of the same classes: their probabilities are averaged"
     )

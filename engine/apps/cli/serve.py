@@ -15,14 +15,13 @@ from flare_trt.engine.apps.serve.server import serve
 from flare_trt.engine.apps.serve.steps import upload_steps
 from flare_trt.engine.base.errors import ServiceError
 from flare_trt.engine.base.units import MB
+from flare_trt.engine.model.default_model import MODEL_HELP, named_model
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     limits = Limits()
-    parser.add_argument(
-        "--model", type=Path, metavar="BUNDLE", help="a model bundle: a folder or a .zip; default: the model in the package"
-    )
+    parser.add_argument("--model", type=named_model, metavar="BUNDLE", help=MODEL_HELP)
     parser.add_argument(
         "--host", default="127.0.0.1", help="address to listen on (%(default)s); any but this machine's needs a token"
     )

@@ -20,15 +20,15 @@ from flare_trt.training.tumours.crops import (
     cut_crops,
 )
 from flare_trt.training.tumours.examples import Example, FromPool
-from flare_trt.training.tumours.network import SHOWN_MEASURES, TumourConfig, TumourUNet
+from flare_trt.training.tumours.measures import levels_of, shares_of
+from flare_trt.training.tumours.network import TumourConfig, TumourUNet
 from flare_trt.training.tumours.partial import lesions_not_asked_for
 from flare_trt.training.tumours.pool import pool_files, read_patch
 from flare_trt.training.tumours.recipe import TUMOUR
-from flare_trt.training.tumours.samples import half_target
 from flare_trt.training.tumours.scene import FULL
 from tests.training.tumours.tumour_fixtures import tumour_config
 
-SMALL = TumourConfig(NetworkConfig(), classifier=(16, 8), branch=(8, 16))
+SMALL = TumourConfig(NetworkConfig(), branch=(8, 16))
 
 
 def test_an_example_s_target_is_that_of_its_patch_and_no_tumour_beyond_the_scan(pool: Path) -> None:
@@ -51,7 +51,7 @@ def test_an_example_s_target_is_that_of_its_patch_and_no_tumour_beyond_the_scan(
     assert float(cut.known[ends].float().mean()) > 0.98
 
 
-def test_crops_lie_about_lesions_and_carry_what_was_seen_of_the_whole_tile() -> None:
+def test_crops_lie_about_lesions_and_carry_the_organs_of_the_whole_tile() -> None:
     torch.manual_seed(3)
     network = TumourUNet(SMALL).eval()
     share = torch.zeros(48, 96, 112)
@@ -62,7 +62,8 @@ def test_crops_lie_about_lesions_and_carry_what_was_seen_of_the_whole_tile() -> 
     classes[:4, :6, 100:] = 9  # a gallbladder in a corner
     example = Example(image, share, torch.ones(48, 96, 112, dtype=torch.bool), classes, lesions)
     crops = cut_crops(network, [example, example], np.random.default_rng(0))
-    assert crops.seen.shape == (2 * CROPS, 1 + SMALL.classifier[1] + SHOWN_MEASURES, *(size // 2 for size in CROP_ZYX))
+    assert crops.image.shape == crops.share.shape == (2 * CROPS, 1, *CROP_ZYX)
+    assert crops.organs.shape == (2 * CROPS, 14, *(size // 2 for size in CROP_ZYX))
     assert all(bool(part.any()) for part in (*crops.share[:CROPS_ABOUT_LESIONS], *crops.share[CROPS : CROPS + CROPS_ABOUT_LESIONS]))
     about_look_alikes = [crop_places(example, np.random.default_rng(seed))[-CROPS_ABOUT_LOOK_ALIKES:] for seed in range(9)]
     assert any(bool((classes[place] == 9).any()) for places in about_look_alikes for place in places)
@@ -70,10 +71,12 @@ def test_crops_lie_about_lesions_and_carry_what_was_seen_of_the_whole_tile() -> 
     assert all(part.start % 2 == 0 for part in place)
     z, y, x = (slice(part.start // 2, part.stop // 2) for part in place)
     with torch.no_grad():
-        _, seen = network.seen(image)
+        organs = shares_of(network.organs(image))
     mirrored = [(), (-1,), (-2,), (-3,), (-1, -2), (-1, -3), (-2, -3), (-1, -2, -3)]
-    axes = next(axes for axes in mirrored if torch.allclose(crops.seen[0], seen[0, :, z, y, x].flip(axes), atol=1e-5))
-    torch.testing.assert_close(crops.share[0], half_target(example)[0][z, y, x].flip(axes))
+    axes = next(axes for axes in mirrored if torch.equal(crops.image[0, 0], image[0, 0][place].flip(axes)))
+    torch.testing.assert_close(crops.organs[0], organs[0, :, z, y, x].flip(axes))
+    torch.testing.assert_close(crops.share[0, 0], share[place].flip(axes))
+    torch.testing.assert_close(crops.some(3, 5).levels.mean, levels_of(image, organs).mean.expand(3, -1, -1, -1, -1))
     assert bool(crops.known.all())
 
 
@@ -82,7 +85,7 @@ def test_the_crops_of_a_step_hang_on_its_number(pool: Path) -> None:
     examples = FromPool(config, pool)
     first, second = islice(crops_of_steps(network, examples(0), 0, config.seed), 2)
     again = next(crops_of_steps(network, examples(1), 1, config.seed))
-    assert torch.equal(second.seen, again.seen)
+    assert torch.equal(second.image, again.image)
     assert torch.equal(second.share, again.share)
-    assert not torch.equal(first.seen, again.seen)
+    assert not torch.equal(first.image, again.image)
     assert len(list(crops_of_steps(network, islice(examples(0), 2), 0, config.seed))) == 2, "the end is the examples' end"

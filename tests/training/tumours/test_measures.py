@@ -6,11 +6,22 @@ import numpy as np
 import torch
 from scipy import ndimage
 
-from flare_trt.training.tumours.measures import BOXES, PER_50_HU, _mean_over, measures
-from flare_trt.training.tumours.network import MEASURES, SHOWN_MEASURES
+from flare_trt.training.tumours.measures import (
+    BOXES,
+    FINE_MEASURES,
+    MEASURES,
+    PER_50_HU,
+    _mean_over,
+    levels_of,
+    measures,
+    shares_of,
+)
+from flare_trt.training.tumours.measures import (
+    LIVER as LIVER_LABEL,
+)
 
-#: Places among the measures: soft tissue, the contrast to the organs nearby, to the liver, to the own organ; dark, bright.
-TISSUE, CONTRAST, TO_LIVER, OF_ORGAN, DARK, BRIGHT = 0, 2, 3, 4, 7, 8
+#: Places among the measures: soft tissue, the contrast to the organs nearby, to the liver, to the own organ.
+TISSUE, CONTRAST, TO_LIVER, OF_ORGAN = 0, 2, 3, 4
 LIVER, SPLEEN, LESION = 0.5, 1.0, 0.0
 
 
@@ -29,18 +40,34 @@ def two_organs() -> tuple[torch.Tensor, torch.Tensor]:
     return image, organs
 
 
+def measured(image: torch.Tensor, organs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    shares = shares_of(organs)
+    return measures(image, shares, levels_of(image, shares))
+
+
+def test_a_crop_is_measured_by_the_organs_of_its_tile() -> None:
+    """A crop within a lesion shows no organ at all, and still knows how dark it is."""
+    image, organs = two_organs()
+    shares = shares_of(organs)
+    levels = levels_of(image, shares)
+    fine, half = measures(image[..., 10:22, 18:30, 10:22], shares[..., 5:11, 9:15, 5:11], levels)
+    whole_fine, whole_half = measures(image, shares, levels)
+    torch.testing.assert_close(fine, whole_fine[..., 10:22, 18:30, 10:22])
+    torch.testing.assert_close(half[:, TO_LIVER], whole_half[:, TO_LIVER, 5:11, 9:15, 5:11])
+    assert abs(float(levels.of(LIVER_LABEL)[0]) - LIVER * PER_50_HU) < 0.03
+
+
 def test_a_lesion_is_as_dark_as_it_is_though_no_organ_holds_it() -> None:
-    found = measures(*two_organs())
+    fine, found = measured(*two_organs())
+    assert fine.shape == (1, FINE_MEASURES, 32, 48, 80)
     assert found.shape == (1, MEASURES, 16, 24, 40)
-    assert SHOWN_MEASURES <= MEASURES
+    assert abs(float(fine[0, 1, 16, 24, 16]) - (LESION - LIVER) * PER_50_HU) < 0.03
     middle, sound, spleen = found[0, :, 8, 12, 8], found[0, :, 1, 1, 8], found[0, :, 8, 12, 32]
     assert abs(float(middle[TO_LIVER]) - (LESION - LIVER) * PER_50_HU) < 0.03
     assert -1.5 < float(middle[CONTRAST]) < -1.2, "70 HU darker than the liver about it"
     assert abs(float(sound[CONTRAST])) < 0.1
     assert abs(float(spleen[OF_ORGAN])) < 0.02
     assert abs(float(spleen[TO_LIVER]) - (SPLEEN - LIVER) * PER_50_HU) < 0.03
-    assert float(middle[DARK]) > 0.95 > 0.1 > float(sound[DARK])
-    assert float(middle[BRIGHT]) < 0.01
     assert abs(float(sound[TISSUE]) - LIVER * PER_50_HU) < 1e-5
 
 
@@ -55,4 +82,4 @@ def test_a_mean_over_a_box_counts_what_lies_in_the_tile() -> None:
 def test_without_an_organ_all_measures_are_finite() -> None:
     image, organs = torch.full((1, 1, 16, 32, 48), -6.0), torch.zeros(1, 14, 16, 32, 48)
     organs[:, 0] = 30
-    assert bool(torch.isfinite(measures(image, organs)).all())
+    assert all(bool(torch.isfinite(part).all()) for part in measured(image, organs))

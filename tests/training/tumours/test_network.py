@@ -3,24 +3,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from torch.nn.functional import leaky_relu
 
 from flare_trt.engine.base.errors import InputError
 from flare_trt.engine.model.default_model import default_model
 from flare_trt.training.distil.network import NetworkConfig
-from flare_trt.training.tumours.network import (
-    MEASURES,
-    SHOWN_MEASURES,
-    SURE,
-    TumourConfig,
-    TumourUNet,
-    VoxelClassifier,
-    organs_of_bundle,
-    twice_as_fine,
-)
+from flare_trt.training.tumours.measures import levels_of, shares_of
+from flare_trt.training.tumours.network import FIRST_BIAS, SURE, TumourConfig, TumourUNet, organs_of_bundle
 from tests.engine.tiny_bundle import write_tiny_bundle
 
-SMALL = TumourConfig(NetworkConfig(), classifier=(16, 8), branch=(8, 16, 16))
+SMALL = TumourConfig(NetworkConfig(), branch=(8, 16, 16))
 ODD = (1, 1, 16, 48, 32)
 
 
@@ -44,13 +35,18 @@ def test_the_network_keeps_the_image_s_shape_and_fits_the_wheel() -> None:
     assert 2 * sum(parameter.numel() for parameter in network.parameters()) < 7.2e6  # bytes in half precision
 
 
+def likelier(network: TumourUNet, image: torch.Tensor) -> torch.Tensor:
+    shares = shares_of(network.organs(image))
+    return network.likelier(image, shares, levels_of(image, shares))
+
+
 def test_the_organs_are_the_bundle_s_own_whatever_the_branch_says() -> None:
     """Voxel by voxel the organs' logits; the last channel is above them where the branch's logit beats the lead over a host."""
     network, image = network_on_the_default_organs(), image_like_a_ct()
     organs = organs_of_bundle(default_model(), SMALL.organs).eval()
     with torch.no_grad():
-        network.classifier.out.bias -= network.tumour_logit(network.seen(image)[1]).median()
-        tumour = twice_as_fine(network.tumour_logit(network.seen(image)[1]))  # noise is background all over, and that is a host
+        network.branch.out.bias -= likelier(network, image).median()
+        tumour = likelier(network, image)  # noise is background all over, and that is a host
         logits = network(image)
         torch.testing.assert_close(logits[:, :14], organs(image), atol=0, rtol=0)
     clear = tumour.abs() > 1e-3  # beyond rounding
@@ -59,16 +55,20 @@ def test_the_organs_are_the_bundle_s_own_whatever_the_branch_says() -> None:
     np.testing.assert_array_equal((logits.argmax(1, True) >= 14)[clear].numpy(), wins.numpy())
 
 
+def sure_of(network: TumourUNet, label: int, tumour: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The organs' network is sure of one class by 5, the branch of tumour by some logit."""
+    organs = torch.zeros(1, 14, *ODD[2:])
+    organs[:, label] = 5
+    monkeypatch.setattr(network.organs, "forward", lambda image: organs)
+    monkeypatch.setattr(network, "likelier", lambda image, shares, levels: torch.full(ODD, tumour))
+
+
 @pytest.mark.parametrize(
     ("label", "is_host"), [(0, True), (1, True), (4, True), (5, False), (6, False), (7, True), (9, False), (10, False), (13, True)]
 )
 def test_tumour_competes_as_its_host(monkeypatch: pytest.MonkeyPatch, label: int, is_host: bool) -> None:
-    """The organs' network is sure of one class by 5, the branch of tumour by 2."""
     network = TumourUNet(SMALL)
-    organs = torch.zeros(1, 14, *ODD[2:])
-    organs[:, label] = 5
-    monkeypatch.setattr(network.organs, "finish", lambda half, first: organs)
-    monkeypatch.setattr(network, "tumour_logit", lambda seen: torch.full((1, 1, 8, 24, 16), 2.0))
+    sure_of(network, label, 2.0, monkeypatch)
     with torch.no_grad():
         found = network(image_like_a_ct()).argmax(1).unique().tolist()
     assert found == [14 if is_host else label]
@@ -77,10 +77,7 @@ def test_tumour_competes_as_its_host(monkeypatch: pytest.MonkeyPatch, label: int
 @pytest.mark.parametrize(("tumour", "channel"), [(-0.5, 1), (SURE - 0.5, 14), (SURE + 0.5, 15)])
 def test_a_high_logit_wins_by_the_second_channel(monkeypatch: pytest.MonkeyPatch, tumour: float, channel: int) -> None:
     network = TumourUNet(SMALL)
-    organs = torch.zeros(1, 14, *ODD[2:])
-    organs[:, 1] = 5
-    monkeypatch.setattr(network.organs, "finish", lambda half, first: organs)
-    monkeypatch.setattr(network, "tumour_logit", lambda seen: torch.full((1, 1, 8, 24, 16), tumour))
+    sure_of(network, 1, tumour, monkeypatch)
     with torch.no_grad():
         assert network(image_like_a_ct()).argmax(1).unique().tolist() == [channel]
 
@@ -93,30 +90,12 @@ def test_only_the_branch_learns() -> None:
     assert learnt == {"branch"}
 
 
-def test_the_branch_changes_nothing_at_first() -> None:
+def test_tumours_are_rare_at_first() -> None:
     network = network_on_the_default_organs()
     with torch.no_grad():
-        organs, seen = network.seen(image_like_a_ct())
-        logit, hidden = network.classifier(network.read(image_like_a_ct())[1])
-        torch.testing.assert_close(network.tumour_logit(seen), logit, atol=0, rtol=0)
-    assert organs.shape[1] == 14
-    assert seen.shape[1] == 1 + hidden.shape[1] + SHOWN_MEASURES
-
-
-def test_a_coarse_voxel_s_features_count_in_each_fine_one_of_it() -> None:
-    """By hand: a classifier of one voxel, read at three resolutions."""
-    torch.manual_seed(2)
-    classifier = VoxelClassifier(NetworkConfig(), (16, 8))
-    levels = [torch.randn(1, width, 16 >> n, 8 >> n, 24 >> n) for n, width in enumerate((MEASURES + 32, 64, 128))]
-    with torch.no_grad():
-        logit, hidden = classifier(levels)
-        z, y, x = 13, 6, 17
-        parts = [level[0, :, z >> n, y >> n, x >> n] for n, level in enumerate(levels)]
-        mixed = sum(layer.weight[:, :, 0, 0, 0] @ part for layer, part in zip(classifier.inputs, parts, strict=True))
-        inner = leaky_relu(mixed + classifier.inputs[0].bias, 0.05)
-        inner = leaky_relu(classifier.hidden.weight[:, :, 0, 0, 0] @ inner + classifier.hidden.bias, 0.05)
-    torch.testing.assert_close(hidden[0, :, z, y, x], inner)
-    torch.testing.assert_close(logit[0, 0, z, y, x], (classifier.out.weight[0, :, 0, 0, 0] @ inner + classifier.out.bias)[0])
+        network.branch.out.weight.zero_()
+        torch.testing.assert_close(likelier(network, image_like_a_ct()), torch.full(ODD, FIRST_BIAS))
+        assert not bool((network(image_like_a_ct()).argmax(1) >= 14).any())
 
 
 def test_a_bundle_of_another_network_is_named(tmp_path) -> None:

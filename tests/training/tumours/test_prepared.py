@@ -16,7 +16,6 @@ from flare_trt.engine.base.errors import InputError
 from flare_trt.engine.model.default_model import default_model
 from flare_trt.training.distil.config import ScheduleConfig
 from flare_trt.training.distil.loop import read_log
-from flare_trt.training.tumours import fit, loop
 from flare_trt.training.tumours import prepared as prepared_module
 from flare_trt.training.tumours.bundle import TrainedTumours
 from flare_trt.training.tumours.examples import TILES, Drawn
@@ -85,9 +84,7 @@ def test_examples_hang_on_their_number_whoever_draws_them(file: Path) -> None:
     assert any(bool(example.lesions.any()) for example in first)
 
 
-def test_a_schedule_of_seconds_ends_when_they_are_over(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "LEAST_SECONDS", 1e-6)
-    monkeypatch.setattr(fit, "LEAST_UPDATES", 5)
+def test_a_schedule_of_seconds_ends_when_they_are_over(file: Path, tmp_path: Path) -> None:
     found = read_prepared(file)
     state = train(found.config, found.organs, Drawn(found.config, found.views, 0), tmp_path, Pace(finish_s=1e-6))
     assert state.step == 1  # its first step is the first of the schedule, the second lies behind its end
@@ -104,8 +101,8 @@ def test_the_training_runs_with_pytorch_and_numpy_alone(file: Path, tmp_path: Pa
     command = [sys.executable, "-S", "-m", "flare_trt.engine", "train", "tumours", "train-prepared", str(file)]
     words = ["--run", str(tmp_path / "run"), "--device", "cpu", "--workers", "1", "--finish-in", "0.1"]
     subprocess.run([*command, *words], check=True, timeout=300, env={**os.environ, "PYTHONPATH": str(path)})
-    fitted, *lines = read_log(tmp_path / "run")
-    assert 0 <= fitted["dice"] <= 1
+    lines = read_log(tmp_path / "run")
+    assert lines
     assert all(np.isfinite(line["loss"]) for line in lines)
     trained = TrainedTumours(replace(tumour_config(), patch_zyx=(16, 32, 32)), tmp_path / "run" / "last.pt")
     assert trained.branch().steps >= 1
@@ -117,7 +114,7 @@ def test_a_gpu_learns_from_the_same_examples(file: Path, tmp_path: Path) -> None
     found = read_prepared(file)
     state = train(found.config, found.organs, Drawn(found.config, found.views, 2), tmp_path, Pace("cuda"))
     assert state.step == found.config.schedule.steps
-    assert all(np.isfinite(line["loss"]) for line in read_log(tmp_path)[1:])
+    assert all(np.isfinite(line["loss"]) for line in read_log(tmp_path))
     assert TrainedTumours(replace(tumour_config(), patch_zyx=(16, 32, 32)), tmp_path / "last.pt").branch().steps == state.step
 
 
