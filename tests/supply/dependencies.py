@@ -139,10 +139,10 @@ can be replaced, and no part of it is in our files.
 """
 _WEIGHTS = """## Weights
 
-The wheel brings two models, `engine/model/models/default` and `tumours`, under Apache-2.0. Their `MODEL_CARD.md` name the scans and
-the teacher that they were learned from, with their licences; the teacher's repository states one (Apache-2.0), but none for its
-weights apart. The repository also keeps what `tests/golden/make_models.py` made for the tests. Any other bundle states the licence of
-its weights (`bundle.json`: provenance.licence; `flare-trt info BUNDLE` shows it), which is not the code's.
+The wheel brings two models, `engine/model/models/default` and `tumours`, under Apache-2.0. Their `MODEL_CARD.md` name the scans
+and the teacher that they were learned from, with their licences; the teacher's repository states one (Apache-2.0), but none for its
+weights apart. The repository also keeps what `tests/golden/make_models.py` made for the tests. Any other bundle states the licence
+of its weights (`bundle.json`: provenance.licence; `flare-trt info BUNDLE` shows it), which is not the code's.
 """
 
 

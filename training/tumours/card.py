@@ -20,7 +20,8 @@ from flare_trt.training.tumours.lesion_figures import LesionFigure
 _LIMITS = """\
 - **Tumours are a first attempt.** The branch learned from planted lesions alone, in {cts} CTs; no tumour that a person drew was
   ever seen, in training or for these figures. It misses lesions and calls things tumours that are none: look at each.
-  Effusions, ascites and the fluid in a kidney's hollow are taken for tumours most often. Threshold and gates were chosen on ts_example.
+  Effusions, ascites and the fluid in a kidney's hollow are taken for tumours most often. Threshold and gates were chosen on
+  ts_example.
 """
 
 
@@ -93,6 +94,7 @@ def _tumours(branch: Branch, lesions: Sequence[LesionFigure]) -> str:
     return (
         f"{text}\n\nPlanted lesions of over 10 mm, of those that are looked for, in scans that the branch never saw, mode exact: "
         f"mean Dice {dice:.2f}, sensitivity {sensitivity:.2f} (a lesion is found where {FOUND_SHARE:.0%} of it is labelled), "
-        f"{false:.1f} false pieces above {LEAST_FALSE_ML:g} ml a scan. In the same scans without lesions, false pieces: {alarms}.\n\n"
+        f"{false:.1f} false pieces above {LEAST_FALSE_ML:g} ml a scan. In the same scans without lesions, false pieces: "
+        f"{alarms}.\n\n"
         + markdown_table(("scan", "planting", "Dice", "found", "false pieces"), rows)
     )

@@ -53,7 +53,7 @@ def test_a_phantom_s_lesions_are_found_and_organs_elsewhere_are_the_default_mode
             found[bundle] = segmenter.segment(ct).labels.array
     tumour = found[TUMOUR_MODEL] == TUMOUR
     differ = (found[TUMOUR_MODEL] != found[default_model()]) & ~tumour
-    assert np.mean(differ) < 1e-4
+    assert np.mean(differ) < 1e-3  # at the border of what is found
     real = truth.array == TUMOUR
     assert np.mean(real[tumour]) > 0.5
     assert np.mean(tumour[real]) > 0.3
