@@ -95,6 +95,5 @@ def _tumours(branch: Branch, lesions: Sequence[LesionFigure]) -> str:
         f"{text}\n\nPlanted lesions of over 10 mm, of those that are looked for, in scans that the branch never saw, mode exact: "
         f"mean Dice {dice:.2f}, sensitivity {sensitivity:.2f} (a lesion is found where {FOUND_SHARE:.0%} of it is labelled), "
         f"{false:.1f} false pieces above {LEAST_FALSE_ML:g} ml a scan. In the same scans without lesions, false pieces: "
-        f"{alarms}.\n\n"
-        + markdown_table(("scan", "planting", "Dice", "found", "false pieces"), rows)
+        f"{alarms}.\n\n" + markdown_table(("scan", "planting", "Dice", "found", "false pieces"), rows)
     )
