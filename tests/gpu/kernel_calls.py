@@ -66,21 +66,33 @@ def label_calls(kernels: Kernels, shape: Shape) -> list[KernelCall]:
 
 
 def resample_calls(kernels: Kernels, shape: Shape) -> list[KernelCall]:
-    """Cubic resampling: finer and coarser in plane, and along every axis."""
+    """Cubic resampling: of an int16 CT, then of a normalised one finer and coarser in plane, and along every axis."""
     image = kernels.upload(np.random.default_rng(0).standard_normal(shape).astype(np.float32))
     z, y, x = shape
-    calls = []
+    calls = [_scan_call(kernels, shape, (z, y * 21 // 25, x * 21 // 25))]
     for target in ((z, y * 21 // 25, x * 21 // 25), (z, y // 2, x // 2), (z // 2, y // 2, x // 2), (2 * z, y // 2, x // 2)):
         calls.append(_resample_call(kernels, image, target))
     return calls
 
 
+def _scan_call(kernels: Kernels, shape: Shape, target: Shape) -> KernelCall:
+    scan = kernels.upload(np.random.default_rng(0).integers(-1024, 1500, shape).astype(np.int16))
+    spans, orders, window = _spans(shape, target), (3, 3, 3), Intensity(-973.0, 295.0, 80.0, 141.0)
+    needed = cost.normalise(scan.size, 2) + cost.resample_spline(shape, spans, orders)
+    name = f"resample_scan to {' x '.join(map(str, target[::-1]))}"
+    return KernelCall(name, needed, lambda: kernels.resample_scan(scan, window, spans, orders, (-5.0, 5.0)))
+
+
 def _resample_call(kernels: Kernels, image: Array, target: Shape) -> KernelCall:
-    z, y, x = (Span.whole(a, b) for a, b in zip(image.shape, target, strict=True))
-    spans, orders = (z, y, x), (3, 3, 3)
+    spans, orders = _spans(image.shape, target), (3, 3, 3)
     needed = cost.resample_spline(image.shape, spans, orders)
     name = f"resample_spline to {' x '.join(map(str, target[::-1]))}"
     return KernelCall(name, needed, lambda: kernels.resample_spline(image, spans, orders, (-5.0, 5.0)))
+
+
+def _spans(shape: Shape, target: Shape) -> tuple[Span, Span, Span]:
+    z, y, x = (Span.whole(a, b) for a, b in zip(shape, target, strict=True))
+    return z, y, x
 
 
 def ring_calls(kernels: Kernels, shape: Shape) -> list[KernelCall]:
