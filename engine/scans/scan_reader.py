@@ -15,6 +15,7 @@ from flare_trt.engine.base.errors import InputError
 from flare_trt.engine.base.grid import Grid
 from flare_trt.engine.base.volume import Volume, channel_volume, require_varied
 from flare_trt.engine.scans.disk_array import DiskArray
+from flare_trt.engine.scans.read_ahead import read_ahead
 
 
 class SlabReader(Protocol):
@@ -71,7 +72,7 @@ def varied(scan: Volume, reader: SlabReader) -> Volume:
 
 def whole_channel(reader: SlabReader) -> Volume:
     """As `whole_ct`, for a channel among others, which may be constant."""
-    slabs = reader.slabs()
+    slabs = read_ahead(reader.slabs())  # memory that was never touched takes as long to fill as a third of a stream to unpack
     first = next(slabs)  # before room is made for all: a damaged header may claim any size
     array = np.empty(reader.grid.shape_zyx, reader.dtype)
     low, high = math.inf, -math.inf

@@ -1,0 +1,58 @@
+"""A thread unpacks while another thread works: order, errors and early ends are those of the plain iterator."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+
+from flare_trt.engine.scans.read_ahead import read_ahead
+
+
+@pytest.mark.parametrize("count", [0, 1, 3, 4, 5, 40])
+def test_items_come_in_order_from_a_thread_of_their_own(count: int) -> None:
+    makers = set()
+
+    def items() -> Iterator[int]:
+        for number in range(count):
+            makers.add(threading.current_thread())
+            yield number
+
+    assert list(read_ahead(items())) == list(range(count))
+    assert threading.current_thread() not in makers
+    assert len(makers) == min(count, 1)
+    assert not any(maker.is_alive() for maker in makers)
+
+
+def test_an_error_comes_where_its_item_would() -> None:
+    def items() -> Iterator[int]:
+        yield from range(3)
+        raise EOFError("ends early")
+
+    seen = []
+    with pytest.raises(EOFError, match="ends early"):
+        for item in read_ahead(items()):
+            seen.append(item)
+    assert seen == [0, 1, 2]
+
+
+def test_who_stops_early_leaves_nothing_running() -> None:
+    made: list[int] = []
+    closed = threading.Event()
+
+    def items() -> Iterator[int]:
+        try:
+            for number in range(1000):
+                made.append(number)
+                yield number
+        finally:
+            closed.set()
+
+    before = threading.active_count()
+    with closing(read_ahead(items())) as ahead:
+        assert next(ahead) == 0
+    assert closed.is_set()
+    assert len(made) <= 6  # the one that was taken, four that waited and the one being made
+    assert threading.active_count() == before
