@@ -31,11 +31,10 @@ def test_an_error_comes_where_its_item_would() -> None:
         yield from range(3)
         raise EOFError("ends early")
 
-    seen = []
+    ahead = read_ahead(items())
+    assert [next(ahead) for _ in range(3)] == [0, 1, 2]
     with pytest.raises(EOFError, match="ends early"):
-        for item in read_ahead(items()):
-            seen.append(item)
-    assert seen == [0, 1, 2]
+        next(ahead)
 
 
 def test_who_stops_early_leaves_nothing_running() -> None:
