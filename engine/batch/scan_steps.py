@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from math import prod
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from flare_trt.engine.base.errors import OutputError, without_frames
 from flare_trt.engine.base.files import atomic_file, require_place
@@ -33,7 +33,9 @@ from flare_trt.engine.results.report_files import write_report
 from flare_trt.engine.results.scan_report import ScanReport, is_page, linked_slices
 from flare_trt.engine.scans.ct_checks import ct_warnings
 from flare_trt.engine.scans.scan_reader import SlabReader, require_same_grid, spooled_channel, varied, whole_channel
-from flare_trt.engine.segmenter import Segmentation, StageProgress
+
+if TYPE_CHECKING:  # it loads while the first scan is read
+    from flare_trt.engine.segmenter import Segmentation, StageProgress
 
 #: A scan that takes more than this share of the memory budget stays on disk.
 _SPOOLED_SHARE = 0.25

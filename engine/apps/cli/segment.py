@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from flare_trt.engine.apps.cli.cohort_files import add_cohort_options, require_cohort_files, write_cohort_files
 from flare_trt.engine.apps.cli.console import Console
@@ -15,7 +16,6 @@ from flare_trt.engine.apps.cli.values import SCAN_FILE, TILT_HELP, add_run_optio
 from flare_trt.engine.base.errors import FlareError, InputError
 from flare_trt.engine.batch.case_numbers import LabelFiles, measured
 from flare_trt.engine.batch.channel_files import named_channels, require_one_channel
-from flare_trt.engine.batch.ensemble import Ensemble
 from flare_trt.engine.batch.jobs import Destination, Job, is_finished, make_folders, plan_jobs, plan_named
 from flare_trt.engine.batch.overlap import first_read_early, run_in_turn, run_overlapped
 from flare_trt.engine.batch.scan_steps import Scan, SegmentsScans, ct_reader, job_reader, scan_steps
@@ -24,7 +24,10 @@ from flare_trt.engine.model.default_model import MODEL_HELP, default_model, name
 from flare_trt.engine.model.options import RunOptions
 from flare_trt.engine.results.cohort import CaseNumbers
 from flare_trt.engine.scans.dicom.choice import SeriesChoice
-from flare_trt.engine.segmenter import Segmenter, StageProgress
+
+if TYPE_CHECKING:  # at run time they load while the first scan is read
+    from flare_trt.engine.batch.ensemble import Ensemble
+    from flare_trt.engine.segmenter import Segmenter, StageProgress
 
 CT_HELP = f"{SCAN_FILE}, a folder of them, or a DICOM series (a folder or .zip); one or several"
 OUT_HELP = (
@@ -139,6 +142,8 @@ def _finished_cases(jobs: Sequence[Job], arguments: argparse.Namespace, teller: 
 def _opened(arguments: argparse.Namespace, options: RunOptions, console: Console) -> Segmenter | Ensemble:
     if not arguments.ensemble:
         return open_segmenter(arguments.model, options, console)
+    from flare_trt.engine.batch.ensemble import Ensemble
+
     ensemble = Ensemble(arguments.ensemble, options)
     console.line(f"models {ensemble.spec.name}")
     return ensemble
@@ -146,6 +151,8 @@ def _opened(arguments: argparse.Namespace, options: RunOptions, console: Console
 
 def open_segmenter(model: Path | None, options: RunOptions, console: Console) -> Segmenter:
     """Open the named bundle, or the default model, and say which. Raises BundleError, DeviceError."""
+    from flare_trt.engine.segmenter import Segmenter
+
     bundle = model or default_model()
     segmenter = Segmenter.open(bundle, options)
     console.line(f"model  {segmenter.spec.name} ({'the default model' if model is None else bundle})")
