@@ -13,7 +13,6 @@ from tests.engine.scans.nifti_files import Forms, affine, write_raw
 from tests.engine.tiny_bundle import LABELS, write_tiny_bundle
 
 from flare_trt.engine.apps.cli import main
-from flare_trt.engine.apps.cli import segment as command
 from flare_trt.engine.base.errors import BudgetError
 from flare_trt.engine.base.run_report import RunReport
 from flare_trt.engine.base.volume import Volume
@@ -77,7 +76,7 @@ def fake(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> type[FakeSegmenter]:
         FakeSegmenter.opened += 1
         return FakeSegmenter(spec)
 
-    monkeypatch.setattr(command.Segmenter, "open", opened)
+    monkeypatch.setattr(Segmenter, "open", opened)
     return FakeSegmenter
 
 
