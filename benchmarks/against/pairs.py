@@ -46,14 +46,14 @@ class Spent:
 class Pair:
     """The runs of both sides, in pairs, and the label file that each wrote last.
 
-    `other_threads` is what the side before labels with another number of threads, where that was asked.
+    `unrounded` is what the side before labels with its networks in fp32, where both sides compute in half precision.
     """
 
     case: Case
     before: tuple[Spent, ...]
     after: tuple[Spent, ...]
     labels: tuple[Path, Path]
-    other_threads: Path | None = None
+    unrounded: Path | None = None
 
     def medians(self, name: str) -> tuple[float, float, float]:
         """Median before, median after, and the median of the pairs' ratios after / before, of a field of Spent."""
@@ -76,17 +76,16 @@ def run_pairs(sides: tuple[Build, Build], case: Case, repeats: int, folder: Path
             if number >= 0:
                 spent[side].append(found)
     before, after = (_first_labels(output) for output in outputs)
-    return Pair(case, tuple(spent[0]), tuple(spent[1]), (before, after), _labels_of_other_threads(sides[0], case, folder))
+    return Pair(case, tuple(spent[0]), tuple(spent[1]), (before, after), _unrounded_labels(sides[0], case, folder))
 
 
-def _labels_of_other_threads(build: Build, case: Case, folder: Path) -> Path | None:
-    """What a build labels with one thread instead of several (two instead of one), where its networks compute in half precision."""
+def _unrounded_labels(build: Build, case: Case, folder: Path) -> Path | None:
+    """What a build labels in the mode's own way but in fp32, where the mode takes half precision: ONNX Runtime has no other on a
+    CPU."""
     if case.model is None or not MODES[case.mode].precision:
         return None
-    several = (case.threads or os.cpu_count() or 1) > 1
-    once = replace(case, threads=1 if several else 2, copies=1)
-    _run_once(build, once, _inputs(once, folder / "once"), folder / "other-threads")
-    return _first_labels(folder / "other-threads")
+    _run_once(build, replace(case, copies=1), _inputs(replace(case, copies=1), folder / "once"), folder / "fp32", "onnxruntime")
+    return _first_labels(folder / "fp32")
 
 
 def _first_labels(folder: Path) -> Path:
@@ -102,10 +101,11 @@ def _inputs(case: Case, folder: Path) -> Path:
     return inputs
 
 
-def _run_once(build: Build, case: Case, inputs: Path, output: Path) -> Spent:
+def _run_once(build: Build, case: Case, inputs: Path, output: Path, backend: str = "") -> Spent:
     words = [str(build.program), "segment", str(inputs), "--output", str(output), "--mode", case.mode]
     words += ["--model", str(case.model)] if case.model else []
     words += ["--threads", str(case.threads)] if case.threads else []
+    words += ["--backend", backend] if backend else []
     kept = output.with_name(f"{output.name}-caches")
     with tempfile.TemporaryDirectory(prefix="flare-trt-") as fresh:
         return timed(words, {"XDG_CACHE_HOME": fresh if case.caches == EMPTY else str(kept)})

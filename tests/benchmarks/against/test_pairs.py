@@ -69,8 +69,8 @@ def test_sides_take_turns_after_a_run_that_does_not_count(tmp_path: Path, sides:
     assert [name for name, _, _ in runs] == ["old", "new", "new", "old", "old", "new", "new", "old", "old"]
     assert [used for _, _, used in runs] == [False, False, *[True] * 6, False]
     assert runs[0][1][4:] == ["--mode", "fast", "--model", "/model", "--threads", "1"]
-    assert runs[-1][1][-1] == "2"
-    assert pair.other_threads == tmp_path / "work" / "other-threads" / "scan000.nii.gz"
+    assert runs[-1][1][4:] == [*runs[0][1][4:], "--backend", "onnxruntime"]
+    assert pair.unrounded == tmp_path / "work" / "fp32" / "scan000.nii.gz"
     assert (len(pair.before), len(pair.after)) == (3, 3)
     assert [path.name for path in pair.labels] == ["scan000.nii.gz"] * 2
     assert len(list((tmp_path / "work" / "after").iterdir())) == 2
@@ -78,7 +78,7 @@ def test_sides_take_turns_after_a_run_that_does_not_count(tmp_path: Path, sides:
 
 def test_empty_caches_are_empty_in_every_run(tmp_path: Path, sides: tuple[Build, Build]) -> None:
     pair = run_pairs(sides, Case(tmp_path / "old" / "labels.nii.gz", "exact", None, EMPTY), 2, tmp_path / "work")
-    assert pair.other_threads is None
+    assert pair.unrounded is None
     assert not any(used for _, _, used in noted(tmp_path))
     assert "--model" not in noted(tmp_path)[0][1]
 
@@ -111,8 +111,10 @@ def test_ratios_are_the_medians_of_the_pairs_and_labels_are_checked(tmp_path: Pa
     assert rows[0]["differing"] == pytest.approx(1 / 60)
     assert [(check.measured > check.limit) for check in label_checks(rows)] == [True, True]
     assert label_checks([{**rows[0], "same_weights": False}]) == []
-    unsure = replace(pair, other_threads=labels[1])
-    assert [check.measured > check.limit for check in label_checks([pair_row(unsure, None)])] == [False]
+    for unrounded, broken in ((labels[0], True), (labels[1], False)):
+        row = pair_row(replace(pair, unrounded=unrounded), None)
+        assert sorted([row["fp32_before"], row["fp32_after"]]) == pytest.approx([8 / 9, 1.0])
+        assert [check.measured > check.limit for check in label_checks([row])] == [broken]
     assert "| 2.00            | 1.00  | 0.50" in ratio_table(rows)
     write_labels(tmp_path / "small.nii.gz", Volume(np.zeros((2, 2, 2), np.uint8), Grid((2, 2, 2), (1.0, 1.0, 1.0))))
     with pytest.raises(InputError, match="expected the"):
