@@ -70,14 +70,15 @@ class SegmentsScans(Protocol):
     def segment(self, ct: Volume, progress: StageProgress | None = None) -> Segmentation: ...
 
 
-def ct_reader(max_memory_mb: int | None, channels: int = 1) -> Callable[[SlabReader], Volume]:
+def ct_reader(max_memory_mb: int | None, channels: int = 1, threads: int = 0) -> Callable[[SlabReader], Volume]:
     """How scans are read, one channel at a time: into memory, or onto the disk where all would take much of the budget."""
+    whole = partial(whole_channel, threads=threads)
     if max_memory_mb is None:
-        return whole_channel
+        return whole
 
     def read(source: SlabReader) -> Volume:
         held = channels * prod(source.grid.shape_zyx) * source.dtype.itemsize
-        return (spooled_channel if held > max_memory_mb * MB * _SPOOLED_SHARE else whole_channel)(source)
+        return (spooled_channel if held > max_memory_mb * MB * _SPOOLED_SHARE else whole)(source)
 
     return read
 

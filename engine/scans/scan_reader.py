@@ -70,9 +70,10 @@ def varied(scan: Volume, reader: SlabReader) -> Volume:
         raise InputError(f"{reader.path}: {error}") from error
 
 
-def whole_channel(reader: SlabReader) -> Volume:
-    """As `whole_ct`, for a channel among others, which may be constant."""
-    slabs = read_ahead(reader.slabs())  # memory that was never touched takes as long to fill as a third of a stream to unpack
+def whole_channel(reader: SlabReader, threads: int = 0) -> Volume:
+    """As `whole_ct`, for a channel among others, which may be constant. One thread unpacks nothing ahead; 0 are all cores."""
+    # to fill memory that was never touched takes a third of the time that unpacking takes
+    slabs = reader.slabs() if threads == 1 else read_ahead(reader.slabs())
     first = next(slabs)  # before room is made for all: a damaged header may claim any size
     array = np.empty(reader.grid.shape_zyx, reader.dtype)
     low, high = math.inf, -math.inf

@@ -117,7 +117,8 @@ def _segment(jobs: Sequence[Job], arguments: argparse.Namespace, teller: Teller)
             raise InputError("--ray runs one bundle on each worker, got --ensemble; leave one of them out")
         return _on_cluster(jobs, arguments, options, teller)
     # under a budget nothing is read early: the networks' own memory is measured while they are opened
-    early = first_read_early(jobs, job_reader(ct_reader(None))) if options.max_memory_mb is None else nullcontext()
+    read_whole = job_reader(ct_reader(None, threads=options.threads))
+    early = first_read_early(jobs, read_whole) if options.max_memory_mb is None else nullcontext()
     with early as read, _opened(arguments, options, teller.console) as segmenter:
         return segment_jobs(jobs, segmenter, options, teller, read)
 
@@ -176,9 +177,8 @@ def segment_jobs(
 
     `read` is given where the first scan's reading has begun already.
     """
-    steps = scan_steps(
-        segmenter, ct_reader(options.max_memory_mb, len(segmenter.spec.input_names)), _progress_of(jobs, teller.console)
-    )
+    reader = ct_reader(options.max_memory_mb, len(segmenter.spec.input_names), options.threads)
+    steps = scan_steps(segmenter, reader, _progress_of(jobs, teller.console))
     if read is not None:
         steps = replace(steps, read=read)
     run_jobs = run_overlapped if options.max_memory_mb is None else run_in_turn

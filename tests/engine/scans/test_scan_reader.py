@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,7 +56,7 @@ def test_one_slab_beyond_int16_makes_all_float32_without_loss(z: int | None) -> 
     if z is not None:
         array[z, 3, 4] = 40000
     reader = ArrayReader(array)
-    for volume in (whole_ct(reader), spooled_ct(reader)):
+    for volume in (whole_ct(reader), whole_channel(reader, threads=1), spooled_ct(reader)):
         np.testing.assert_array_equal(volume.array[:, :, :], array)
         assert volume.value_range == (-150, 164 if z is None else 40000)
     assert whole_ct(reader).array.dtype == (np.int16 if z is None else np.float32)
@@ -67,3 +68,16 @@ def test_a_scan_of_one_value_is_refused_by_its_name() -> None:
         with pytest.raises(InputError, match=r"^scan: CT: every voxel is -1000"):
             read(reader)
     assert whole_channel(reader).value_range == spooled_channel(reader).value_range == (-1000, -1000)
+
+
+@pytest.mark.parametrize(("threads", "unpacking"), [(0, ["unpack_0"]), (1, []), (2, ["unpack_0"])])
+def test_one_thread_reads_and_unpacks_alone(threads: int, unpacking: list[str]) -> None:
+    seen = set()
+
+    class Watched(ArrayReader):
+        def slabs(self, depth: int | None = None) -> Iterator[tuple[int, NDArray[Any]]]:
+            seen.add(threading.current_thread().name)
+            yield from super().slabs(depth)
+
+    whole_channel(Watched(np.arange(315).reshape(SHAPE)), threads)
+    assert [name.rpartition("-")[2] for name in seen if name != threading.current_thread().name] == unpacking
