@@ -13,6 +13,7 @@ from flare_trt.kernels.checks import checks_arguments
 from flare_trt.kernels.contract import Array, Intensity, Kernels, Span, TapsZyx
 from flare_trt.kernels.host_memory import HostMemory
 from flare_trt.kernels.host_pieces import HostPieces
+from flare_trt.kernels.in_steps import ResamplesInSteps
 
 
 def create() -> Kernels:
@@ -21,7 +22,7 @@ def create() -> Kernels:
 
 
 @checks_arguments
-class ReferenceKernels(HostMemory, HostPieces):
+class ReferenceKernels(HostMemory, HostPieces, ResamplesInSteps):
     """See contract.Kernels for what each method does."""
 
     name = "reference"
@@ -45,17 +46,6 @@ class ReferenceKernels(HostMemory, HostPieces):
             clamp = (-np.inf, np.inf)
         result = _resample_axis(result, 0, spans_zyx[0], order_zyx[0])
         return np.ascontiguousarray(np.clip(result, *clamp).astype(np.float32))
-
-    def resample_scan(
-        self,
-        scan: Array,
-        intensity: Intensity,
-        spans_zyx: tuple[Span, Span, Span],
-        order_zyx: tuple[int, int, int],
-        clamp: tuple[float, float],
-    ) -> Array:
-        image = self.normalise(self.upload(scan), intensity)
-        return self.resample_spline(image, spans_zyx, order_zyx, clamp)
 
     def blend(self, ring: Array, weights: Array, logits: Array, gaussian: Array, corner_zyx: tuple[int, int, int]) -> None:
         z0, y0, x0 = corner_zyx

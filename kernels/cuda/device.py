@@ -16,10 +16,11 @@ from flare_trt.kernels.cuda.components import label_components, piece_bounds
 from flare_trt.kernels.cuda.gpu import Gpu
 from flare_trt.kernels.cuda.launch import Launch
 from flare_trt.kernels.cuda.resample import resample
+from flare_trt.kernels.in_steps import ResamplesInSteps
 
 
 @checks_arguments
-class CudaKernels(Gpu):
+class CudaKernels(Gpu, ResamplesInSteps):
     """See contract.Kernels for what each method does. Work is queued on CuPy's current stream; only results that go to the
     host wait for it."""
 
@@ -39,17 +40,6 @@ class CudaKernels(Gpu):
         self, image: Array, spans_zyx: tuple[Span, Span, Span], order_zyx: tuple[int, int, int], clamp: tuple[float, float]
     ) -> Array:
         return resample(self, image, spans_zyx, order_zyx, (float(clamp[0]), float(clamp[1])))
-
-    def resample_scan(
-        self,
-        scan: Array,
-        intensity: Intensity,
-        spans_zyx: tuple[Span, Span, Span],
-        order_zyx: tuple[int, int, int],
-        clamp: tuple[float, float],
-    ) -> Array:
-        image = self.normalise(self.upload(scan), intensity)
-        return self.resample_spline(image, spans_zyx, order_zyx, clamp)
 
     def blend(self, ring: Array, weights: Array, logits: Array, gaussian: Array, corner_zyx: tuple[int, int, int]) -> None:
         arrays = ring, weights, logits, gaussian
