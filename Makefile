@@ -15,9 +15,10 @@ NATIVE := setup.py $(wildcard kernels/native/*.cpp kernels/native/*.h)
 
 .PHONY: demo setup test nightly gates check lint types docs typing bench gpu fuzz viewer npm wheel clean
 
-# Segment an example CT with the small runtime: no torch, no nnunetv2.
+# Segment an example CT with the small runtime, then one with lesions: no torch, no nnunetv2.
 demo: $(VENV)/runtime.stamp
 	$(BIN)/flare-trt demo --output out/demo
+	$(BIN)/flare-trt demo --model tumours --output out/demo-tumours
 
 # All that the other targets install.
 setup: $(VENV)/dev.stamp $(BINDINGS) $(TRITON_CLIENT) typing

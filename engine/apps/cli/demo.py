@@ -10,6 +10,8 @@ import argparse
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
+
 from flare_trt.engine.apps.cli.console import Console
 from flare_trt.engine.apps.cli.real_case import PACKAGE, VERSION, WHEEL, RealCase, real_case, score
 from flare_trt.engine.apps.cli.segment import open_segmenter, segment_jobs
@@ -24,9 +26,12 @@ from flare_trt.engine.model.options import RunOptions
 from flare_trt.engine.phantom.synthetic_body import PhantomOptions, make_phantom
 from flare_trt.engine.scans.image_files import read_labels
 from flare_trt.engine.scans.nifti import write_ct
+from flare_trt.kernels import load_host
 
 #: The phantom: a whole body, 1.75 m high.
 _PHANTOM_SEED, _PHANTOM_SHAPE_ZYX, _PHANTOM_SPACING_MM = 7, (350, 160, 220), (5.0, 2.5, 2.5)
+#: So much of a lesion has to be labelled tumour for it to count as found.
+LEAST_FOUND = 0.3
 _NOBODY = "No CT given; segmenting a synthetic body. It is not anatomy, so its figures say nothing of patients."
 
 
@@ -51,14 +56,17 @@ def run(arguments: argparse.Namespace) -> int:
     options = RunOptions(mode="fast")
     with open_segmenter(arguments.model, options, console) as segmenter:
         names = segmenter.spec.label_names
-        if arguments.dicom:
-            job = _dicom_job(output, console, TUMOUR in names)
+        phantom = None if case_in or arguments.scan else _phantom(console, TUMOUR in names)
+        if phantom is None:
+            job = _nifti_job(case_in.ct if case_in else arguments.scan, output)
         else:
-            job = _nifti_job(case_in.ct if case_in else arguments.scan or _phantom_scan(output, console, TUMOUR in names), output)
+            job = _phantom_job(phantom[0], output, arguments.dicom)
         console.line(f"scan   {job.scan}\n")
         code = segment_jobs([job], segmenter, options, Teller.of([job], console))
     if code == 0 and case_in:
         _compare(case_in, read_labels(job.labels), names, console, arguments.model is None)
+    if code == 0 and phantom and TUMOUR in names and not arguments.dicom:
+        console.line(planted_and_found(phantom[1], read_labels(job.labels)))
     if code == 0:
         files = "".join(f"{name:7} {path}\n" for name, path in (("contours", job.rtstruct), ("SR", job.sr)) if path is not None)
         console.line(f"{files}report  {job.report}\npicture {job.preview}\nResearch software, not a medical device.")
@@ -88,25 +96,34 @@ def _nifti_job(scan: Path, output: Path) -> Job:
     return Job(scan, output / f"{case}_labels.nii.gz", output / f"{case}_report.json", output / f"{case}_preview.png")
 
 
-def _dicom_job(output: Path, console: Console, lesions: bool) -> Job:
-    """The phantom as a series, and a job that writes every kind of DICOM output beside it."""
+def _phantom_job(ct: Volume, output: Path, dicom: bool) -> Job:
+    """The phantom as a file, or as a series with a job that writes every kind of DICOM output beside it."""
+    if not dicom:
+        phantom = output / "phantom.nii.gz"
+        write_ct(phantom, ct)
+        return _nifti_job(phantom, output)
     from flare_trt.engine.results.dicom.ct_series import write_ct_series
 
-    console.line(_NOBODY)
     series = output / "series"
-    write_ct_series(series, _phantom(lesions), "Synthetic body 5.0")
+    write_ct_series(series, ct, "Synthetic body 5.0")
     seg, rtstruct, sr = (output / f"phantom_{name}.dcm" for name in ("seg", "rtstruct", "sr"))
     report, preview = output / "phantom_report.json", output / "phantom_preview.png"
     return Job(series, seg, report, preview, rtstruct=rtstruct, sr=sr)
 
 
-def _phantom_scan(output: Path, console: Console, lesions: bool) -> Path:
+def _phantom(console: Console, lesions: bool) -> tuple[Volume, Volume]:
+    """The synthetic body and its labels, with lesions where the model looks for tumours."""
     console.line(_NOBODY)
-    phantom = output / "phantom.nii.gz"
-    write_ct(phantom, _phantom(lesions))
-    return phantom
+    return make_phantom(_PHANTOM_SEED, _PHANTOM_SHAPE_ZYX, _PHANTOM_SPACING_MM, PhantomOptions(lesions=lesions))
 
 
-def _phantom(lesions: bool) -> Volume:
-    """The synthetic body, with lesions where the model looks for tumours."""
-    return make_phantom(_PHANTOM_SEED, _PHANTOM_SHAPE_ZYX, _PHANTOM_SPACING_MM, PhantomOptions(lesions=lesions))[0]
+def planted_and_found(truth: Volume, labels: Volume) -> str:
+    """How many of the phantom's lesions are found, and how much tumour lies in none of them."""
+    kernels = load_host()
+    planted, found = (np.ascontiguousarray(volume.array == TUMOUR) for volume in (truth, labels))
+    numbers = kernels.components(planted.astype(np.uint8))
+    sizes, shown = (np.bincount(numbers[mask].ravel(), minlength=int(numbers.max()) + 1)[1:] for mask in (planted, planted & found))
+    elsewhere_ml = int(np.count_nonzero(found & ~planted)) * labels.grid.voxel_ml
+    seen = int(np.count_nonzero(shown >= LEAST_FOUND * sizes))
+    share = f"{LEAST_FOUND:.0%} or more of each"
+    return f"lesions {seen} of {len(sizes)} planted ones found ({share}), {elsewhere_ml:.1f} ml of tumour elsewhere\n"

@@ -13,6 +13,8 @@ from tests.engine.tiny_bundle import write_tiny_bundle
 from tests.shared_data import shared_file
 
 from flare_trt.engine.apps.cli import demo, main
+from flare_trt.engine.base.grid import Grid
+from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.model import default_model
 from flare_trt.engine.phantom.synthetic_body import make_phantom
 from flare_trt.engine.scans.dicom.reader import DicomReader
@@ -65,6 +67,18 @@ def test_a_synthetic_body_in_dicom(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     with pytest.raises(SystemExit):
         main([*words, "--real"])
     assert "not allowed with argument --dicom" in capsys.readouterr().err
+
+
+def test_planted_lesions_are_counted_by_what_is_found_of_them() -> None:
+    truth, labels = np.zeros((5, 9, 20), np.uint8), np.zeros((5, 9, 20), np.uint8)
+    truth[1:4, 1:4, 1:11] = truth[2, 6, :10] = truth[4, 8, 19] = 14
+    truth[1:4, 5:8, 12:18] = 1
+    labels[1:4, 1:4, 8:13] = labels[2, 6, 8:12] = 14  # three tenths of the first, two of the second, none of the third
+    grid = Grid(truth.shape, (10.0, 10.0, 5.0))
+    said = demo.planted_and_found(Volume(truth, grid), Volume(labels, grid))
+    assert said == "lesions 1 of 3 planted ones found (30% or more of each), 10.0 ml of tumour elsewhere\n"
+    nothing = Volume(np.zeros_like(truth), grid)
+    assert demo.planted_and_found(nothing, nothing).startswith("lesions 0 of 0 planted ones found")
 
 
 def test_a_build_without_a_model_says_how_to_name_one(
