@@ -81,10 +81,12 @@ def run_pairs(sides: tuple[Build, Build], case: Case, repeats: int, folder: Path
 
 def _unrounded_labels(build: Build, case: Case, folder: Path) -> Path | None:
     """What a build labels in the mode's own way but in fp32, where the mode takes half precision: ONNX Runtime has no other on a
-    CPU."""
-    if case.model is None or not MODES[case.mode].precision:
+    CPU. Mode half refuses fp32; it is exact in all else."""
+    settings = MODES[case.mode]
+    if case.model is None or not settings.precision:
         return None
-    _run_once(build, replace(case, copies=1), _inputs(replace(case, copies=1), folder / "once"), folder / "fp32", "onnxruntime")
+    once = replace(case, copies=1, mode="exact" if settings.never_fp32 else case.mode)
+    _run_once(build, once, _inputs(once, folder / "once"), folder / "fp32", "onnxruntime")
     return _first_labels(folder / "fp32")
 
 

@@ -76,6 +76,14 @@ def test_sides_take_turns_after_a_run_that_does_not_count(tmp_path: Path, sides:
     assert len(list((tmp_path / "work" / "after").iterdir())) == 2
 
 
+def test_mode_half_which_refuses_fp32_is_compared_with_exact(tmp_path: Path, sides: tuple[Build, Build]) -> None:
+    pair = run_pairs(sides, Case(tmp_path / "old" / "labels.nii.gz", "half", Path("/model"), EMPTY), 1, tmp_path / "work")
+    name, words, _ = noted(tmp_path)[-1]
+    assert (name, words[4:]) == ("old", ["--mode", "exact", "--model", "/model", "--backend", "onnxruntime"])
+    assert [words[5] for _, words, _ in noted(tmp_path)[:-1]] == ["half"] * 4
+    assert pair.unrounded == tmp_path / "work" / "fp32" / "scan000.nii.gz"
+
+
 def test_empty_caches_are_empty_in_every_run(tmp_path: Path, sides: tuple[Build, Build]) -> None:
     pair = run_pairs(sides, Case(tmp_path / "old" / "labels.nii.gz", "exact", None, EMPTY), 2, tmp_path / "work")
     assert pair.unrounded is None
@@ -115,6 +123,8 @@ def test_ratios_are_the_medians_of_the_pairs_and_labels_are_checked(tmp_path: Pa
         row = pair_row(replace(pair, unrounded=unrounded), None)
         assert sorted([row["fp32_before"], row["fp32_after"]]) == pytest.approx([8 / 9, 1.0])
         assert [check.measured > check.limit for check in label_checks([row])] == [broken]
+    both_lose = pair_row(replace(pair, labels=(labels[1], labels[1]), unrounded=labels[0]), None)  # no more than before: it passes
+    assert [(check.measured, check.limit) for check in label_checks([both_lose])] == [pytest.approx((1 / 9, 1 / 9))]
     assert "| 2.00            | 1.00  | 0.50" in ratio_table(rows)
     write_labels(tmp_path / "small.nii.gz", Volume(np.zeros((2, 2, 2), np.uint8), Grid((2, 2, 2), (1.0, 1.0, 1.0))))
     with pytest.raises(InputError, match="expected the"):
