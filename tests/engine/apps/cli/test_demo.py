@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 from tests.engine.results.dicom.outside import disagreements, errors_of
-from tests.engine.tiny_bundle import write_tiny_bundle
+from tests.engine.tiny_bundle import LABELS, write_tiny_bundle
 from tests.shared_data import shared_file
 
 from flare_trt.engine.apps.cli import demo, main
@@ -75,10 +76,28 @@ def test_planted_lesions_are_counted_by_what_is_found_of_them() -> None:
     truth[1:4, 5:8, 12:18] = 1
     labels[1:4, 1:4, 8:13] = labels[2, 6, 8:12] = 14  # three tenths of the first, two of the second, none of the third
     grid = Grid(truth.shape, (10.0, 10.0, 5.0))
-    said = demo.planted_and_found(Volume(truth, grid), Volume(labels, grid))
+    said = demo.planted_and_found(Volume(truth, grid), Volume(labels, grid), [14])
     assert said == "lesions 1 of 3 planted ones found (30% or more of each), 10.0 ml of tumour elsewhere\n"
     nothing = Volume(np.zeros_like(truth), grid)
-    assert demo.planted_and_found(nothing, nothing).startswith("lesions 0 of 0 planted ones found")
+    assert demo.planted_and_found(nothing, nothing, [14]).startswith("lesions 0 of 0 planted ones found")
+
+
+@pytest.mark.parametrize(
+    ("tumours", "name", "counted"), [(3, "lesions", True), (14, "tumour", True), (14, "lung", False), (0, "", False)]
+)
+def test_lesions_are_planted_for_the_model_s_own_class_of_tumours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tumours: int, name: str, counted: bool
+) -> None:
+    small_phantom(monkeypatch)
+    labels = (*LABELS[:2], replace(LABELS[2], value=tumours, name=name)) if name else LABELS
+    values = (0, *(label.value for label in labels))
+    model = write_tiny_bundle(tmp_path / "tiny", labels=labels, channel_values=values)
+    assert main(["demo", "--model", str(model), "--output", str(tmp_path / "out")]) == 0
+    assert ("planted ones found" in capsys.readouterr().out) == counted
+    is_planted = (
+        read_ct(tmp_path / "out" / "phantom.nii.gz").array != make_phantom(demo._PHANTOM_SEED, (21, 31, 33), (5, 3, 3))[0].array
+    )
+    assert is_planted.any() == counted
 
 
 def test_a_build_without_a_model_says_how_to_name_one(
