@@ -78,7 +78,7 @@ def opened(path: Path, packing: Packing, stream_at: int = 0) -> Iterator[BinaryI
         try:
             stream = igzip.IGzipFile(fileobj=file, mode="rb") if packing == "gzip" else _ZlibStream(file)
             yield cast(BinaryIO, stream)
-        except cast(type[Exception], isal_zlib.error) as error:
+        except (cast(type[Exception], isal_zlib.error), igzip.BadGzipFile) as error:
             raise InputError(f"the {packing} stream is damaged ({error}); copy it again") from error
 
 
