@@ -74,7 +74,7 @@ def hold_to_promise(ours: np.ndarray, theirs: np.ndarray, least_classes: int = 2
     ("model", "folds", "cases"),
     [
         ("plain", (0, 1), ("isotropic", "small", "anisotropic", "padded", "zero border")),
-        ("residual", (0,), ("isotropic", "anisotropic", "padded")),
+        pytest.param("residual", (0,), ("isotropic", "anisotropic", "padded"), marks=pytest.mark.nightly),
         ("regions", (0,), ("anisotropic", "padded")),
         ("transposed", (0,), ("small", "zero border")),
         ("inherited", (0,), ("small",)),

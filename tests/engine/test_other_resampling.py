@@ -53,9 +53,9 @@ def ct_scan(path: Path, size: Any, orientation: str) -> Path:
         (TORCH, THICK, "RAS", True),
         (TORCH_Z, THICK, "PIR", False),
         (NONE, THIN, "RAS", False),
-        (NONE, THICK, "ASL", True),
+        pytest.param(NONE, THICK, "ASL", True, marks=pytest.mark.nightly),
         (ORDER_Z, THICK, "LPS", False),
-        (ORDER_Z, THICK, "PIR", True),
+        pytest.param(ORDER_Z, THICK, "PIR", True, marks=pytest.mark.nightly),
     ],
 )
 def test_labels_equal_nnunets(changes: Any, size: Any, orientation: str, mirror: bool, tmp_path: Path) -> None:

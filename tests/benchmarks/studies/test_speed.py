@@ -70,7 +70,7 @@ def test_only_exact_has_a_promise_and_labels_must_be_there() -> None:
     assert check.measured > check.limit, "no nnU-Net to compare with"
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.peer
 def test_a_tiny_network_through_engines_and_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("nnunetv2")

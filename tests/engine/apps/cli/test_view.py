@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import urllib.request
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +38,9 @@ def test_it_serves_until_it_is_interrupted(files: tuple[Path, Path], tmp_path: P
     bundle = write_tiny_bundle(tmp_path / "tiny")
     words = [sys.executable, "-m", "flare_trt.engine", "view", *map(str, files), "--no-browser", "--labels", str(bundle)]
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment) as process:
+    # a job in the background starts with interrupts ignored
+    listening = {"preexec_fn": partial(signal.signal, signal.SIGINT, signal.SIG_DFL), "env": environment}
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **listening) as process:
         assert process.stdout is not None
         url = process.stdout.readline().strip()
         assert re.fullmatch(r"http://127\.0\.0\.1:\d+/[\w-]{32,}/", url)
