@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import shutil
 from dataclasses import dataclass
@@ -115,8 +114,6 @@ def _run(folders: NnUNetFolders, run: FitRun, step: Step) -> None:
     import torch
     from nnunetv2.run.run_training import run_training
 
-    # nnU-Net 2.8.1 walks over sys.modules while it looks for a trainer: what a finalizer imports meanwhile would end the training
-    gc.collect()
     run_training(
         run.dataset,
         run.network,

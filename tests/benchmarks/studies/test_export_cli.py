@@ -85,7 +85,7 @@ def test_rows_of_one_network_have_folders_of_their_own(tmp_path: Path) -> None:
     assert not any("/" in slug or " " in slug for slug in slugs)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.peer
 def test_a_tiny_network_through_all_steps_and_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("nnunetv2")
