@@ -7,9 +7,13 @@ from flare_trt.training.tumours.phase import vary_phase
 from tests.training.tumours.tumour_fixtures import FAT_HU, LIVER_HU, liver_scene
 
 
+def vary_in_share_of_patches(monkeypatch, organs: float, vessels: float) -> None:
+    monkeypatch.setattr(phase, "ORGANS_VARIED", organs)
+    monkeypatch.setattr(phase, "VESSELS_VARIED", vessels)
+
+
 def test_an_organ_is_moved_and_the_fat_beside_it_is_not(monkeypatch) -> None:
-    monkeypatch.setattr(phase, "ORGANS_VARIED", 1.0)
-    monkeypatch.setattr(phase, "VESSELS_VARIED", 0.0)
+    vary_in_share_of_patches(monkeypatch, organs=1.0, vessels=0.0)
     medians = []
     for seed in range(4):
         scene = liver_scene()
@@ -24,8 +28,7 @@ def test_an_organ_is_moved_and_the_fat_beside_it_is_not(monkeypatch) -> None:
 
 
 def test_a_vessel_becomes_its_opposite_and_little_noise_comes_with_it(monkeypatch) -> None:
-    monkeypatch.setattr(phase, "ORGANS_VARIED", 0.0)
-    monkeypatch.setattr(phase, "VESSELS_VARIED", 1.0)
+    vary_in_share_of_patches(monkeypatch, organs=0.0, vessels=1.0)
     contrasts = []
     for seed in range(8):
         scene = liver_scene()
