@@ -29,13 +29,14 @@ from flare_trt.kernels.contract import Array
 class BoxLabels:
     """Labels on the scan, on the kernels' device, and the tiles run for them.
 
-    `held` is the box of the view that they fill, `settled` the part of it that no further tile would change. `open_pass` holds the
-    ring that the raster's next row of tiles could go on from.
+    `held` is the box of the view that they fill, `settled` the part of it that no further tile would change. Beyond `written` all
+    labels are 0 as they were made. `open_pass` holds the ring that the raster's next row of tiles could go on from.
     """
 
     labels: Array
     held: Box
     settled: Box
+    written: Box
     tiles: int
     open_pass: OpenPass | None = None
 
@@ -61,7 +62,7 @@ def segment_box(run: StageRun, box: Box) -> BoxLabels:
     """Labels of a box of the scan, and with the whole scan's raster what else its tiles settle. Raises BudgetError."""
     roi, kernels = run.view.from_source(box), run.runner.kernels
     if 0 in roi.shape_zyx:
-        return BoxLabels(kernels.zeros(run.view.ct.grid.shape_zyx, run.stage.label_dtype), roi, roi, 0)
+        return BoxLabels(kernels.zeros(run.view.ct.grid.shape_zyx, run.stage.label_dtype), roi, roi, roi, 0)
     return _segmented(run, _pass_over(run, roi))
 
 
@@ -75,7 +76,7 @@ def grow_box(run: StageRun, known: BoxLabels, box: Box, slabs: Sequence[Box]) ->
         for part in slabs:
             found = segment_box(run, part)
             known.labels[part.slices] = found.labels[part.slices]
-            known = replace(known, tiles=known.tiles + found.tiles)
+            known = replace(known, written=known.written.hull(found.written), tiles=known.tiles + found.tiles)
         return known
     if 0 in known.held.shape_zyx:
         return segment_box(run, box)
@@ -139,7 +140,8 @@ def _segmented(run: StageRun, settling: _Settling) -> BoxLabels:
     with run.runner.watch.phase("restore"):
         labels = view.labels_on_scan(found, work.plan.target, run.runner.kernels)
     open_pass = OpenPass(ring, work.plan, work.plan.target) if ring is not None else None
-    return BoxLabels(labels, work.plan.target, settling.settled, run.tiles(work), open_pass)
+    target = work.plan.target
+    return BoxLabels(labels, target, settling.settled, target, run.tiles(work), open_pass)
 
 
 @dataclass(frozen=True)
@@ -218,6 +220,7 @@ def _with_slab(run: StageRun, known: BoxLabels, slab: _Slab, settling: _Settling
         known.labels,
         held=known.held.common(target).along(axis, *known.held.hull(new).ranges[axis]),
         settled=known.settled.common(settled).along(axis, *span),
+        written=known.written.hull(new),
         tiles=known.tiles + run.tiles(work),
         open_pass=OpenPass(ring, work.plan, covered) if ring is not None else None,
     )

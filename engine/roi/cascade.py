@@ -107,7 +107,7 @@ def segment_roi(run: StageRun, located: Located, names: dict[int, str]) -> Segme
         story = retold(story, decision, box, scan)
         if decision == "whole":
             break
-    _clear_beyond(known.labels, box)
+    _clear_beyond(known.labels, box, run.view.to_source(known.written))
     _keep(run, box)
     return Segmented(known.labels, story, known.tiles)
 
@@ -118,11 +118,12 @@ def _keep(run: StageRun, box: Box) -> None:
         run.probabilities.keep(box)
 
 
-def _clear_beyond(labels: Array, box: Box) -> None:
-    """Set what lies beyond the box to 0."""
-    for axis in range(3):
-        for outer in (slice(0, box.start_zyx[axis]), slice(box.stop_zyx[axis], None)):
-            labels[tuple(outer if a == axis else slice(None) for a in range(3))] = 0
+def _clear_beyond(labels: Array, box: Box, written: Box) -> None:
+    """Set what lies beyond the box to 0 where labels were written: elsewhere that would only take memory, page by page."""
+    for axis, ((low, high), (first, last)) in enumerate(zip(box.ranges, written.ranges, strict=True)):
+        for start, stop in ((first, min(low, last)), (max(high, first), last)):
+            if start < stop:
+                labels[written.along(axis, start, stop).slices] = 0
 
 
 def _source_pieces(coarse: CoarseLabels, names: dict[int, str]) -> list[Piece]:

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from flare_trt.engine.base.grid import OPPOSITE, Grid
+from flare_trt.engine.base.label_types import value_count
 from flare_trt.engine.base.pieces import label_pieces
-from flare_trt.kernels import Box, Kernels
+from flare_trt.kernels import Box, Kernels, load_host
 from flare_trt.kernels.contract import Array
 
 #: An organ with less than this on a face of the box only grazes it.
@@ -49,10 +50,17 @@ def _main_piece_areas_mm2(inside: Array, face: tuple[int, int], values: list[int
     axis, plane = face
     steps = [max(1, int(_STEP_MM / mm)) for mm in scan.spacing_mm]
     starts = [plane % steps[axis] if a == axis else 0 for a in range(3)]
-    sampled = kernels.download(inside[tuple(slice(start, None, step) for start, step in zip(starts, steps, strict=True))])
+    every = tuple(slice(start, None, step) for start, step in zip(starts, steps, strict=True))
+    sampled = np.ascontiguousarray(kernels.download(inside[every]))
+    table = load_host().bounds(sampled, value_count(sampled.dtype))
     step_mm = [step * mm for step, mm in zip(steps, scan.spacing_mm, strict=True)]
     for value in values:
-        pieces, count = label_pieces(sampled == value)
-        main = int(np.argmax(np.bincount(pieces.ravel())[1:])) + 1 if count else -1
-        on_face = np.count_nonzero(pieces.take(0 if plane == 0 else -1, axis) == main)
+        if not table[value, 6]:
+            yield 0.0
+            continue
+        where = Box(tuple(table[value, :3].tolist()), tuple(table[value, 3:6].tolist()))
+        at_face = where.start_zyx[axis] == 0 if plane == 0 else where.stop_zyx[axis] == sampled.shape[axis]
+        pieces, _ = label_pieces(sampled[where.slices] == value)
+        main = int(np.argmax(np.bincount(pieces.ravel())[1:])) + 1
+        on_face = np.count_nonzero(pieces.take(0 if plane == 0 else -1, axis) == main) if at_face else 0
         yield float(on_face) * float(np.prod(step_mm)) / step_mm[axis]

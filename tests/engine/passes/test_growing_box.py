@@ -66,6 +66,9 @@ def grown(run: StageRun, *boxes: Box) -> BoxLabels:
         known = grow_box(run, known, box, ())
         settled = view.to_source(known.settled).slices
         np.testing.assert_array_equal(known.labels[settled], everything[settled])
+        beyond = known.labels.copy()
+        beyond[view.to_source(known.written).slices] = 0
+        assert not beyond.any()
         held, wanted = known.held, view.from_source(box)
         assert np.less_equal(held.start_zyx, wanted.start_zyx).all()
         assert np.greater_equal(held.stop_zyx, wanted.stop_zyx).all()

@@ -49,6 +49,14 @@ def test_a_few_voxels_on_a_face_are_no_organ() -> None:
     assert cut_organs(labels, BOX, GRID, NAMES, KERNELS) == []
 
 
+def test_an_organ_between_the_steps_is_not_seen() -> None:
+    labels = np.zeros(GRID.shape_zyx, np.uint8)
+    labels[5, 21, 10:50] = 1  # every third row of the box is looked at, from its 10th on
+    assert cut_organs(labels, BOX, Grid(GRID.shape_zyx, (4.0, 1.0, 1.0)), NAMES, KERNELS) == []
+    labels[5, 22, 10:50] = 1
+    assert cut_organs(labels, BOX, Grid(GRID.shape_zyx, (4.0, 1.0, 1.0)), NAMES, KERNELS) == [("liver", "I")]
+
+
 def test_a_piece_apart_from_the_organ_asks_for_no_larger_box() -> None:
     organ, stray = Box((12, 20, 20), (25, 40, 40)), Box((5, 12, 12), (9, 20, 20))
     assert cut_organs(labelled(organ, stray), BOX, GRID, NAMES, KERNELS) == []
