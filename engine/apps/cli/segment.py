@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,6 +36,8 @@ OUT_HELP = (
     "in it, for any number"
 )
 CHANNEL_HELP = "one channel of the one scan, for models of several, in place of CT; once for each"
+#: How long a thread of Python runs before another may.
+_TURN_S = 0.0005
 PICK_HELP = "choose the series by rules, in order: thinnest, original-axial, soft-kernel, portal-venous, separated by commas"
 
 
@@ -119,8 +122,20 @@ def _segment(jobs: Sequence[Job], arguments: argparse.Namespace, teller: Teller)
     # under a budget nothing is read early: the networks' own memory is measured while they are opened
     read_whole = job_reader(ct_reader(None, threads=options.threads))
     early = first_read_early(jobs, read_whole) if options.max_memory_mb is None else nullcontext()
-    with early as read, _opened(arguments, options, teller.console) as segmenter:
+    with early as read, _short_turns(), _opened(arguments, options, teller.console) as segmenter:
         return segment_jobs(jobs, segmenter, options, teller, read)
+
+
+@contextmanager
+def _short_turns() -> Iterator[None]:
+    """Python's threads take turns every 0.5 ms, not 5: the one that unpacks the first scan would wait that long, after each part of
+    it, for the one that loads modules and networks (0.1 s of a large scan)."""
+    before_s = sys.getswitchinterval()
+    sys.setswitchinterval(_TURN_S)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before_s)
 
 
 def _finished_cases(jobs: Sequence[Job], arguments: argparse.Namespace, teller: Teller) -> list[CaseNumbers]:

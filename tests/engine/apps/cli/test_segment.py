@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -196,6 +197,22 @@ def test_an_interrupt_leaves_whole_files_only(scans: Path, tmp_path: Path) -> No
     assert main(["segment", str(scans), "-o", str(out), "--model", "m"]) == 130
     assert [path.name for path in out.iterdir()] == ["case0.nii.gz"]
     assert read_labels(out / "case0.nii.gz").array.any()
+
+
+@pytest.mark.usefixtures("fake")
+def test_threads_take_short_turns_meanwhile(scans: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    turns_s, before_s, opened = list[float](), sys.getswitchinterval(), Segmenter.open
+    assert before_s > 0.001
+
+    def open_noting(*arguments: object) -> Segmenter:
+        turns_s.append(sys.getswitchinterval())
+        return opened(*arguments)  # type: ignore[arg-type]  # the fake one takes anything
+
+    monkeypatch.setattr(Segmenter, "open", open_noting)
+    spoil(scans, "case1_0000.nii.gz", 667)
+    assert main(["segment", str(scans), "-o", str(tmp_path / "out"), "--model", "m"]) == 130
+    assert turns_s == [pytest.approx(0.0005)]
+    assert sys.getswitchinterval() == before_s
 
 
 @pytest.mark.usefixtures("fake")
