@@ -30,10 +30,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
     sheet.add_argument("--count", type=int, default=20, help="patches that show a lesion (%(default)s)")
     sheet.add_argument("--columns", type=int, default=4, help="examples a row, each without and with its outline (%(default)s)")
     sheet.add_argument("-o", "--output", type=Path, required=True, metavar="PNG", help="file to write")
+    found = steps.add_parser("found", help="draw what a bundle takes for tumour in real CTs as one PNG, and count it")
+    found.add_argument("--model", type=Path, required=True, metavar="BUNDLE", help="bundle that looks for tumours")
+    found.add_argument("cts", type=Path, nargs="+", metavar="CT", help="CTs, each in a folder that bears its name")
+    found.add_argument("-o", "--output", type=Path, required=True, metavar="PNG", help="file to write")
     for step in (pool, prepare, train, bundle):
         step.add_argument("--config", type=Path, required=True, help="configuration, see training/runs/tumours_fine.json")
     for step in (pool, train, bundle):
         step.add_argument("--data", type=Path, default=Path(), help="folder that the configuration's paths start from")
+    for step in (pool, train, bundle, found):
         step.add_argument("--threads", type=int, default=1)
     for step in (pool, train, sheet):
         step.add_argument("--pool", type=Path, required=True, help="folder of the patches")
@@ -77,6 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
         "train": _train,
         "train-prepared": _train_prepared,
         "bundle": _bundle,
+        "found": _found,
         "sheet": _sheet,
     }
     steps[arguments.tumours_step](arguments)
@@ -148,6 +154,19 @@ def _bundle(arguments: argparse.Namespace) -> None:
     trained = TrainedTumours(read_config(arguments.config, arguments.data), arguments.checkpoint)
     organs = arguments.organs or default_model()
     write_tumour_bundle(trained, organs, arguments.name, arguments.output, arguments.held_out)
+
+
+def _found(arguments: argparse.Namespace) -> None:
+    from flare_trt.engine.apps.cli.console import Console
+    from flare_trt.engine.base.text_tables import aligned_table
+    from flare_trt.training.tumours.found_sheet import write_found_sheet
+
+    found = write_found_sheet(arguments.model, arguments.cts, arguments.output, arguments.threads)
+    rows = [
+        (each.ct, " ".join(map(str, each.pieces_ml)) or "-", str(each.elsewhere), f"{each.places_found} of {each.places}")
+        for each in found
+    ]
+    Console().line(aligned_table([("CT", "pieces (ml)", "in no place", "places with some"), *rows]))
 
 
 def _sheet(arguments: argparse.Namespace) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,11 +39,21 @@ def write_sheet(files: Sequence[Path], count: int, columns: int, path: Path) -> 
     return len(pairs)
 
 
-def _pair(patch: StoredPatch, tumour: NDArray[np.bool_], index: int) -> NDArray[np.uint8]:
+def grey_rgb(hu: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
+    """A slice of HU (y, x) as grey (y, x, 3)."""
     low, high = WINDOW_HU
-    grey = (np.clip((patch.hu[index] - low) / (high - low), 0, 1) * 255).astype(np.uint8) // GREY_STEP * GREY_STEP
-    plain = np.repeat(grey[..., None], 3, -1)
-    inner = tumour & np.roll(tumour, 1, 0) & np.roll(tumour, -1, 0) & np.roll(tumour, 1, 1) & np.roll(tumour, -1, 1)
+    grey = (np.clip((hu - low) / (high - low), 0, 1) * 255).astype(np.uint8) // GREY_STEP * GREY_STEP
+    return np.repeat(grey[..., None], 3, -1)
+
+
+def outline(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The voxels of a mask (y, x) that have a neighbour outside it."""
+    inner = mask & np.roll(mask, 1, 0) & np.roll(mask, -1, 0) & np.roll(mask, 1, 1) & np.roll(mask, -1, 1)
+    return mask & ~inner
+
+
+def _pair(patch: StoredPatch, tumour: NDArray[np.bool_], index: int) -> NDArray[np.uint8]:
+    plain = grey_rgb(patch.hu[index])
     outlined = plain.copy()
-    outlined[tumour & ~inner] = OUTLINE_RGB
+    outlined[outline(tumour)] = OUTLINE_RGB
     return np.concatenate([plain, outlined], 1)
