@@ -11,7 +11,7 @@ from flare_trt.engine.base.errors import DeviceError
 from flare_trt.engine.model.modes import Precision
 from flare_trt.engine.model.options import RunOptions
 from flare_trt.engine.networks.native_.backend import has_bf16 as has_own_bf16
-from flare_trt.engine.networks.session import BACKENDS, SessionOptions, backend_problem
+from flare_trt.engine.networks.session import SessionOptions, backend_problem, require_known
 from flare_trt.engine.networks.silent_import import load_openvino
 from flare_trt.kernels import cuda_problem, gpu_ordinal, native_problem
 
@@ -46,8 +46,8 @@ def place(options: RunOptions, barred: Barred = NOTHING_BARRED, own_fits: Callab
 
     Raises DeviceError where the named ones are not there, or the bundle bars the backend.
     """
-    if options.backend is not None and options.backend not in BACKENDS:
-        raise DeviceError(f"backend: got {options.backend!r}, expected one of {', '.join(BACKENDS)}")
+    if options.backend is not None:
+        require_known(options.backend)
     if options.backend is not None and options.backend in barred:
         others = [name for name in CPU_BACKENDS if name not in barred]
         raise DeviceError(f"backend {options.backend}: barred by this bundle: {barred[options.backend]}; use {' or '.join(others)}")

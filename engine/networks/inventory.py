@@ -11,7 +11,7 @@ from typing import Any
 from flare_trt.engine.base.units import MIB
 from flare_trt.engine.base.version import VERSION
 from flare_trt.engine.networks.device_choice import GPU_ONLY
-from flare_trt.engine.networks.session import BACKENDS, backend_problem
+from flare_trt.engine.networks.session import OFFERED, backend_problem
 from flare_trt.kernels import KERNEL_DEVICES, cuda_problem, native_problem
 
 #: Distributions whose versions matter to results; of those in one line, the first that is installed counts.
@@ -66,7 +66,7 @@ def take_inventory() -> Inventory:
         platform=platform.platform(),
         devices=(Part("cpu", None, f"{len(os.sched_getaffinity(0))} cores for this process"), *_gpus(no_gpu)),
         kernels=tuple(Part(name, kernel_problems[name]) for name in KERNEL_DEVICES),
-        backends=tuple(Part(name, backend_problem(name, "cuda:0" if name in GPU_ONLY else "cpu")) for name in BACKENDS),
+        backends=tuple(Part(name, backend_problem(name, "cuda:0" if name in GPU_ONLY else "cpu")) for name in OFFERED),
         libraries=_versions(),
     )
 

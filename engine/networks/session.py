@@ -22,6 +22,8 @@ BACKENDS = {
     "tensorrt": "flare_trt.engine.networks.tensorrt_.backend",
     "fake": "flare_trt.engine.networks.fake",
 }
+#: What a user is offered: `fake` runs no network of theirs.
+OFFERED = tuple(name for name in BACKENDS if name != "fake")
 
 
 @dataclass(frozen=True)
@@ -71,8 +73,7 @@ class RunsPairs(Protocol):
 
 def open_session(backend: str, onnx: Path, options: SessionOptions) -> Session:
     """Open an ONNX file with a backend by name. Raises DeviceError where it is not there; never takes another one."""
-    if backend not in BACKENDS:
-        raise DeviceError(f"backend: got {backend!r}, expected one of {', '.join(BACKENDS)}")
+    require_known(backend)
     try:
         module = import_module(BACKENDS[backend])
     except ModuleNotFoundError as error:
@@ -81,6 +82,12 @@ def open_session(backend: str, onnx: Path, options: SessionOptions) -> Session:
         ) from error
     session: Session = module.open_session(onnx, options)
     return session
+
+
+def require_known(backend: str) -> None:
+    """Raises DeviceError for a name that is no backend's."""
+    if backend not in BACKENDS:
+        raise DeviceError(f"backend: got {backend!r}, expected one of {', '.join(OFFERED)}")
 
 
 def backend_problem(backend: str, device: str) -> str | None:

@@ -41,7 +41,8 @@ def test_only_static_shapes_are_taken() -> None:
 
 
 def test_no_backend_stands_in_for_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(DeviceError, match="got 'torch', expected one of openvino"):
+    offered = "openvino, native, onnxruntime, onnxruntime-tensorrt, tensorrt"
+    with pytest.raises(DeviceError, match=f"got 'torch', expected one of {offered}$"):
         open_session("torch", tmp_path / "n.onnx", SessionOptions())
     monkeypatch.setitem(__import__("sys").modules, "flare_trt.engine.networks.fake", None)
     assert "flare_trt.engine.networks.fake" in str(backend_problem("fake", "cpu"))
