@@ -16,7 +16,10 @@ _OTHERS = {
 
 
 def require_regular(path: Path) -> None:
-    """Raises InputError for a pipe, a socket or a device, links to one too; OSError for what is not there."""
-    other = _OTHERS.get(stat.S_IFMT(path.stat().st_mode))
+    """Raises InputError, naming the path, for a pipe, a socket or a device, links to one too, and for what cannot be looked at."""
+    try:
+        other = _OTHERS.get(stat.S_IFMT(path.stat().st_mode))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
     if other is not None:
         raise InputError(f"{path}: got {other}, expected a file, which is read more than once; save it to a file and name that")

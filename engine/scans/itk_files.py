@@ -54,8 +54,8 @@ class ItkReader:
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
+        require_regular(self.path)
         with input_errors(self.path):
-            require_regular(self.path)
             layout = (_nrrd_layout if has_ending(self.path, (".nrrd",)) else _mha_layout)(self.path)
             self.warnings = layout.warnings
             self.grid, stored = _itk_header(self.path)

@@ -38,8 +38,8 @@ class NiftiReader:
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
         self.no_numbers = 0
+        require_regular(self.path)
         with input_errors(self.path):
-            require_regular(self.path)
             with self.path.open("rb") as file:
                 packing: Packing = "gzip" if file.read(2) == b"\x1f\x8b" else ""
             with opened(self.path, packing) as stream:

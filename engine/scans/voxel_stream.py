@@ -106,7 +106,7 @@ class _ZlibStream(io.RawIOBase):
 
 @contextmanager
 def input_errors(path: Path) -> Iterator[None]:
-    """Name the file in each error, and make InputErrors of what the file system and the decompressor raise."""
+    """Name the file in each error, none of which does yet, and make InputErrors of those of the system and the decompressor."""
     try:
         yield
     except InputError as error:

@@ -91,8 +91,8 @@ class ZipFiles:
     linked = 0
 
     def __init__(self, path: Path) -> None:
+        require_regular(path)
         try:
-            require_regular(path)
             self._zip = ZipFile(path)
         except (BadZipFile, OSError, ValueError, NotImplementedError) as error:  # the last: of a later version of zip
             raise InputError(f"{path}: not a zip that can be read ({type(error).__name__}); copy it again") from error

@@ -20,8 +20,8 @@ def read_segmentation(path: Path) -> tuple[Volume, dict[int, str]]:
 
     Raises InputError for what is no segmentation, for planes that make no regular grid, and for segments that overlap.
     """
+    require_regular(path)
     try:
-        require_regular(path)
         with quiet():
             highdicom = library("highdicom")
             segmentation = highdicom.seg.segread(path)

@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,8 @@ from tests.engine.fake_bundle import fake_bundle, fake_spec
 
 from flare_trt.engine.base.errors import InputError
 from flare_trt.engine.base.regular_file import require_regular
+from flare_trt.engine.scans.dicom.dicomdir import described_folder
+from flare_trt.engine.scans.dicom.seg_reader import read_segmentation
 from flare_trt.engine.scans.dicom.series import find_series
 from flare_trt.engine.scans.image_files import read_ct, read_labels
 
@@ -47,12 +49,13 @@ def make_other(path: Path, kind: str) -> Path:
 
 @pytest.mark.parametrize("kind", ["a pipe", "a socket", "a device"])
 @pytest.mark.parametrize(
-    ("read", "name"), [(read_ct, "ct.nii.gz"), (read_ct, "ct.nii"), (read_labels, "l.nii"), (find_series, "study.zip")]
+    ("read", "name"),
+    [(read_ct, "ct.nii.gz"), (read_ct, "ct.nii"), (read_labels, "l.nii"), (read_ct, "ct.mha"), (find_series, "study.zip")],
 )
 def test_each_reader_refuses_what_is_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, read, name: str) -> None:
     monkeypatch.chdir(tmp_path)  # a socket's path is short
     other = make_other(Path(name), kind)
-    with pytest.raises(InputError, match=f"{name}: got {kind}, expected a file, which .*; save it to a file and name that"):
+    with pytest.raises(InputError, match=f"^{name}: got {kind}, expected a file, which .*; save it to a file and name that"):
         read(other)
 
 
@@ -65,8 +68,17 @@ def test_the_command_refuses_a_pipe(tmp_path: Path, name: str) -> None:
     command = [sys.executable, "-m", "flare_trt.engine", *map(str, words)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=100)
     assert done.returncode == 1
-    assert f"{name}: got a pipe, expected a file" in done.stderr
+    assert done.stderr.count("got a pipe, expected a file") == 1
+    assert done.stderr.count(str(scan)) == 1
     assert not out.exists()
+
+
+@pytest.mark.parametrize("read", [read_ct, read_labels, find_series, described_folder, read_segmentation])
+@pytest.mark.parametrize("name", ["ct.nii.gz", "ct.nrrd", "study.zip"])
+def test_what_is_not_there_is_named_once(tmp_path: Path, read: Callable[[Path], object], name: str) -> None:
+    with pytest.raises(InputError) as caught:
+        read(tmp_path / name)
+    assert str(caught.value) == f"{tmp_path / name}: cannot be read: No such file or directory"
 
 
 def test_files_and_links_to_them_pass(tmp_path: Path) -> None:
