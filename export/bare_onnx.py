@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from flare_trt.engine.base.errors import ExportError
+from flare_trt.engine.base.errors import ExportError, reason_of
 from flare_trt.engine.base.version import VERSION
 from flare_trt.engine.model import strict_json
 from flare_trt.engine.model.bundle_writer import require_replaceable, write_bundle
@@ -31,7 +31,7 @@ def export_onnx(
     try:
         text = spec_file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise ExportError(f"{spec_file}: cannot be read: {error}; expected a bundle.json without checksums") from error
+        raise ExportError(f"{spec_file}: cannot be read: {reason_of(error)}; expected a bundle.json without checksums") from error
     spec = strict_json.parse(text, ModelSpec, spec_file.name)
     given = {path.name: path for path in networks}
     checks: tuple[Check, ...] = ()
@@ -64,7 +64,7 @@ def _write_self_contained(source: Path, target: Path) -> None:
         del model.graph.value_info[:]  # shapes in between still have the free batch size; they are inferred anew
         onnx.save(onnx.shape_inference.infer_shapes(model), str(target))
     except Exception as error:  # onnx raises its own classes, protobuf's and OSError
-        raise ExportError(f"{source}: cannot be read as ONNX: {error}") from error
+        raise ExportError(f"{source}: cannot be read as ONNX: {reason_of(error)}") from error
 
 
 def _fix_batch(value: Any) -> None:

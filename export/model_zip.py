@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from flare_trt.engine.base.errors import ExportError
+from flare_trt.engine.base.errors import ExportError, reason_of
 from flare_trt.engine.base.units import MIB
 
 _FILE = re.compile(r"(?:(?P<folder>.+)/)?(?P<name>plans\.json|dataset\.json|fold_(?:\d{1,4}|all)/checkpoint_[a-z]+\.pth)")
@@ -66,7 +66,9 @@ def _opened(file: Path, given: Path) -> Iterator[zipfile.ZipFile]:
         with zipfile.ZipFile(file) as archive:
             yield archive
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, NotImplementedError) as error:  # Runtime: encrypted
-        raise ExportError(f"{given}: cannot be unpacked: {error}; expected a zip of nnUNetv2_export_model_to_zip") from error
+        raise ExportError(
+            f"{given}: cannot be unpacked: {reason_of(error)}; expected a zip of nnUNetv2_export_model_to_zip"
+        ) from error
 
 
 def _zip_of(given: Path) -> Path | None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from flare_trt.benchmarks.base.machine import commit, installed_versions, this_machine, without_places
-from flare_trt.engine.base.errors import InputError
+from flare_trt.engine.base.errors import InputError, reason_of
 from flare_trt.engine.base.files import write_json
 from flare_trt.engine.model.spec import Check
 
@@ -63,4 +63,4 @@ def load_result(path: Path) -> Result:
     try:
         return Result(**json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError) as error:
-        raise InputError(f"{path}: not a benchmark result: {error}") from error
+        raise InputError(f"{path}: not a benchmark result: {reason_of(error)}") from error

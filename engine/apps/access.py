@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from flare_trt.engine.base.errors import ServiceError
+from flare_trt.engine.base.errors import ServiceError, reason_of
 
 _LEAST_TOKEN_CHARACTERS = 16
 
@@ -39,7 +39,7 @@ def read_token(path: Path) -> str:
     try:
         token = path.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise ServiceError(f"token file {path}: cannot be read as ASCII text: {error}") from error
+        raise ServiceError(f"token file {path}: cannot be read as ASCII text: {reason_of(error)}") from error
     if len(token) < _LEAST_TOKEN_CHARACTERS or not token.isprintable() or " " in token:
         raise ServiceError(
             f"token file {path}: expected one word of at least {_LEAST_TOKEN_CHARACTERS} characters; openssl rand -hex 32 makes one"

@@ -53,6 +53,11 @@ class ServiceError(FlareError):
     """A server or a cluster that cannot be started or reached as asked."""
 
 
+def reason_of(error: BaseException) -> str:
+    """An error's words; of the system's those without the path, for messages that name it themselves."""
+    return getattr(error, "strerror", None) or str(error)
+
+
 def without_frames(error: E) -> E:
     """The error, and those it came from, without tracebacks: their frames hold a scan's arrays for as long as the error is kept."""
     link: BaseException | None = error

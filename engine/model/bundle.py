@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from flare_trt.engine.base.errors import BundleError
+from flare_trt.engine.base.errors import BundleError, reason_of
 from flare_trt.engine.base.units import MIB
 from flare_trt.engine.model import strict_json
 from flare_trt.engine.model.onnx_file import require_embedded_weights
@@ -177,7 +177,7 @@ def _zip_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:  # RuntimeError: an encrypted zip
-        raise BundleError(f"bundle: {path} cannot be unpacked: {error}") from error
+        raise BundleError(f"bundle: {path} cannot be unpacked: {reason_of(error)}") from error
 
 
 def _unpack(archive: zipfile.ZipFile, folder: Path) -> ModelSpec:

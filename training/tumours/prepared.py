@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from flare_trt.engine.base.errors import InputError
+from flare_trt.engine.base.errors import InputError, reason_of
 from flare_trt.engine.base.files import atomic_file
 from flare_trt.engine.model import strict_json
 from flare_trt.training.distil.config import DistilConfig
@@ -74,7 +74,7 @@ def read_prepared(path: Path) -> Prepared:
             views = [_view(arrays, number, **view) for number, view in enumerate(about["views"])]
             return Prepared(config, views, _organs(arrays, config))
     except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path}: got {error}, expected a file of 'flare-trt train tumours prepare'") from error
+        raise InputError(f"{path}: got {reason_of(error)}, expected a file of 'flare-trt train tumours prepare'") from error
 
 
 def codes_of(hu: NDArray[np.int16]) -> NDArray[np.uint8]:

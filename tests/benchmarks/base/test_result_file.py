@@ -35,6 +35,11 @@ def test_a_file_that_is_no_result_is_an_error(tmp_path: Path, text: str) -> None
         load_result(tmp_path / "r.json")
 
 
+def test_a_file_that_is_not_there_is_named_once(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"gone\.json: not a benchmark result: No such file or directory$"):
+        load_result(tmp_path / "gone.json")
+
+
 def test_places_of_the_machine_are_left_out() -> None:
     assert without_places(["bench", "/data/x/ct.nii.gz", "--out", "a/b.json"]) == ["bench", "ct.nii.gz", "--out", "a/b.json"]
 

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import weakref
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from flare_trt.engine.base import errors
-from flare_trt.engine.base.errors import DeviceError, FlareError, InputError, without_frames
+from flare_trt.engine.base.errors import DeviceError, FlareError, InputError, reason_of, without_frames
 
 
 def test_a_missing_device_has_an_exit_code_of_its_own() -> None:
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, FlareError)]
     assert len(kinds) == 8
     assert {kind.__name__: kind.exit_code for kind in kinds if kind.exit_code != 1} == {"DeviceError": 3}
+
+
+def test_a_reason_does_not_name_the_path_again(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError) as caught:
+        (tmp_path / "gone").open("rb")
+    assert reason_of(caught.value) == "No such file or directory"
+    assert reason_of(OSError("a word of a library")) == "a word of a library"
+    assert reason_of(ValueError("no JSON")) == "no JSON"
 
 
 def fails(alive: list[weakref.ref[np.ndarray]], chained: bool) -> None:
