@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -23,6 +23,7 @@ _DEFLATE_RATIO = 1032
 #: What stays in the cache from one step of reading to the next, and in memory that the allocator hands out again.
 _SLAB_BYTES = 1 << 19
 _PACKED_BYTES = 1 << 16
+_GZIP_MAGIC = b"\x1f\x8b"
 
 Packing = Literal["", "gzip", "zlib"]
 
@@ -78,8 +79,34 @@ def opened(path: Path, packing: Packing, stream_at: int = 0) -> Iterator[BinaryI
         try:
             stream = igzip.IGzipFile(fileobj=file, mode="rb") if packing == "gzip" else _ZlibStream(file)
             yield cast(BinaryIO, stream)
-        except (cast(type[Exception], isal_zlib.error), igzip.BadGzipFile) as error:
+        except (EOFError, cast(type[Exception], isal_zlib.error), igzip.BadGzipFile) as error:
+            if packing == "gzip" and _has_other_behind(path, stream_at):
+                raise InputError("the gzip stream is followed by something that is no gzip; copy it again") from error
+            if isinstance(error, EOFError):
+                raise
             raise InputError(f"the {packing} stream is damaged ({error}); copy it again") from error
+
+
+def _has_other_behind(path: Path, stream_at: int) -> bool:
+    """Whether gzip streams that are whole have something behind them that is none; zeros may pad them.
+
+    The decompressor takes less than a header's 10 bytes for a stream that was cut.
+    """
+    from isal import isal_zlib
+
+    with path.open("rb") as file, suppress(cast(type[Exception], isal_zlib.error)):
+        file.seek(stream_at)
+        packed, is_whole = file.read(_PACKED_BYTES), False
+        while packed[:2] == _GZIP_MAGIC:
+            unpacker = isal_zlib.decompressobj(wbits=16 + isal_zlib.MAX_WBITS)
+            while packed and not unpacker.eof:
+                unpacker.decompress(packed)
+                packed = unpacker.unused_data if unpacker.eof else file.read(_PACKED_BYTES)
+            is_whole, packed = unpacker.eof, packed.lstrip(b"\0")
+            while len(packed) < len(_GZIP_MAGIC) and (more := file.read(_PACKED_BYTES)):
+                packed = (packed + more).lstrip(b"\0")
+        return is_whole and not _GZIP_MAGIC.startswith(packed)
+    return False
 
 
 class _ZlibStream(io.RawIOBase):

@@ -48,6 +48,35 @@ def test_a_damaged_stream_and_a_wrong_checksum(packing: Packing, tmp_path: Path)
             list(block(tmp_path / "scan", packing, damaged).slabs())
 
 
+PACKED = gzip.compress(b"abc" + VOXELS.tobytes())
+
+
+@pytest.mark.parametrize("zeros", [0, 3, 1 << 17])
+@pytest.mark.parametrize("tail", [b"x", b"\r\n", b"garbage behind the stream", b"\x1fx", b"PK\x03\x04" + bytes(100_000)])
+@pytest.mark.parametrize("stream", [PACKED, gzip.compress(b"abc") + gzip.compress(VOXELS.tobytes())], ids=["one", "two"])
+def test_what_is_no_gzip_behind_the_stream(tmp_path: Path, stream: bytes, tail: bytes, zeros: int) -> None:
+    found = block(tmp_path / "scan", "gzip", stream + bytes(zeros) + tail)
+    with pytest.raises(InputError, match=r"scan: the gzip stream is followed by something that is no gzip; copy it again$"):
+        list(found.slabs())
+
+
+@pytest.mark.parametrize("tail", [b"", bytes(1000), gzip.compress(b"more"), gzip.compress(b"") + bytes(3), gzip.compress(b"a") * 2])
+def test_further_streams_and_zeros_behind_the_stream(tmp_path: Path, tail: bytes) -> None:
+    slabs = block(tmp_path / "scan", "gzip", PACKED + tail).slabs()
+    np.testing.assert_array_equal(np.concatenate([slab for _, slab in slabs]), VOXELS)
+
+
+@pytest.mark.parametrize("tail", [b"\x1f", b"\x1f\x8b", gzip.compress(b"more")[:-3], bytes(3) + gzip.compress(b"more")[:9]])
+def test_a_further_stream_that_ends_early(tmp_path: Path, tail: bytes) -> None:
+    with pytest.raises(InputError, match=r"scan: the file ends early; copy it again"):
+        list(block(tmp_path / "scan", "gzip", PACKED + tail).slabs())
+
+
+def test_what_is_no_gzip_from_the_start(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"scan: the gzip stream is damaged \(Not a gzipped file"):
+        list(block(tmp_path / "scan", "gzip", bytes(100) + PACKED).slabs())
+
+
 def test_a_size_that_the_file_cannot_hold(tmp_path: Path) -> None:
     plain = block(tmp_path / "scan", "", b"abc" + VOXELS.tobytes()[:-1])
     with pytest.raises(InputError, match=r"claims 60 x 50 x 7 voxels \(42003 bytes\), the file holds at most 42002; copy it again"):
