@@ -22,10 +22,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of the console script. Returns the exit code: 0 done, 1 failed, 2 wrong usage, 3 no such device."""
     arguments_in = list(sys.argv[1:] if argv is None else argv)
     chosen = next((word for word in arguments_in if word in COMMANDS), None)
-    with _loading():
-        parser = build_parser(chosen)
-    arguments = parser.parse_args(arguments_in)
     try:
+        with _loading():
+            parser = build_parser(chosen)
+        arguments = parser.parse_args(arguments_in)
         with _ended_by_sigterm():
             return int(arguments.run(arguments))
     except FlareError as error:

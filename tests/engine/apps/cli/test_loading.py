@@ -1,12 +1,16 @@
-"""What the start of a command leaves to the collector of garbage, in processes of their own."""
+"""What the start of a command leaves to the collector of garbage, in processes of their own, and how it is interrupted."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+from flare_trt.engine.apps.cli import main
+from flare_trt.engine.apps.cli.commands import COMMANDS
 
 _CODE = """
 import gc, sys
@@ -25,6 +29,16 @@ def test_what_is_loaded_is_no_garbage(before: str, collects: bool) -> None:
     code = _CODE.format(before=before, words="'segment', '--help'")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == f"{collects} True False"
+
+
+def test_ctrl_c_while_modules_are_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "slowly_loaded.py").write_text("import signal\nsignal.raise_signal(signal.SIGINT)\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(COMMANDS, "info", ("slowly_loaded", "never loaded"))
+    assert main(["info"]) == 130
+    assert capsys.readouterr().err == "flare-trt: interrupted\n"
 
 
 @pytest.mark.parametrize("spin", [None, "20"])
