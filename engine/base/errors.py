@@ -12,9 +12,12 @@ FlareError
 
 from __future__ import annotations
 
+import errno
+from collections.abc import Iterator
 from typing import TypeVar
 
 E = TypeVar("E", bound=BaseException)
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class FlareError(Exception):
@@ -60,8 +63,19 @@ def reason_of(error: BaseException) -> str:
 
 def without_frames(error: E) -> E:
     """The error, and those it came from, without tracebacks: their frames hold a scan's arrays for as long as the error is kept."""
+    for link in _origins(error):
+        link.__traceback__ = None
+    return error
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether the system had no room for a file, by an error or one that it came from: the disk, a quota or a limit is full."""
+    return any(isinstance(link, OSError) and link.errno in _FULL for link in _origins(error))
+
+
+def _origins(error: BaseException) -> Iterator[BaseException]:
+    """The error, and those it came from."""
     link: BaseException | None = error
     while link is not None:
-        link.__traceback__ = None
+        yield link
         link = link.__cause__ or link.__context__
-    return error

@@ -17,7 +17,7 @@ from flare_trt.engine.apps.serve.served_job import ServedJob, State
 from flare_trt.engine.apps.serve.service import Closing, QueueFull, Service
 from flare_trt.engine.apps.serve.uploads import UploadTooLarge, receive
 from flare_trt.engine.apps.serve.view_routes import NO_PAGES, add_view_routes
-from flare_trt.engine.base.errors import BudgetError, InputError, OutputError
+from flare_trt.engine.base.errors import BudgetError, InputError, OutputError, is_full, reason_of
 from flare_trt.engine.scans.dicom.choice import SeriesChoice
 
 _LOG = logging.getLogger(__name__)
@@ -106,7 +106,7 @@ class Routes:
         except TimeoutError as late:
             raise HTTPException(408, f"the upload took more than {limits.timeout_s:g} s", _HANG_UP) from late
         except (OSError, OutputError) as error:
-            _LOG.error("an upload could not be kept: %s", getattr(error, "strerror", None) or error)
+            _LOG.error("an upload could not be kept: %s", reason_of(error))
             raise await _refused(request, 507, "the server has no room for the scan; try again later") from error
         response.headers["location"] = _address(request, job)
         return await self._labels_when_done(request, job) if wait else self._status(job)
@@ -192,6 +192,8 @@ class Routes:
         if isinstance(job.error, (InputError, BudgetError)):
             raise HTTPException(422, job.problem)
         code = {"stopped": 503, "timed_out": 504, "cancelled": 409}.get(job.state, 500)
+        if job.error is not None and is_full(job.error):
+            code = 507
         raise HTTPException(code, f"the job is {job.state}" + (f": {job.problem}" if job.problem else ""))
 
 

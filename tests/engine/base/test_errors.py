@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import weakref
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 from flare_trt.engine.base import errors
-from flare_trt.engine.base.errors import DeviceError, FlareError, InputError, reason_of, without_frames
+from flare_trt.engine.base.errors import DeviceError, FlareError, InputError, OutputError, is_full, reason_of, without_frames
 
 
 def test_a_missing_device_has_an_exit_code_of_its_own() -> None:
@@ -24,6 +25,16 @@ def test_a_reason_does_not_name_the_path_again(tmp_path: Path) -> None:
     assert reason_of(caught.value) == "No such file or directory"
     assert reason_of(OSError("a word of a library")) == "a word of a library"
     assert reason_of(ValueError("no JSON")) == "no JSON"
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES])
+def test_a_full_disk_is_found_behind_an_error(number: int) -> None:
+    full = number != errno.EACCES
+    assert is_full(OSError(number, "words")) == full
+    ours = OutputError("labels.nii.gz cannot be written")
+    assert not is_full(ours)
+    ours.__cause__ = OSError(number, "words")
+    assert is_full(ours) == full
 
 
 def fails(alive: list[weakref.ref[np.ndarray]], chained: bool) -> None:
