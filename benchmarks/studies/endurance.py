@@ -40,14 +40,15 @@ def endure(bundle: Path, scans: Sequence[Path], folder: Path, count: int) -> End
         raise InputError(f"endurance: got {len(scans)} scans and a count of {count}, expected scans and {2 * _PARTS} or more")
     handles, threads = _handles(), threading.active_count()
     failed, rss_mb = 0, []
-    with Segmenter.open(bundle, RunOptions(device="cpu")) as segmenter:
+    options = RunOptions(device="cpu")
+    with Segmenter.open(bundle, options) as segmenter:
         for part in range(_PARTS):
             told: list[Outcome[Job, ScanReport]] = []
             mine = [scans[number % len(scans)] for number in range(count * part // _PARTS, count * (part + 1) // _PARTS)]
             for batch in (mine[at : at + len(scans)] for at in range(0, len(mine), len(scans))):
                 jobs = plan_jobs(sorted(set(batch)), Destination(folder / "labels", folder / "reports", folder / "previews"))
                 make_folders(jobs)
-                run_overlapped(jobs, scan_steps(segmenter, ct_reader(None), lambda _: None), told.append)
+                run_overlapped(jobs, scan_steps(segmenter, ct_reader(options), lambda _: None), told.append)
             failed += len(mine) - sum(outcome.written is not None for outcome in told)
             gc.collect()
             rss_mb.append(round(resident_bytes() / MB, 2))

@@ -19,6 +19,7 @@ from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.batch.case_numbers import uids
 from flare_trt.engine.batch.jobs import Job
 from flare_trt.engine.batch.overlap import SCAN_ERRORS, ScanError, Steps
+from flare_trt.engine.model.options import RunOptions
 from flare_trt.engine.model.spec import ModelSpec
 from flare_trt.engine.results.contrast_phase import NO_PHASE, contrast_phase
 from flare_trt.engine.results.dicom.measurement_report import Measured
@@ -70,9 +71,9 @@ class SegmentsScans(Protocol):
     def segment(self, ct: Volume, progress: StageProgress | None = None) -> Segmentation: ...
 
 
-def ct_reader(max_memory_mb: int | None, channels: int = 1, threads: int = 0) -> Callable[[SlabReader], Volume]:
+def ct_reader(options: RunOptions, channels: int = 1) -> Callable[[SlabReader], Volume]:
     """How scans are read, one channel at a time: into memory, or onto the disk where all would take much of the budget."""
-    whole = partial(whole_channel, threads=threads)
+    whole, max_memory_mb = partial(whole_channel, threads=options.threads), options.max_memory_mb
     if max_memory_mb is None:
         return whole
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +11,8 @@ import pytest
 from flare_trt.engine.base.grid import Grid
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.model.spec import StageSpec
+from flare_trt.engine.scans import scan_reader
+from flare_trt.engine.scans.read_ahead import read_ahead
 from tests.engine.fake_bundle import fake_spec
 from tests.fakes.gpus import fake_gpus
 
@@ -39,3 +42,16 @@ def gpu(tmp_path: Path) -> Iterator[None]:
     """A fake GPU that runs the real CUDA sources."""
     with fake_gpus(tmp_path / "cache"):
         yield
+
+
+@pytest.fixture
+def unpacked_ahead(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """The streams of slabs that a thread unpacks ahead of the reader, one a scan."""
+    streams: list[object] = []
+
+    def noted(slabs: Any) -> Any:
+        streams.append(slabs)
+        return read_ahead(slabs)
+
+    monkeypatch.setattr(scan_reader, "read_ahead", noted)
+    return streams

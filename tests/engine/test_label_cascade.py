@@ -104,7 +104,7 @@ def test_the_service_and_combine_take_a_cascade(trained: Path, tmp_path: Path) -
     scan, bundle = ct_scan(tmp_path / "ct.nii.gz"), trained.with_name("bundle")
     with Segmenter.open(bundle, EXACT) as segmenter:
         expected = segmenter.segment(read_ct(scan)).labels.array
-        with started(upload_steps(segmenter, None), Limits(), tmp_path) as service, live(service) as client:
+        with started(upload_steps(segmenter, RunOptions()), Limits(), tmp_path) as service, live(service) as client:
             answer = client.post(JOBS, params={"wait": "true"}, content=scan.read_bytes())
     (tmp_path / "answer.nii.gz").write_bytes(answer.content)
     assert np.array_equal(read_labels(tmp_path / "answer.nii.gz").array, expected)

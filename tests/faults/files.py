@@ -43,7 +43,7 @@ def full_disk(folder: Path, times: int) -> str:
     """No file may grow beyond some bytes while labels, report and preview are written: EFBIG where a full disk gives ENOSPC."""
     rng, hard = random.Random(0), resource.getrlimit(resource.RLIMIT_FSIZE)[1]
     with batch(folder, 1) as ((job,), segmenter):
-        steps = scan_steps(segmenter, ct_reader(None), lambda _: None)
+        steps = scan_steps(segmenter, ct_reader(RunOptions()), lambda _: None)
         scan = steps.read(job)
         found = segmenter.segment(scan.ct)
         failed = 0
@@ -71,7 +71,9 @@ def vanishing_folder(folder: Path, times: int) -> str:
         place.mkdir()
         told: Told = []
         with batch(place, 3) as (jobs, segmenter):
-            steps = scan_steps(segmenter, ct_reader(None), lambda job, gone=place / "labels": lambda *_: shutil.rmtree(gone, True))
+            steps = scan_steps(
+                segmenter, ct_reader(RunOptions()), lambda job, gone=place / "labels": lambda *_: shutil.rmtree(gone, True)
+            )
             (run_overlapped, run_in_turn)[turn % 2](jobs, steps, told.append)
         assert [type(outcome.error) for outcome in told] == [PartlyWrittenError, OutputError, OutputError], told
         assert all("is not there" in str(outcome.error) for outcome in told)

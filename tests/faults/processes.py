@@ -19,6 +19,7 @@ from tests.faults.setting import command, finished, make_bundle, make_scans, tem
 from flare_trt.engine.base.errors import DeviceError
 from flare_trt.engine.batch.overlap import Steps, run_in_turn, run_overlapped
 from flare_trt.engine.batch.scan_steps import ct_reader, scan_steps
+from flare_trt.engine.model.options import RunOptions
 from flare_trt.engine.networks.fake import FakeSession
 
 _SCANS = 20
@@ -109,7 +110,7 @@ def dying_thread(folder: Path, times: int) -> str:
         place.mkdir()
         told: Told = []
         with batch(place, 5) as (jobs, segmenter):
-            steps = scan_steps(segmenter, ct_reader(None), lambda _: None)
+            steps = scan_steps(segmenter, ct_reader(RunOptions()), lambda _: None)
             bad = jobs[turn % 5]
 
             def dies(job: Any, *rest: Any, step: Any, bad: Any = bad) -> Any:
@@ -144,7 +145,9 @@ def lost_gpu(folder: Path, times: int) -> str:
                 return run(self, tile)
 
             with mock.patch.object(FakeSession, "run", lost):
-                (run_overlapped, run_in_turn)[turn % 2](jobs, scan_steps(segmenter, ct_reader(None), lambda _: None), told.append)
+                (run_overlapped, run_in_turn)[turn % 2](
+                    jobs, scan_steps(segmenter, ct_reader(RunOptions()), lambda _: None), told.append
+                )
         errors = [outcome.error for outcome in told if outcome.error]
         assert errors, "a lost device went unnoticed"
         assert all(isinstance(error, DeviceError) for error in errors)

@@ -42,9 +42,10 @@ def _segmented(scan: Path, output: Path, segmenter: Any) -> tuple[NDArray[Any], 
 
     from flare_trt.engine.batch.jobs import Destination, plan_jobs
     from flare_trt.engine.batch.scan_steps import ct_reader, scan_steps
+    from flare_trt.engine.model.options import RunOptions
 
     (job,) = plan_jobs([scan], Destination(output / "labels.nii"))
-    steps = scan_steps(segmenter, ct_reader(None), lambda _: None)
+    steps = scan_steps(segmenter, ct_reader(RunOptions()), lambda _: None)
     read = steps.read(job)
     steps.write(job, read, steps.segment(job, read))
     image = nibabel.load(output / "labels.nii")

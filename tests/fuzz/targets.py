@@ -45,11 +45,12 @@ def _segment(planned: Any, bench: Bench) -> None:
     """Read, segment and write with every output there is; the fake network bands the image."""
     from flare_trt.engine.batch.jobs import is_finished
     from flare_trt.engine.batch.scan_steps import ct_reader, scan_steps
+    from flare_trt.engine.model.options import RunOptions
 
     preview = bench.output / "preview.png" if bench.rng.random() < 0.1 else None  # the slowest part by far
     job = replace(planned, report=bench.output / "report.json", preview=preview)
     budget_mb = bench.rng.choice((None, 1, 0))  # what is larger than a quarter of it is read onto the disk
-    steps = scan_steps(_segmenter(), ct_reader(budget_mb), lambda _: stop_long_work)
+    steps = scan_steps(_segmenter(), ct_reader(RunOptions(max_memory_mb=budget_mb)), lambda _: stop_long_work)
     read = steps.read(job)
     steps.write(job, read, steps.segment(job, read))
     if not is_finished(job):
@@ -233,9 +234,10 @@ def _http(data: bytes, bench: Bench) -> None:
     from tests.fuzz.http_server import send_connection
 
     from flare_trt.engine.apps.serve.steps import upload_steps
+    from flare_trt.engine.model.options import RunOptions
 
     token = http_requests.TOKEN if bench.rng.random() < 0.25 else None
-    send_connection(data, bench.output, upload_steps(_ShortRuns(_segmenter().spec), None), token)
+    send_connection(data, bench.output, upload_steps(_ShortRuns(_segmenter().spec), RunOptions()), token)
 
 
 TARGETS = {

@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
     wanted = None if arguments.labels is None else read_names(arguments.labels)
     names, options, console = combined_names(arguments.models, wanted), run_options(arguments), Console()
     source = open_scan(arguments.scan)
-    ct = varied(ct_reader(options.max_memory_mb)(source), source)
+    ct = varied(ct_reader(options)(source), source)
 
     def progress(model: str) -> StageProgress:
         return lambda stage, done, total: console.progress(f"{model}, {stage}", done, total)

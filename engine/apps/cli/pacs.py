@@ -135,7 +135,7 @@ def _run(arguments: argparse.Namespace) -> int:
         metrics = Metrics(queue)
         receiver = Receiver(queue, door, tls.inward(), arguments.min_free, metrics)
         with metrics.served(arguments.metrics), open_for_one_channel(arguments.model, options, console, "pacs") as segmenter:
-            runner = Runner(queue, segmenter, options.max_memory_mb, making, metrics)
+            runner = Runner(queue, segmenter, options, making, metrics)
             times = Times(arguments.quiet, arguments.keep * 3600)
             source = None if web is None else _watcher(arguments, web, queue)
             worker = Worker(queue, runner, send, times, metrics)

@@ -120,7 +120,7 @@ def _segment(jobs: Sequence[Job], arguments: argparse.Namespace, teller: Teller)
             raise InputError("--ray runs one bundle on each worker, got --ensemble; leave one of them out")
         return _on_cluster(jobs, arguments, options, teller)
     # under a budget nothing is read early: the networks' own memory is measured while they are opened
-    read_whole = job_reader(ct_reader(None, threads=options.threads))
+    read_whole = job_reader(ct_reader(options))
     early = first_read_early(jobs, read_whole) if options.max_memory_mb is None else nullcontext()
     with early as read, _short_turns(), _opened(arguments, options, teller.console) as segmenter:
         return segment_jobs(jobs, segmenter, options, teller, read)
@@ -144,7 +144,7 @@ def _finished_cases(jobs: Sequence[Job], arguments: argparse.Namespace, teller: 
         return []
     with open_bundle(arguments.ensemble[0] if arguments.ensemble else arguments.model or default_model()) as bundle:
         spec = bundle.spec
-    read, cases = ct_reader(arguments.max_memory), []
+    read, cases = ct_reader(run_options(arguments)), []
     for job in jobs:
         files = LabelFiles(job.labels, names=spec.looked_for, model=spec.name)
         case = teller.names[job.scan]
@@ -192,7 +192,7 @@ def segment_jobs(
 
     `read` is given where the first scan's reading has begun already.
     """
-    reader = ct_reader(options.max_memory_mb, len(segmenter.spec.input_names), options.threads)
+    reader = ct_reader(options, len(segmenter.spec.input_names))
     steps = scan_steps(segmenter, reader, _progress_of(jobs, teller.console))
     if read is not None:
         steps = replace(steps, read=read)

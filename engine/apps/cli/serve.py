@@ -70,7 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.token_file is not None and (warning := token_warning(arguments.token_file)):
         console.complain(f"flare-trt: {warning}")
     with open_for_one_channel(arguments.model, options, console, "serve") as segmenter:
-        steps = upload_steps(segmenter, options.max_memory_mb, arguments.correct_tilt, limits.upload_bytes)
+        steps = upload_steps(segmenter, options, arguments.correct_tilt, limits.upload_bytes)
         serve(steps, door, limits, lambda address: console.line(f"listening on {address}"), arguments.jobs)
     return 0
 

@@ -47,7 +47,7 @@ class ScanWorker:
             segmenter = Segmenter.open(self._setup.bundle or default_model(), self._setup.options)
         except FlareError as error:
             return error
-        reader = ct_reader(self._setup.options.max_memory_mb, len(segmenter.spec.input_names), self._setup.options.threads)
+        reader = ct_reader(self._setup.options, len(segmenter.spec.input_names))
         self._steps = scan_steps(segmenter, reader, lambda job: None)
         return None
 

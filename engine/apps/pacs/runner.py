@@ -16,6 +16,7 @@ from flare_trt.engine.base.files import sync_folder
 from flare_trt.engine.batch.jobs import Job
 from flare_trt.engine.batch.overlap import SCAN_ERRORS
 from flare_trt.engine.batch.scan_steps import SegmentsScans, ct_reader, scan_steps
+from flare_trt.engine.model.options import RunOptions
 from flare_trt.engine.results.dicom.stable import SegType
 from flare_trt.engine.scans.dicom.choice import ONLY_SERIES, SeriesChoice
 from flare_trt.engine.segmenter import StageProgress
@@ -47,12 +48,11 @@ class Making:
 class Runner:
     """Runs studies of a queue, one at a time a call; `at_once` threads may share one within its memory budget."""
 
-    def __init__(
-        self, queue: StudyQueue, segmenter: SegmentsScans, max_memory_mb: int | None, making: Making, metrics: Metrics
-    ) -> None:
+    def __init__(self, queue: StudyQueue, segmenter: SegmentsScans, options: RunOptions, making: Making, metrics: Metrics) -> None:
+        """`options` are those that the segmenter was opened with."""
         self._queue, self._segmenter, self._making, self._metrics = queue, segmenter, making, metrics
-        self._read = ct_reader(max_memory_mb)
-        self.at_once = 2 if max_memory_mb is None else 1
+        self._read = ct_reader(options)
+        self.at_once = 2 if options.max_memory_mb is None else 1
 
     def run(self, study: Study, progress: StageProgress) -> None:
         """Run a study that was taken, and note what became of it. `progress` may raise StoppedError; then it waits again."""

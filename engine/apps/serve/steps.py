@@ -15,6 +15,7 @@ from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.batch.jobs import Job
 from flare_trt.engine.batch.overlap import SCAN_ERRORS
 from flare_trt.engine.batch.scan_steps import Scan, SegmentsScans, ct_reader, scan_steps
+from flare_trt.engine.model.options import RunOptions
 from flare_trt.engine.model.spec import ModelSpec
 from flare_trt.engine.results.dicom.measurement_report import Measured
 from flare_trt.engine.results.dicom.stable import Making
@@ -30,14 +31,14 @@ SegmentUpload = Callable[[ServedJob], None]
 
 
 def upload_steps(
-    segmenter: SegmentsScans, max_memory_mb: int | None, correct_tilt: bool = False, most_bytes: int = Limits().upload_bytes
+    segmenter: SegmentsScans, options: RunOptions, correct_tilt: bool = False, most_bytes: int = Limits().upload_bytes
 ) -> SegmentUpload:
-    """The steps with an open segmenter; `max_memory_mb` is its budget, which large scans are kept on the disk for.
+    """The steps with a segmenter that was opened with `options`, for whose memory budget large scans are kept on the disk.
 
     `correct_tilt`: a DICOM series of a tilted gantry is resampled onto an upright grid, which is refused without. `most_bytes`:
     what an upload may take unpacked; a megabyte of zeros can stand for a gigabyte of voxels.
     """
-    read = _bounded(ct_reader(max_memory_mb), most_bytes)
+    read = _bounded(ct_reader(options), most_bytes)
 
     def segment(served: ServedJob) -> None:
         job = Job(served.upload, served.labels, served.page if served.pages else served.report, served.preview)

@@ -82,6 +82,16 @@ def test_labels_without_a_value_and_budgets_that_are_too_small_are_refused(parts
         combine(big, parts, combined_names(parts), replace(CPU, max_memory_mb=100), silent)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(("threads", "ahead"), [("0", 1), ("1", 0)])
+def test_one_thread_unpacks_nothing_ahead(
+    parts: list[Path], ct: Volume, tmp_path: Path, unpacked_ahead: list[object], threads: str, ahead: int
+) -> None:
+    write_ct(tmp_path / "ct.nii.gz", ct)
+    words = ["combine", str(tmp_path / "ct.nii.gz"), "-o", str(tmp_path / "all.nii.gz"), "--models", str(parts[0])]
+    assert main([*words, "--device", "cpu", "--threads", threads]) == 0
+    assert len(unpacked_ahead) == ahead
+
+
 def test_command(parts: list[Path], ct: Volume, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_ct(tmp_path / "ct.nii.gz", ct)
     words = ["combine", str(tmp_path / "ct.nii.gz"), "-o", str(tmp_path / "all.nii.gz"), "--models", *map(str, parts)]

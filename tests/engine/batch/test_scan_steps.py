@@ -19,6 +19,7 @@ from flare_trt.engine.base.run_report import RunReport
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.batch.jobs import Job
 from flare_trt.engine.batch.scan_steps import PartlyWrittenError, ct_reader, read_scan, scan_steps
+from flare_trt.engine.model.options import RunOptions
 from flare_trt.engine.scans.disk_array import DiskArray
 from flare_trt.engine.scans.open_scan import open_scan
 from flare_trt.engine.segmenter import Segmentation, StageProgress
@@ -34,16 +35,16 @@ def scan(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize(("max_memory_mb", "spooled"), [(None, False), (4, False), (3, True), (1, True)])
 def test_a_scan_over_a_quarter_of_the_budget_stays_on_disk(scan: Path, max_memory_mb: int | None, spooled: bool) -> None:
-    ct = ct_reader(max_memory_mb)(open_scan(scan))
+    ct = ct_reader(RunOptions(max_memory_mb=max_memory_mb))(open_scan(scan))
     assert isinstance(ct.array, DiskArray) == spooled
-    np.testing.assert_array_equal(ct.array[:, :, :], ct_reader(None)(open_scan(scan)).array)
+    np.testing.assert_array_equal(ct.array[:, :, :], ct_reader(RunOptions())(open_scan(scan)).array)
 
 
 def test_what_looks_odd_is_told_with_the_scan(tmp_path: Path) -> None:
     moved = affine(np.diag([-1, -1, 1]), (0.7, 0.8, 2.5), (90.5, 150.25, -300))
     values = np.random.default_rng(2).integers(0, 200, SHAPE).astype("<i2")
     path = write_raw(tmp_path / "ct.nii", values, Forms(moved, 1, AXIAL.sform, 1))
-    scan = read_scan(partial(open_scan, path), ct_reader(None))
+    scan = read_scan(partial(open_scan, path), ct_reader(RunOptions()))
     (apart,), (eight_bit,) = scan.warnings, scan.doubts
     assert "lie up to 30 mm apart" in apart
     assert "8-bit" in eight_bit
@@ -66,7 +67,7 @@ class TwoPasses:
 
 def test_the_memory_curve_tells_the_coarse_pass_from_the_fine_one(scan: Path, tmp_path: Path) -> None:
     told: list[tuple[str, int, int]] = []
-    steps = scan_steps(TwoPasses(), ct_reader(None), lambda job: lambda *progress: told.append(progress))
+    steps = scan_steps(TwoPasses(), ct_reader(RunOptions()), lambda job: lambda *progress: told.append(progress))
     job = Job(scan, tmp_path / "labels.nii.gz")
     read = steps.read(job)
     report = steps.write(job, read, steps.segment(job, read))
@@ -86,7 +87,7 @@ class NeverRuns(TwoPasses):
 
 
 def first_steps(job: Job) -> None:
-    steps = scan_steps(NeverRuns(), ct_reader(None), lambda job: None)
+    steps = scan_steps(NeverRuns(), ct_reader(RunOptions()), lambda job: None)
     steps.segment(job, steps.read(job))
 
 
@@ -114,7 +115,7 @@ def test_an_output_that_fails_loses_no_other(tmp_path: Path, lost: str) -> None:
     scan, out = write_series(tmp_path / "ct", small_ct((9, 31, 27))), tmp_path / "out"
     job = Job(scan, out / "labels.nii.gz", out / "report.html", out / "preview.png", out / "rt.dcm")
     out.mkdir()
-    steps = scan_steps(TwoPasses(), ct_reader(None), lambda job: lambda *progress: None)
+    steps = scan_steps(TwoPasses(), ct_reader(RunOptions()), lambda job: lambda *progress: None)
     read = steps.read(job)
     found = steps.segment(job, read)
     (out / lost).mkdir()

@@ -191,6 +191,20 @@ def test_resume_does_what_is_missing_or_damaged(scans: Path, tmp_path: Path, cap
 
 
 @pytest.mark.usefixtures("fake")
+@pytest.mark.parametrize(("threads", "ahead"), [("0", 3), ("1", 0)])
+def test_one_thread_unpacks_nothing_ahead(
+    scans: Path, bundle: Path, tmp_path: Path, unpacked_ahead: list[object], threads: str, ahead: int
+) -> None:
+    """Neither for the network nor, in the second run, for the table of scans that are finished."""
+    words = ["segment", str(scans), "-o", str(tmp_path / "out"), "--model", str(bundle), "--resume", "--threads", threads]
+    assert main(words) == 0
+    assert len(unpacked_ahead) == ahead
+    assert main([*words, "--csv", str(tmp_path / "all.csv")]) == 0
+    assert len(unpacked_ahead) == 2 * ahead
+    assert len((tmp_path / "all.csv").read_text().splitlines()) > 3
+
+
+@pytest.mark.usefixtures("fake")
 def test_an_interrupt_leaves_whole_files_only(scans: Path, tmp_path: Path) -> None:
     spoil(scans, "case1_0000.nii.gz", 667)
     out = tmp_path / "out"

@@ -13,6 +13,7 @@ from flare_trt.engine.apps.cli.teller import Teller
 from flare_trt.engine.batch.jobs import Job
 from flare_trt.engine.batch.overlap import run_in_turn
 from flare_trt.engine.batch.scan_steps import ct_reader, scan_steps
+from flare_trt.engine.model.options import RunOptions
 
 
 def test_a_lost_output_keeps_the_scan_s_numbers(tmp_path: Path) -> None:
@@ -30,7 +31,7 @@ def test_a_lost_output_keeps_the_scan_s_numbers(tmp_path: Path) -> None:
             job.preview.mkdir(exist_ok=True)
 
     teller = Teller.of(jobs, Console())
-    run_in_turn(jobs, scan_steps(gated, ct_reader(None), lambda job: lambda *progress: lost(job)), teller.tell)
+    run_in_turn(jobs, scan_steps(gated, ct_reader(RunOptions()), lambda job: lambda *progress: lost(job)), teller.tell)
     assert teller.sum_up() == 1
     one, other = teller.cases
     assert (one.case, one.error, other.error) == ("a", "", "")

@@ -12,6 +12,7 @@ from tests.engine.apps.serve.live import GatedSegmenter, started
 from flare_trt.engine.apps.serve.limits import Limits
 from flare_trt.engine.apps.serve.service import Service
 from flare_trt.engine.apps.serve.steps import upload_steps
+from flare_trt.engine.model.options import RunOptions
 
 
 @pytest.fixture(autouse=True)
@@ -35,5 +36,5 @@ def gated() -> GatedSegmenter:
 def service(gated: GatedSegmenter, limits: Limits, tmp_path: Path) -> Iterator[Service]:
     """Its jobs lie in tmp_path/jobs."""
     (tmp_path / "jobs").mkdir()
-    with started(upload_steps(gated, None), limits, tmp_path / "jobs", gated.open_gate) as running:
+    with started(upload_steps(gated, RunOptions()), limits, tmp_path / "jobs", gated.open_gate) as running:
         yield running

@@ -13,6 +13,7 @@ from tests.engine.scans.dicom.series_files import Look, small_ct, write_series
 
 from flare_trt.engine.apps.serve.limits import Limits
 from flare_trt.engine.apps.serve.steps import upload_steps
+from flare_trt.engine.model.options import RunOptions
 from flare_trt.engine.scans.image_files import read_labels
 
 
@@ -21,7 +22,7 @@ def test_a_proxy_s_names_and_prefix(tmp_path: Path) -> None:
     gated = GatedSegmenter()
     gated.open_gate()
     with (
-        started(upload_steps(gated, None), Limits(), tmp_path) as service,
+        started(upload_steps(gated, RunOptions()), Limits(), tmp_path) as service,
         live(service, names=("ct.example.org",), prefix="/radiology") as client,
     ):
         words = {"host": "ct.example.org"}
@@ -35,7 +36,7 @@ def test_a_proxy_s_names_and_prefix(tmp_path: Path) -> None:
 
 def test_with_a_token_only_health_is_open(tmp_path: Path) -> None:
     token = "correct-horse-battery"  # noqa: S105
-    with started(upload_steps(GatedSegmenter(), None), Limits(), tmp_path) as service, live(service, token) as client:
+    with started(upload_steps(GatedSegmenter(), RunOptions()), Limits(), tmp_path) as service, live(service, token) as client:
         for words in (
             {},
             {"authorization": "Bearer wrong"},
@@ -57,7 +58,7 @@ def test_one_series_of_a_zip_is_chosen(tmp_path: Path) -> None:
     gated = GatedSegmenter()
     gated.open_gate()
     (tmp_path / "jobs").mkdir()
-    with started(upload_steps(gated, None), Limits(), tmp_path / "jobs") as service, live(service) as client:
+    with started(upload_steps(gated, RunOptions()), Limits(), tmp_path / "jobs") as service, live(service) as client:
         words = {"wait": "true"}
         both = client.post(JOBS, params=words, content=zipped)
         assert both.status_code == 422
@@ -84,7 +85,7 @@ def test_one_acquisition_of_a_series_is_chosen(tmp_path: Path) -> None:
     gated = GatedSegmenter()
     gated.open_gate()
     (tmp_path / "jobs").mkdir()
-    with started(upload_steps(gated, None), Limits(), tmp_path / "jobs") as service, live(service) as client:
+    with started(upload_steps(gated, RunOptions()), Limits(), tmp_path / "jobs") as service, live(service) as client:
         post = partial(client.post, JOBS, headers={})
         woven = post(params={"wait": "true"}, content=zipped)
         assert woven.status_code == 422

@@ -18,6 +18,7 @@ from flare_trt.engine.apps.serve.limits import Limits
 from flare_trt.engine.apps.serve.service import Service
 from flare_trt.engine.apps.serve.steps import upload_steps
 from flare_trt.engine.base.volume import Volume
+from flare_trt.engine.model.options import RunOptions
 from flare_trt.engine.segmenter import Segmentation, StageProgress
 
 
@@ -27,7 +28,7 @@ def test_a_scan_that_unpacks_to_more_than_is_taken(gated: GatedSegmenter, tmp_pa
     bombs = [write_raw(tmp_path / "bomb.nii.gz", np.zeros((9, 121, 117), "<i2"), AXIAL).read_bytes()]
     bombs.append(Path(shutil.make_archive(str(tmp_path / "study"), "zip", tmp_path / "series")).read_bytes())
     (tmp_path / "jobs").mkdir()
-    steps = upload_steps(gated, None, most_bytes=200_000)
+    steps = upload_steps(gated, RunOptions(), most_bytes=200_000)
     with started(steps, Limits(timeout_s=60), tmp_path / "jobs") as service, live(service) as client:
         for bomb in bombs:
             assert len(bomb) < 20_000
@@ -57,7 +58,7 @@ def test_a_disk_that_is_full_once_results_are_written(tmp_path: Path) -> None:
     gated = FillsTheDisk()
     gated.open_gate()
     (tmp_path / "jobs").mkdir()
-    steps = upload_steps(gated, None)
+    steps = upload_steps(gated, RunOptions())
     with ExitStack() as filling, started(steps, Limits(timeout_s=60), tmp_path / "jobs") as service, live(service) as client:
         answer = client.post(JOBS, params={"wait": "true"}, content=scan_bytes(tmp_path))
     assert (answer.status_code, list((tmp_path / "jobs").iterdir())) == (507, [])
@@ -67,7 +68,7 @@ def test_a_disk_that_is_full_once_results_are_written(tmp_path: Path) -> None:
 def test_a_disk_that_is_full_while_a_scan_is_spooled(gated: GatedSegmenter, tmp_path: Path) -> None:
     scan = write_raw(tmp_path / "large.nii.gz", np.zeros((19, 121, 117), "<i2"), AXIAL).read_bytes()
     (tmp_path / "jobs").mkdir()
-    steps = upload_steps(gated, max_memory_mb=1)
+    steps = upload_steps(gated, RunOptions(max_memory_mb=1))
     with started(steps, Limits(timeout_s=60), tmp_path / "jobs") as service, live(service) as client, full_disk(100_000):
         answer = client.post(JOBS, params={"wait": "true"}, content=scan)
     assert (answer.status_code, answer.json()["detail"]) == (507, "the job is failed: [Errno 27] File too large")

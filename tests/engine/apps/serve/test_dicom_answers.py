@@ -32,7 +32,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     bundle = fake_bundle(tmp_path_factory.mktemp("model") / "fake", fake_spec())
     with (
         Segmenter.open(bundle, RunOptions(device="cpu", backend="fake")) as segmenter,
-        started(upload_steps(segmenter, None), Limits(timeout_s=60), tmp_path_factory.mktemp("jobs")) as service,
+        started(upload_steps(segmenter, RunOptions()), Limits(timeout_s=60), tmp_path_factory.mktemp("jobs")) as service,
         live(service) as opened,
     ):
         yield opened
@@ -95,7 +95,7 @@ def test_a_tilted_gantry_is_refused_unless_the_server_corrects_it(tmp_path: Path
     gated.open_gate()
     for correct, code in ((False, 422), (True, 200)):
         (tmp_path / str(correct)).mkdir()
-        steps = upload_steps(gated, None, correct)
+        steps = upload_steps(gated, RunOptions(), correct)
         with started(steps, Limits(timeout_s=600), tmp_path / str(correct)) as service, live(service) as client:
             answer = client.post(JOBS, params={"wait": "true"}, content=content)
             assert answer.status_code == code, answer.text

@@ -15,6 +15,7 @@ from flare_trt.engine.apps.serve.kept_jobs import kept_folder, noted_jobs
 from flare_trt.engine.apps.serve.limits import Limits
 from flare_trt.engine.apps.serve.steps import upload_steps
 from flare_trt.engine.base.errors import ServiceError
+from flare_trt.engine.model.options import RunOptions
 
 LIMITS = Limits(timeout_s=600)
 
@@ -27,7 +28,7 @@ def zipped(folder: Path) -> bytes:
 def test_jobs_go_on_with_the_next_server(tmp_path: Path) -> None:
     jobs, first = tmp_path / "jobs", GatedSegmenter()
     jobs.mkdir()
-    with started(upload_steps(first, None), LIMITS, jobs, first.open_gate, kept=True) as service, live(service) as client:
+    with started(upload_steps(first, RunOptions()), LIMITS, jobs, first.open_gate, kept=True) as service, live(service) as client:
         first.let(5)
         done = client.post(JOBS, params={"wait": "true", "pages": "true"}, content=scan_bytes(tmp_path))
         assert done.status_code == 200
@@ -41,7 +42,7 @@ def test_jobs_go_on_with_the_next_server(tmp_path: Path) -> None:
     assert len(noted_jobs(jobs)) == 4
     second = GatedSegmenter()
     second.open_gate()
-    with started(upload_steps(second, None), LIMITS, jobs, kept=True) as service, live(service) as client:
+    with started(upload_steps(second, RunOptions()), LIMITS, jobs, kept=True) as service, live(service) as client:
         kept = client.get(f"{done.headers['location']}/labels")
         assert (kept.status_code, kept.content) == (200, done.content)
         assert client.get(f"{done.headers['location']}/report", headers={"accept": "text/html"}).status_code == 200
@@ -65,7 +66,7 @@ def test_a_job_that_ends_its_server_again_and_again_is_left_alone(tmp_path: Path
     for attempts in (2, 3):
         (folder / "upload").write_bytes(scan_bytes(tmp_path))
         (folder / "job.json").write_text(json.dumps({**killed, "attempts": attempts, "noted_s": time.time()}))
-        with started(upload_steps(gated, None), LIMITS, jobs, kept=True) as service, live(service) as client:
+        with started(upload_steps(gated, RunOptions()), LIMITS, jobs, kept=True) as service, live(service) as client:
             until(lambda: client.get(f"{JOBS}/{folder.name}").json()["state"] in ("done", "failed"))
             status = client.get(f"{JOBS}/{folder.name}").json()
             assert status["state"] == ("done" if attempts == 2 else "failed")
@@ -78,7 +79,10 @@ def test_stopping_in_good_order_is_no_attempt(tmp_path: Path) -> None:
     jobs.mkdir()
     for number in range(4):
         gated = GatedSegmenter()
-        with started(upload_steps(gated, None), LIMITS, jobs, gated.open_gate, kept=True) as service, live(service) as client:
+        with (
+            started(upload_steps(gated, RunOptions()), LIMITS, jobs, gated.open_gate, kept=True) as service,
+            live(service) as client,
+        ):
             if number == 0:
                 client.post(JOBS, content=scan)
             gated.let(1)

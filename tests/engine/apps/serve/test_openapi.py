@@ -13,6 +13,7 @@ from tests.engine.apps.serve.live import GatedSegmenter, live, started
 
 from flare_trt.engine.apps.serve.limits import Limits
 from flare_trt.engine.apps.serve.steps import upload_steps
+from flare_trt.engine.model.options import RunOptions
 
 #: A body of random bytes is a valid body of the description, and no scan: the server may well refuse it.
 LEFT_OUT = "positive_data_acceptance"
@@ -23,7 +24,7 @@ def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[htt
     segmenter = GatedSegmenter()
     segmenter.open_gate()
     limits = Limits(waiting_jobs=4, upload_bytes=100_000, timeout_s=5)
-    with started(upload_steps(segmenter, None), limits, tmp_path) as service, live(service, request.param) as client:
+    with started(upload_steps(segmenter, RunOptions()), limits, tmp_path) as service, live(service, request.param) as client:
         yield client, request.param
 
 

@@ -64,7 +64,7 @@ def test_many_clients_each_get_the_labels_of_their_own_scan(segmenter: Segmenter
 
     limits = replace(LIMITS, waiting_jobs=8)
     with (
-        started(upload_steps(segmenter, None), limits, tmp_path) as service,
+        started(upload_steps(segmenter, RunOptions()), limits, tmp_path) as service,
         live(service) as client,
         ThreadPoolExecutor(8) as clients,
     ):
@@ -72,6 +72,17 @@ def test_many_clients_each_get_the_labels_of_their_own_scan(segmenter: Segmenter
             np.testing.assert_array_equal(answered, expected)
         assert counted(client, "done") == 8
         assert "flare_trt_segmentation_seconds_count 8.0" in client.get("/metrics").text
+
+
+@pytest.mark.parametrize(("threads", "ahead"), [(0, 1), (1, 0)])
+def test_one_thread_unpacks_nothing_ahead(
+    gated: GatedSegmenter, tmp_path: Path, unpacked_ahead: list[object], threads: int, ahead: int
+) -> None:
+    gated.open_gate()
+    steps = upload_steps(gated, RunOptions(threads=threads))
+    with started(steps, LIMITS, tmp_path) as service, live(service) as client:
+        assert client.post(JOBS, params={"wait": "true"}, content=scan_bytes(tmp_path)).status_code == 200
+    assert len(unpacked_ahead) == ahead
 
 
 def test_a_job_from_upload_to_report(client: httpx.Client, gated: GatedSegmenter, service: Service, tmp_path: Path) -> None:
@@ -262,7 +273,7 @@ def test_a_client_that_dies_in_its_upload_gives_its_place_back(client: httpx.Cli
 
 def test_an_upload_that_takes_too_long(gated: GatedSegmenter, tmp_path: Path) -> None:
     limits = replace(LIMITS, timeout_s=0.2)
-    with started(upload_steps(gated, None), limits, tmp_path) as service, live(service) as client:
+    with started(upload_steps(gated, RunOptions()), limits, tmp_path) as service, live(service) as client:
         connection = raw_post(client, bytes(1000), 100_000)
         until(lambda: service.queue_length == 1)
         until(lambda: service.queue_length == 0)

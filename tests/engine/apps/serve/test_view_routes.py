@@ -14,6 +14,7 @@ from tests.engine.apps.serve.live import JOBS, GatedSegmenter, live, scan_bytes,
 from flare_trt.engine.apps.serve.limits import Limits
 from flare_trt.engine.apps.serve.service import Service
 from flare_trt.engine.apps.serve.steps import upload_steps
+from flare_trt.engine.model.options import RunOptions
 from flare_trt.engine.results.viewer import niivue
 from flare_trt.engine.scans.image_files import read_ct, read_labels
 
@@ -121,7 +122,7 @@ def test_what_is_kept_for_pages_counts(gated: GatedSegmenter, tmp_path: Path) ->
     scan = scan_bytes(tmp_path)
     (tmp_path / "jobs").mkdir()
     few = replace(Limits(), kept_bytes=len(scan))
-    with started(upload_steps(gated, None), few, tmp_path / "jobs") as service, live(service) as client:
+    with started(upload_steps(gated, RunOptions()), few, tmp_path / "jobs") as service, live(service) as client:
         assert client.get(f"{job_of(client, scan, 'false')}/labels").status_code == 200
         thrown_out = client.post(JOBS, params={"wait": "true", "pages": "true"}, content=scan)
         assert (thrown_out.status_code, thrown_out.json()["detail"]) == (404, "the results are no longer kept")
