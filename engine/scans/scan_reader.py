@@ -13,9 +13,12 @@ from numpy.typing import NDArray
 
 from flare_trt.engine.base.errors import InputError
 from flare_trt.engine.base.grid import Grid
+from flare_trt.engine.base.read_ahead import read_ahead
 from flare_trt.engine.base.volume import Volume, channel_volume, require_varied
 from flare_trt.engine.scans.disk_array import DiskArray
-from flare_trt.engine.scans.read_ahead import read_ahead
+
+#: Slabs that are unpacked ahead: enough that neither thread waits for the other's longest step.
+_AHEAD = 4
 
 
 class SlabReader(Protocol):
@@ -73,7 +76,7 @@ def varied(scan: Volume, reader: SlabReader) -> Volume:
 def whole_channel(reader: SlabReader, threads: int = 0) -> Volume:
     """As `whole_ct`, for a channel among others, which may be constant. One thread unpacks nothing ahead; 0 are all cores."""
     # to fill memory that was never touched takes a third of the time that unpacking takes
-    slabs = reader.slabs() if threads == 1 else read_ahead(reader.slabs())
+    slabs = reader.slabs() if threads == 1 else read_ahead(reader.slabs(), _AHEAD)
     first = next(slabs)  # before room is made for all: a damaged header may claim any size
     array = np.empty(reader.grid.shape_zyx, reader.dtype)
     low, high = math.inf, -math.inf

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from flare_trt.engine.base.grid import Grid
+from flare_trt.engine.base.read_ahead import read_ahead
 from flare_trt.engine.base.volume import Volume
 from flare_trt.engine.model.spec import StageSpec
 from flare_trt.engine.scans import scan_reader
-from flare_trt.engine.scans.read_ahead import read_ahead
 from tests.engine.fake_bundle import fake_spec
 from tests.fakes.gpus import fake_gpus
 
@@ -49,9 +49,9 @@ def unpacked_ahead(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     """The streams of slabs that a thread unpacks ahead of the reader, one a scan."""
     streams: list[object] = []
 
-    def noted(slabs: Any) -> Any:
+    def noted(slabs: Any, ahead: int) -> Any:
         streams.append(slabs)
-        return read_ahead(slabs)
+        return read_ahead(slabs, ahead)
 
     monkeypatch.setattr(scan_reader, "read_ahead", noted)
     return streams

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Generator
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from flare_trt.engine.base.read_ahead import read_ahead
 from flare_trt.training.tumours.examples import Example, Steps
 from flare_trt.training.tumours.levels import Place
 from flare_trt.training.tumours.loss import LEAST_VOXELS
@@ -49,19 +49,10 @@ class Crops:
         return Crops(image, organs, levels, share, known)
 
 
-def crops_of_steps(network: TumourUNet, steps: Steps, first: int, seed: int) -> Iterator[Crops]:
+def crops_of_steps(network: TumourUNet, steps: Steps, first: int, seed: int) -> Generator[Crops, None, None]:
     """The crops of `steps`, whose first is number `first`, to their end, cut ahead on a thread."""
-
-    def of_step(step: int) -> Crops | None:
-        examples = next(steps, None)
-        return None if examples is None else cut_crops(network, examples, np.random.default_rng([seed, 3, step]))
-
-    with ThreadPoolExecutor(1) as cutter:
-        waiting = [cutter.submit(of_step, first + ahead) for ahead in range(AHEAD)]
-        while (crops := waiting.pop(0).result()) is not None:
-            yield crops
-            first += 1
-            waiting.append(cutter.submit(of_step, first + AHEAD - 1))
+    numbered = enumerate(steps, first)
+    return read_ahead((cut_crops(network, each, np.random.default_rng([seed, 3, step])) for step, each in numbered), AHEAD)
 
 
 def cut_crops(network: TumourUNet, examples: list[Example], rng: np.random.Generator) -> Crops:

@@ -70,7 +70,7 @@ def test_a_scan_of_one_value_is_refused_by_its_name() -> None:
     assert whole_channel(reader).value_range == spooled_channel(reader).value_range == (-1000, -1000)
 
 
-@pytest.mark.parametrize(("threads", "unpacking"), [(0, ["unpack_0"]), (1, []), (2, ["unpack_0"])])
+@pytest.mark.parametrize(("threads", "unpacking"), [(0, ["ahead_0"]), (1, []), (2, ["ahead_0"])])
 def test_one_thread_reads_and_unpacks_alone(threads: int, unpacking: list[str]) -> None:
     seen = set()
 

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 
+from flare_trt.engine.base.errors import InputError
 from flare_trt.training.distil.config import MixConfig
 from flare_trt.training.distil.network import NetworkConfig
+from flare_trt.training.tumours import crops as crops_module
 from flare_trt.training.tumours.crops import (
     CROP_ZYX,
     CROPS,
@@ -89,3 +95,28 @@ def test_the_crops_of_a_step_hang_on_its_number(pool: Path) -> None:
     assert torch.equal(second.share, again.share)
     assert not torch.equal(first.image, again.image)
     assert len(list(crops_of_steps(network, islice(examples(0), 2), 0, config.seed))) == 2, "the end is the examples' end"
+
+
+def test_two_steps_are_cut_ahead_on_a_thread_that_ends_with_the_crops(monkeypatch: pytest.MonkeyPatch) -> None:
+    cut = list[int]()
+
+    def draws() -> Iterator[list[Example]]:
+        yield from ([] for _ in range(9))
+        raise InputError("the last tile is damaged")
+
+    def cut_one(network: TumourUNet, examples: list[Example], rng: np.random.Generator) -> int:
+        assert threading.current_thread() is not threading.main_thread()
+        cut.append(int(rng.integers(1 << 30)))
+        return len(cut)
+
+    monkeypatch.setattr(crops_module, "cut_crops", cut_one)
+    network, before = TumourUNet(SMALL), threading.active_count()
+    with closing(crops_of_steps(network, draws(), 7, 5)) as crops:
+        assert next(crops) == 1
+    assert threading.active_count() == before
+    assert len(cut) <= 3, "the one that was taken, and two ahead"
+    assert cut[0] == int(np.random.default_rng([5, 3, 7]).integers(1 << 30))
+    crops = crops_of_steps(network, draws(), 7, 5)
+    assert len(list(islice(crops, 9))) == 9
+    with pytest.raises(InputError, match="the last tile is damaged"):
+        next(crops)

@@ -1,4 +1,4 @@
-"""What is read, unpacked by one thread while another does its part of the work."""
+"""What comes one after another, made by one thread while another does its part of the work."""
 
 from __future__ import annotations
 
@@ -9,22 +9,19 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-#: How many items may wait: enough that neither thread waits for the other's longest step.
-_AHEAD = 4
-
 
 class _End:
     """Behind the last item."""
 
 
-def read_ahead(items: Iterator[T]) -> Generator[T, None, None]:
-    """The items in order, made by a thread of their own up to four ahead; an error is raised where its item would come.
+def read_ahead(items: Iterator[T], ahead: int) -> Generator[T, None, None]:
+    """The items in order, made by a thread of their own up to `ahead` of them early; an error is raised where its item would come.
 
     Who stops early closes this generator, or drops it: the thread ends with the item that it is at.
     """
     end = _End()
-    with ThreadPoolExecutor(1, "unpack") as thread:
-        waiting = deque(thread.submit(next, items, end) for _ in range(_AHEAD))
+    with ThreadPoolExecutor(1, "ahead") as thread:
+        waiting = deque(thread.submit(next, items, end) for _ in range(ahead))
         try:
             while not isinstance(item := waiting.popleft().result(), _End):
                 waiting.append(thread.submit(next, items, end))

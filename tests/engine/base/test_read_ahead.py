@@ -8,11 +8,12 @@ from contextlib import closing
 
 import pytest
 
-from flare_trt.engine.scans.read_ahead import read_ahead
+from flare_trt.engine.base.read_ahead import read_ahead
 
 
+@pytest.mark.parametrize("ahead", [1, 2, 4])
 @pytest.mark.parametrize("count", [0, 1, 3, 4, 5, 40])
-def test_items_come_in_order_from_a_thread_of_their_own(count: int) -> None:
+def test_items_come_in_order_from_a_thread_of_their_own(count: int, ahead: int) -> None:
     makers = set()
 
     def items() -> Iterator[int]:
@@ -20,7 +21,7 @@ def test_items_come_in_order_from_a_thread_of_their_own(count: int) -> None:
             makers.add(threading.current_thread())
             yield number
 
-    assert list(read_ahead(items())) == list(range(count))
+    assert list(read_ahead(items(), ahead)) == list(range(count))
     assert threading.current_thread() not in makers
     assert len(makers) == min(count, 1)
     assert not any(maker.is_alive() for maker in makers)
@@ -31,13 +32,14 @@ def test_an_error_comes_where_its_item_would() -> None:
         yield from range(3)
         raise EOFError("ends early")
 
-    ahead = read_ahead(items())
+    ahead = read_ahead(items(), 4)
     assert [next(ahead) for _ in range(3)] == [0, 1, 2]
     with pytest.raises(EOFError, match="ends early"):
         next(ahead)
 
 
-def test_who_stops_early_leaves_nothing_running() -> None:
+@pytest.mark.parametrize("ahead", [1, 2, 4])
+def test_who_stops_early_leaves_nothing_running(ahead: int) -> None:
     made: list[int] = []
     closed = threading.Event()
 
@@ -50,8 +52,8 @@ def test_who_stops_early_leaves_nothing_running() -> None:
             closed.set()
 
     before = threading.active_count()
-    with closing(read_ahead(items())) as ahead:
-        assert next(ahead) == 0
+    with closing(read_ahead(items(), ahead)) as early:
+        assert next(early) == 0
     assert closed.is_set()
-    assert len(made) <= 6  # the one that was taken, four that waited and the one being made
+    assert len(made) <= 1 + ahead, "the one that was taken, and those that wait or are being made"
     assert threading.active_count() == before
