@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from flare_trt.benchmarks.against.builds import Build, build, default_builds, named_commit, working_tree
-from flare_trt.benchmarks.against.pairs import EMPTY, FILLED, Case, run_pairs
+from flare_trt.benchmarks.against.pairs import EMPTY, FILLED, Case, run_with_caches
 from flare_trt.benchmarks.against.ratios import label_checks, pair_row, ratio_table
 from flare_trt.benchmarks.base.result_file import new_result, save_result
 from flare_trt.benchmarks.peers.peers_cli import tell_checks
@@ -59,10 +59,10 @@ def _rows(arguments: argparse.Namespace, sides: tuple[Build, Build], model: Path
     rows = []
     for ct in arguments.cts:
         for mode in arguments.mode or ("fast", "exact"):
-            for caches in arguments.caches or (EMPTY, FILLED):
-                case = Case(ct, mode, model, caches, arguments.batch, arguments.threads)
-                with tempfile.TemporaryDirectory(prefix="flare-trt-") as folder:
-                    rows.append(pair_row(run_pairs(sides, case, arguments.repeats, Path(folder)), arguments.reference))
+            case = Case(ct, mode, model, EMPTY, arguments.batch, arguments.threads)
+            with tempfile.TemporaryDirectory(prefix="flare-trt-") as folder:
+                pairs = run_with_caches(sides, case, arguments.caches or (EMPTY, FILLED), arguments.repeats, Path(folder))
+                rows += [pair_row(pair, arguments.reference) for pair in pairs]
     return rows
 
 

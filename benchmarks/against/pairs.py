@@ -66,6 +66,13 @@ class Pair:
         return max(spent.others_share for spent in (*self.before, *self.after))
 
 
+def run_with_caches(sides: tuple[Build, Build], case: Case, caches: Sequence[str], repeats: int, folder: Path) -> list[Pair]:
+    """As `run_pairs`, with each state of the caches; what is labelled in fp32 does not hang on it, and is run once."""
+    unrounded = _unrounded_labels(sides[0], case, folder)
+    places = {folder / f"pairs{number}": replace(case, caches=state) for number, state in enumerate(caches)}
+    return [replace(run_pairs(sides, one, repeats, place), unrounded=unrounded) for place, one in places.items()]
+
+
 def run_pairs(sides: tuple[Build, Build], case: Case, repeats: int, folder: Path) -> Pair:
     """Run a case `repeats` times on both sides after one run of each that does not count. Raises FlareError where one fails."""
     inputs, outputs = _inputs(case, folder), (folder / "before", folder / "after")
@@ -76,7 +83,7 @@ def run_pairs(sides: tuple[Build, Build], case: Case, repeats: int, folder: Path
             if number >= 0:
                 spent[side].append(found)
     before, after = (_first_labels(output) for output in outputs)
-    return Pair(case, tuple(spent[0]), tuple(spent[1]), (before, after), _unrounded_labels(sides[0], case, folder))
+    return Pair(case, tuple(spent[0]), tuple(spent[1]), (before, after))
 
 
 def _unrounded_labels(build: Build, case: Case, folder: Path) -> Path | None:
@@ -85,7 +92,7 @@ def _unrounded_labels(build: Build, case: Case, folder: Path) -> Path | None:
     settings = MODES[case.mode]
     if case.model is None or not settings.precision:
         return None
-    once = replace(case, copies=1, mode="exact" if settings.never_fp32 else case.mode)
+    once = replace(case, copies=1, caches=EMPTY, mode="exact" if settings.never_fp32 else case.mode)
     _run_once(build, once, _inputs(once, folder / "once"), folder / "fp32", "onnxruntime")
     return _first_labels(folder / "fp32")
 

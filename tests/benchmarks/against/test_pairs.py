@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from flare_trt.benchmarks.against.builds import Build
-from flare_trt.benchmarks.against.pairs import EMPTY, FILLED, Case, Pair, Spent, run_pairs, timed
+from flare_trt.benchmarks.against.pairs import EMPTY, FILLED, Case, Pair, Spent, run_pairs, run_with_caches, timed
 from flare_trt.benchmarks.against.ratios import label_checks, pair_row, ratio_table
 from flare_trt.engine.base.errors import FlareError, InputError
 from flare_trt.engine.base.grid import Grid
@@ -66,27 +66,39 @@ def test_sides_take_turns_after_a_run_that_does_not_count(tmp_path: Path, sides:
     case = Case(tmp_path / "old" / "labels.nii.gz", "fast", Path("/model"), FILLED, copies=2, threads=1)
     pair = run_pairs(sides, case, 3, tmp_path / "work")
     runs = noted(tmp_path)
-    assert [name for name, _, _ in runs] == ["old", "new", "new", "old", "old", "new", "new", "old", "old"]
-    assert [used for _, _, used in runs] == [False, False, *[True] * 6, False]
+    assert [name for name, _, _ in runs] == ["old", "new", "new", "old", "old", "new", "new", "old"]
+    assert [used for _, _, used in runs] == [False, False, *[True] * 6]
     assert runs[0][1][4:] == ["--mode", "fast", "--model", "/model", "--threads", "1"]
-    assert runs[-1][1][4:] == [*runs[0][1][4:], "--backend", "onnxruntime"]
-    assert pair.unrounded == tmp_path / "work" / "fp32" / "scan000.nii.gz"
     assert (len(pair.before), len(pair.after)) == (3, 3)
     assert [path.name for path in pair.labels] == ["scan000.nii.gz"] * 2
     assert len(list((tmp_path / "work" / "after").iterdir())) == 2
 
 
+def test_labels_in_fp32_are_made_once_for_all_caches(tmp_path: Path, sides: tuple[Build, Build]) -> None:
+    case = Case(tmp_path / "old" / "labels.nii.gz", "fast", Path("/model"), EMPTY, copies=2, threads=1)
+    pairs = run_with_caches(sides, case, (EMPTY, FILLED), 1, tmp_path / "work")
+    fp32, *timed_runs = noted(tmp_path)
+    plain = ["--mode", "fast", "--model", "/model", "--threads", "1"]
+    assert (fp32[0], fp32[1][4:], fp32[2]) == ("old", [*plain, "--backend", "onnxruntime"], False)
+    assert [words[4:] for _, words, _ in timed_runs] == [plain] * 8
+    assert [used for _, _, used in timed_runs] == [*[False] * 4, False, False, True, True]
+    assert [pair.case for pair in pairs] == [case, replace(case, caches=FILLED)]
+    assert {pair.unrounded for pair in pairs} == {tmp_path / "work" / "fp32" / "scan000.nii.gz"}
+    assert len(list((tmp_path / "work" / "fp32").iterdir())) == 1
+    assert run_with_caches(sides, replace(case, model=None), (FILLED,), 1, tmp_path / "own")[0].unrounded is None
+
+
 def test_mode_half_which_refuses_fp32_is_compared_with_exact(tmp_path: Path, sides: tuple[Build, Build]) -> None:
-    pair = run_pairs(sides, Case(tmp_path / "old" / "labels.nii.gz", "half", Path("/model"), EMPTY), 1, tmp_path / "work")
-    name, words, _ = noted(tmp_path)[-1]
+    case = Case(tmp_path / "old" / "labels.nii.gz", "half", Path("/model"), EMPTY)
+    (pair,) = run_with_caches(sides, case, (EMPTY,), 1, tmp_path / "work")
+    name, words, _ = noted(tmp_path)[0]
     assert (name, words[4:]) == ("old", ["--mode", "exact", "--model", "/model", "--backend", "onnxruntime"])
-    assert [words[5] for _, words, _ in noted(tmp_path)[:-1]] == ["half"] * 4
+    assert [words[5] for _, words, _ in noted(tmp_path)[1:]] == ["half"] * 4
     assert pair.unrounded == tmp_path / "work" / "fp32" / "scan000.nii.gz"
 
 
 def test_empty_caches_are_empty_in_every_run(tmp_path: Path, sides: tuple[Build, Build]) -> None:
-    pair = run_pairs(sides, Case(tmp_path / "old" / "labels.nii.gz", "exact", None, EMPTY), 2, tmp_path / "work")
-    assert pair.unrounded is None
+    run_pairs(sides, Case(tmp_path / "old" / "labels.nii.gz", "exact", None, EMPTY), 2, tmp_path / "work")
     assert not any(used for _, _, used in noted(tmp_path))
     assert "--model" not in noted(tmp_path)[0][1]
 
