@@ -105,8 +105,10 @@ def agreement(labels: Labels, other: Labels) -> Agreement:
 
 
 def mean_dice(labels: Labels, reference: Labels) -> float:
-    """Mean DSC over the labels that the reference holds."""
+    """Mean DSC over the labels that the reference holds. Where it holds none: 1 if the other map holds none either, else NaN."""
     present = [int(value) for value in np.unique(reference) if value != 0]
+    if not present:
+        return float("nan") if labels.any() else 1.0
     return float(np.mean([dice(reference == value, labels == value) for value in present]))
 
 

@@ -16,6 +16,7 @@ from flare_trt.benchmarks.against.ratios import label_checks, pair_row, ratio_ta
 from flare_trt.engine.base.errors import FlareError, InputError
 from flare_trt.engine.base.grid import Grid
 from flare_trt.engine.base.volume import Volume
+from flare_trt.engine.model.modes import Mode
 from flare_trt.engine.scans.nifti import write_labels
 
 #: Notes its side, words and whether its cache folder has been used before; its labels are the file `labels.nii.gz` of its side.
@@ -51,6 +52,9 @@ def labels_with(value: int) -> np.ndarray:
     labels[1, 1:3, 1:3] = 1
     labels[2, 4, 3] = value
     return labels
+
+
+EMPTY_AND_ONE = {"none": np.zeros((3, 5, 4), np.uint8), "some": labels_with(1)}
 
 
 @pytest.fixture
@@ -141,3 +145,16 @@ def test_ratios_are_the_medians_of_the_pairs_and_labels_are_checked(tmp_path: Pa
     write_labels(tmp_path / "small.nii.gz", Volume(np.zeros((2, 2, 2), np.uint8), Grid((2, 2, 2), (1.0, 1.0, 1.0))))
     with pytest.raises(InputError, match="expected the"):
         pair_row(pair, tmp_path / "small.nii.gz")
+
+
+@pytest.mark.parametrize("mode", ["exact", "fast"])
+def test_sides_that_both_label_nothing_agree(tmp_path: Path, mode: Mode) -> None:
+    empty, one = (side(tmp_path, name, labels).folder / "labels.nii.gz" for name, labels in EMPTY_AND_ONE.items())
+    spent = (Spent(1.0, 1.0, 100.0, 0.0),)
+    case = Case(Path("ct.nii.gz"), mode, Path("/model"), EMPTY)
+    for unrounded in (None, empty):
+        row = pair_row(Pair(case, spent, spent, (empty, empty), unrounded), empty)
+        assert [check.measured for check in label_checks([row])] == [0.0]
+    row = pair_row(Pair(case, spent, spent, (empty, one), empty), None)
+    (check,) = label_checks([row])
+    assert not check.measured <= check.limit, "the side after labels what the side before does not"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from pathlib import Path
 
@@ -99,6 +100,13 @@ def test_agreement_and_mean_dice() -> None:
     assert agreement(one, other).differing == 0.5
     assert agreement(one, other).least_dice == 0.0  # labels 2 and 3 are each on one side alone
     assert mean_dice(other, one) == pytest.approx((2 / 3 + 0) / 2)
+
+
+def test_two_maps_without_a_label_agree_wholly() -> None:
+    empty, one = np.zeros((2, 3, 4), np.uint8), np.ones((2, 3, 4), np.uint8)
+    assert mean_dice(empty, empty) == agreement(empty, empty).least_dice == 1.0
+    assert mean_dice(empty, one) == 0.0
+    assert math.isnan(mean_dice(one, empty)), "there is no label to take the mean of"
 
 
 def test_every_peer_has_a_command_that_names_ct_weights_and_output(tmp_path: Path) -> None:
