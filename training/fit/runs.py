@@ -37,9 +37,20 @@ class NnUNetFolders:
 
 
 def announce_trainers() -> None:
-    """Let nnunetv2 find our trainers by name, also where it only loads a model that one of them trained."""
+    """Let nnunetv2 find our trainers by name, also where it only loads a model that one of them trained.
+
+    Processes of DDP search the folder of the environment. This one finds them beside nnU-Net's own: that search ends in an error
+    where another thread imports something meanwhile (findings/nnunet_trainer_search_and_imports.sh).
+    """
     mend_torchvision()
     os.environ["nnUNet_extTrainer"] = str(Path(__file__).parent / "trainers")  # noqa: SIM112  # nnU-Net's spelling
+    from nnunetv2.training.nnUNetTrainer import nnUNetTrainer as their_module
+
+    from flare_trt.training.fit.trainers import flare_trainers, miniature_trainers
+
+    ours = flare_trainers.FlareTrainer, flare_trainers.FlareFinetuneTrainer
+    for trainer in (*ours, miniature_trainers.FlareMiniTrainer, miniature_trainers.FlareMiniFinetuneTrainer):
+        setattr(their_module, trainer.__name__, trainer)
 
 
 @dataclass(frozen=True)

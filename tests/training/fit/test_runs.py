@@ -11,7 +11,7 @@ import torch
 
 from flare_trt.engine.base.errors import InputError
 from flare_trt.engine.phantom.synthetic_body import PhantomOptions, make_phantom
-from flare_trt.training.fit.runs import FitRun, NnUNetFolders, finetune, plan_dataset, train
+from flare_trt.training.fit.runs import FitRun, NnUNetFolders, announce_trainers, finetune, plan_dataset, train
 from flare_trt.training.prepare.cases import find_cases
 from flare_trt.training.prepare.inspect_case import inspect_case
 from flare_trt.training.prepare.raw_dataset import DatasetNames, LabelledCase, write_datasets
@@ -34,6 +34,22 @@ def folders(tmp_path_factory: pytest.TempPathFactory, pools_are_threads: None):
     for key in set(os.environ) - set(before):
         del os.environ[key]
     os.environ.update(before)
+
+
+@pytest.mark.peer
+@pytest.mark.parametrize("name", ["FlareTrainer", "FlareFinetuneTrainer", "FlareMiniTrainer", "FlareMiniFinetuneTrainer"])
+def test_trainers_are_found_without_a_walk_over_all_modules(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from nnunetv2.utilities import find_class_by_name, find_objects
+
+    def walk(_: str) -> None:
+        raise RuntimeError("dictionary changed size during iteration")
+
+    monkeypatch.setenv("nnUNet_extTrainer", "")  # so that it is put back
+    announce_trainers()
+    monkeypatch.setattr(find_class_by_name, "temporarily_cleanup_imports_from_path", walk)
+    found = find_objects.recursive_find_trainer_class_by_name(name)
+    assert found.__name__ == name
+    assert found.__module__.startswith("flare_trt.training.fit.trainers.")
 
 
 @pytest.fixture(scope="module")
