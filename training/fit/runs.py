@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Literal
 
@@ -44,13 +45,11 @@ def announce_trainers() -> None:
     """
     mend_torchvision()
     os.environ["nnUNet_extTrainer"] = str(Path(__file__).parent / "trainers")  # noqa: SIM112  # nnU-Net's spelling
-    from nnunetv2.training.nnUNetTrainer import nnUNetTrainer as their_module
-
     from flare_trt.training.fit.trainers import flare_trainers, miniature_trainers
 
     ours = flare_trainers.FlareTrainer, flare_trainers.FlareFinetuneTrainer
     for trainer in (*ours, miniature_trainers.FlareMiniTrainer, miniature_trainers.FlareMiniFinetuneTrainer):
-        setattr(their_module, trainer.__name__, trainer)
+        setattr(import_module("nnunetv2.training.nnUNetTrainer.nnUNetTrainer"), trainer.__name__, trainer)
 
 
 @dataclass(frozen=True)
