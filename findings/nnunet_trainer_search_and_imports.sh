@@ -5,8 +5,8 @@
 # Expected: the class, whatever else the process does. Real: the walk is over the dictionary itself, so that a module which is imported
 # meanwhile (by a thread that loads a model, reads scans, or serves; by a finalizer) ends the search, and so the training, with "RuntimeError:
 # dictionary changed size during iteration". Trainers of nnU-Net's own are found without the walk.
-# Why it matters here: trainers of this project are found this way (training/fit/trainers), so a training has to run in a process that
-# does nothing else meanwhile; beside other work a test of it has failed. Exits 1 where this behaviour has changed.
+# Why it matters here: trainings by trainers of this project (training/fit/trainers) ended so beside other work of the process; they are put
+# beside nnU-Net's own now, where no walk is needed. Exits 1 where this behaviour has changed.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
