@@ -119,11 +119,16 @@ def _segment(jobs: Sequence[Job], arguments: argparse.Namespace, teller: Teller)
         if arguments.ensemble:
             raise InputError("--ray runs one bundle on each worker, got --ensemble; leave one of them out")
         return _on_cluster(jobs, arguments, options, teller)
-    # under a budget nothing is read early: the networks' own memory is measured while they are opened
     read_whole = job_reader(ct_reader(options))
-    early = first_read_early(jobs, read_whole) if options.max_memory_mb is None else nullcontext()
+    early = nullcontext() if _one_step_at_a_time(options) else first_read_early(jobs, read_whole)
     with early as read, _short_turns(), _opened(arguments, options, teller.console) as segmenter:
         return segment_jobs(jobs, segmenter, options, teller, read)
+
+
+def _one_step_at_a_time(options: RunOptions) -> bool:
+    """Whether no scan is read or written while something else is done: one thread does one thing, a memory budget holds one scan,
+    and the networks' own memory is measured while they are opened."""
+    return options.threads == 1 or options.max_memory_mb is not None
 
 
 @contextmanager
@@ -188,7 +193,7 @@ def segment_jobs(
     teller: Teller,
     read: Callable[[Job], Scan] | None = None,
 ) -> int:
-    """Run the jobs and tell what became of each; one by one under a memory budget. Returns the exit code.
+    """Run the jobs and tell what became of each; one by one under a memory budget or with one thread. Returns the exit code.
 
     `read` is given where the first scan's reading has begun already.
     """
@@ -196,7 +201,7 @@ def segment_jobs(
     steps = scan_steps(segmenter, reader, _progress_of(jobs, teller.console))
     if read is not None:
         steps = replace(steps, read=read)
-    run_jobs = run_overlapped if options.max_memory_mb is None else run_in_turn
+    run_jobs = run_in_turn if _one_step_at_a_time(options) else run_overlapped
     run_jobs(jobs, steps, teller.tell)
     return teller.sum_up()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from flare_trt.engine.apps.cli import main
 from flare_trt.engine.base.errors import BudgetError
 from flare_trt.engine.base.run_report import RunReport
 from flare_trt.engine.base.volume import Volume
+from flare_trt.engine.batch import scan_steps
 from flare_trt.engine.model import default_model
 from flare_trt.engine.model.spec import ModelSpec
 from flare_trt.engine.scans.image_files import read_ct, read_labels
@@ -227,6 +229,23 @@ def test_threads_take_short_turns_meanwhile(scans: Path, tmp_path: Path, monkeyp
     assert main(["segment", str(scans), "-o", str(tmp_path / "out"), "--model", "m"]) == 130
     assert turns_s == [pytest.approx(0.0005)]
     assert sys.getswitchinterval() == before_s
+
+
+@pytest.mark.usefixtures("fake")
+@pytest.mark.parametrize(("threads", "threads_that_read"), [("1", {"MainThread"}), ("2", {"read_0"})])
+def test_one_thread_reads_segments_and_writes_in_turn(
+    scans: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, threads: str, threads_that_read: set[str]
+) -> None:
+    by, read = set[str](), scan_steps.read_scan
+
+    def read_noting(*arguments: Any) -> scan_steps.Scan:
+        by.add(threading.current_thread().name)
+        return read(*arguments)
+
+    monkeypatch.setattr(scan_steps, "read_scan", read_noting)
+    assert main(["segment", str(scans), "-o", str(tmp_path / "out"), "--model", "m", "--threads", threads]) == 0
+    assert len(list((tmp_path / "out").iterdir())) == 3
+    assert by == threads_that_read
 
 
 @pytest.mark.usefixtures("fake")
