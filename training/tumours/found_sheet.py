@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +22,8 @@ from flare_trt.training.tumours.partial import undrawn
 from flare_trt.training.tumours.sheet import OUTLINE_RGB, grey_rgb, outline
 
 Mask = NDArray[np.bool_]
-#: Slices of each CT, and voxels of a picture on each side; a slice is cut to its middle.
-SLICES, PICTURE = 4, 320
+#: Slices of each CT; pixels of a picture on each side, to which the middle of a slice is cut, and their size in mm, about.
+SLICES, PICTURE, PIXEL_MM = 4, 256, 1.5
 PLACE_RGB = (80, 160, 255)
 
 
@@ -80,9 +81,10 @@ def _slices(tumour: Mask, places: Mask) -> list[int]:
 
 
 def _picture(ct: Volume, tumour: Mask, places: Mask, z: int) -> NDArray[np.uint8]:
-    picture = grey_rgb(np.asarray(ct.array[z], np.float32))
-    picture[outline(places[z])] = PLACE_RGB
-    picture[outline(tumour[z])] = OUTLINE_RGB
+    every: Any = (z, *(slice(None, None, max(1, round(PIXEL_MM / mm))) for mm in ct.grid.spacing_mm[1:]))
+    picture = grey_rgb(np.asarray(ct.array[every], np.float32))
+    picture[outline(places[every])] = PLACE_RGB
+    picture[outline(tumour[every])] = OUTLINE_RGB
     framed = np.zeros((PICTURE, PICTURE, 3), np.uint8)
     height, width = (min(PICTURE, size) for size in picture.shape[:2])
     y, x = (picture.shape[0] - height) // 2, (picture.shape[1] - width) // 2
