@@ -3,103 +3,18 @@
 from __future__ import annotations
 
 import json
-import sys
-import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from tests.engine.scans.nifti_files import Forms, affine, write_raw
-from tests.engine.tiny_bundle import LABELS, write_tiny_bundle
+from tests.engine.apps.cli.banding import BODY, FakeSegmenter, bands, spoil
+from tests.engine.scans.nifti_files import write_raw
+from tests.engine.tiny_bundle import LABELS
 
 from flare_trt.engine.apps.cli import main
-from flare_trt.engine.base.errors import BudgetError
-from flare_trt.engine.base.run_report import RunReport
-from flare_trt.engine.base.volume import Volume
-from flare_trt.engine.batch import scan_steps
 from flare_trt.engine.model import default_model
-from flare_trt.engine.model.spec import ModelSpec
 from flare_trt.engine.scans.image_files import read_ct, read_labels
-from flare_trt.engine.segmenter import Segmentation, Segmenter
-
-BODY = Forms(sform=affine(np.diag([-1, -1, 1]), (2.0, 2.1, 3.0), (50, 60, 70)), sform_code=1)
-
-
-def bands(hu: np.ndarray) -> np.ndarray:
-    return np.digitize(hu, [-100, 0, 100]).astype(np.uint8)
-
-
-class FakeSegmenter:
-    """Bands the HU into labels; fails on a scan whose first voxel says so."""
-
-    opened = 0
-
-    def __init__(self, spec: ModelSpec) -> None:
-        self.spec = spec
-
-    def __enter__(self) -> FakeSegmenter:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def segment(self, ct: Volume, progress: Callable[[str, int, int], None] | None = None) -> Segmentation:
-        hu = ct.array[:, :, :]
-        if hu[0, 0, 0] == 666:
-            raise BudgetError("this scan needs more")
-        if hu[0, 0, 0] == 667:
-            raise KeyboardInterrupt
-        assert progress is not None
-        progress("fine", 1, 1)
-        report = RunReport(
-            *("0", "bands", "exact", "cpu", "asked for", "none", "fake", "fp32"),
-            {"network": 0.5},
-            {"fine": 1},
-            None,
-            ("a warning",),
-        )
-        return Segmentation(Volume(bands(hu), ct.grid), report)
-
-
-@pytest.fixture(scope="session")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_tiny_bundle(tmp_path_factory.mktemp("model") / "tiny")
-
-
-@pytest.fixture
-def fake(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> type[FakeSegmenter]:
-    """Replaces the segmenter that the command opens, and counts the openings."""
-    with Segmenter.open(bundle) as real:
-        spec = real.spec
-    FakeSegmenter.opened = 0
-
-    def opened(*_: object) -> FakeSegmenter:
-        FakeSegmenter.opened += 1
-        return FakeSegmenter(spec)
-
-    monkeypatch.setattr(Segmenter, "open", opened)
-    return FakeSegmenter
-
-
-@pytest.fixture
-def scans(tmp_path: Path) -> Path:
-    """Three CT-like scans of odd sizes, named FLARE's way."""
-    folder = tmp_path / "scans"
-    folder.mkdir()
-    random = np.random.default_rng(1)
-    for number, shape in enumerate([(21, 31, 41), (23, 30, 29), (19, 27, 33)]):
-        hu = random.normal(0, 150, shape)
-        hu[:, :9] = -1000
-        write_raw(folder / f"case{number}_0000.nii.gz", hu.astype("<i2"), BODY)
-    return folder
-
-
-def spoil(scans: Path, name: str, first_voxel: int) -> None:
-    array = read_ct(scans / name).array
-    array[0, 0, 0] = first_voxel
-    write_raw(scans / name, array, BODY)
 
 
 @pytest.mark.usefixtures("fake")
@@ -213,39 +128,6 @@ def test_an_interrupt_leaves_whole_files_only(scans: Path, tmp_path: Path) -> No
     assert main(["segment", str(scans), "-o", str(out), "--model", "m"]) == 130
     assert [path.name for path in out.iterdir()] == ["case0.nii.gz"]
     assert read_labels(out / "case0.nii.gz").array.any()
-
-
-@pytest.mark.usefixtures("fake")
-def test_threads_take_short_turns_meanwhile(scans: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    turns_s, before_s, opened = list[float](), sys.getswitchinterval(), Segmenter.open
-    assert before_s > 0.001
-
-    def open_noting(*arguments: object) -> Segmenter:
-        turns_s.append(sys.getswitchinterval())
-        return opened(*arguments)  # type: ignore[arg-type]  # the fake one takes anything
-
-    monkeypatch.setattr(Segmenter, "open", open_noting)
-    spoil(scans, "case1_0000.nii.gz", 667)
-    assert main(["segment", str(scans), "-o", str(tmp_path / "out"), "--model", "m"]) == 130
-    assert turns_s == [pytest.approx(0.0005)]
-    assert sys.getswitchinterval() == before_s
-
-
-@pytest.mark.usefixtures("fake")
-@pytest.mark.parametrize(("threads", "threads_that_read"), [("1", {"MainThread"}), ("2", {"read_0"})])
-def test_one_thread_reads_segments_and_writes_in_turn(
-    scans: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, threads: str, threads_that_read: set[str]
-) -> None:
-    by, read = set[str](), scan_steps.read_scan
-
-    def read_noting(*arguments: Any) -> scan_steps.Scan:
-        by.add(threading.current_thread().name)
-        return read(*arguments)
-
-    monkeypatch.setattr(scan_steps, "read_scan", read_noting)
-    assert main(["segment", str(scans), "-o", str(tmp_path / "out"), "--model", "m", "--threads", threads]) == 0
-    assert len(list((tmp_path / "out").iterdir())) == 3
-    assert by == threads_that_read
 
 
 @pytest.mark.usefixtures("fake")
