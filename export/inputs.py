@@ -38,7 +38,7 @@ def inputs_of(plans: JsonObject, configuration: JsonObject, names: Sequence[str]
 
 def _input(plans: JsonObject, configuration: JsonObject, number: int, described: tuple[str, Any, Any]) -> ChannelSpec:
     name, scheme, masked = described
-    if scheme not in _SCHEMES:
+    if not isinstance(scheme, str) or scheme not in _SCHEMES:
         raise ExportError(
             f"{configuration.where}.normalization_schemes: got {scheme!r} for channel {number} ({name}), expected one of "
             f"{', '.join(_SCHEMES)}: another scheme changes the image in its own way"

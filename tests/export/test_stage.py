@@ -116,6 +116,10 @@ SEG = {"is_seg": True, "force_separate_z": None}
 REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"preprocessor_name": "MyPreprocessor"}, "preprocessor_name: got 'MyPreprocessor', expected 'DefaultPreprocessor'"),
     ({"normalization_schemes": ["MyNorm"]}, r"normalization_schemes: got 'MyNorm' for channel 0 \(CT\), expected one of CTNorm"),
+    (
+        {"normalization_schemes": [["CTNormalization"]]},
+        r"normalization_schemes: got \['CTNormalization'\] for channel 0 \(CT\), expected",
+    ),
     ({"normalization_schemes": ["CTNormalization"] * 2}, r": got 2 normalization_schemes and 1 values of .*, expected 1.* \(CT\)"),
     ({"use_mask_for_norm": [1]}, "use_mask_for_norm: got 1 for channel 0, expected true or false"),
     ({"previous_stage": "../other"}, "previous_stage: got '../other', expected the name of a configuration"),
