@@ -96,10 +96,9 @@ def _inside(ct: Volume, labels: Volume, value: int, box: Box, axial: int) -> tup
     height, width = box.shape_zyx[1:]
     planes = max(1, _PART_VOXELS // (height * width))
     parts, counts = [], []
-    for start in range(box.start_zyx[0], box.stop_zyx[0], planes):
-        part = box.along(0, start, min(start + planes, box.stop_zyx[0])).slices
-        inside = labels.array[part] == value
-        parts.append(ct.array[part][inside])
+    for part in box.slabs(planes):
+        inside = labels.array[part.slices] == value
+        parts.append(ct.array[part.slices][inside])
         counts.append([np.count_nonzero(plane) for plane in np.moveaxis(inside, axial, 0)])  # eight times as quick as by axes
     areas = np.concatenate(counts) if axial == 0 else np.sum(counts, axis=0)
     return np.concatenate(parts), areas

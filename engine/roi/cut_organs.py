@@ -55,12 +55,12 @@ def _main_piece_areas_mm2(inside: Array, face: tuple[int, int], values: list[int
     table = load_host().bounds(sampled, value_count(sampled.dtype))
     step_mm = [step * mm for step, mm in zip(steps, scan.spacing_mm, strict=True)]
     for value in values:
-        if not table[value, 6]:
-            yield 0.0
-            continue
         where = Box(tuple(table[value, :3].tolist()), tuple(table[value, 3:6].tolist()))
         at_face = where.start_zyx[axis] == 0 if plane == 0 else where.stop_zyx[axis] == sampled.shape[axis]
+        if not table[value, 6] or not at_face:
+            yield 0.0
+            continue
         pieces, _ = label_pieces(sampled[where.slices] == value)
         main = int(np.argmax(np.bincount(pieces.ravel())[1:])) + 1
-        on_face = np.count_nonzero(pieces.take(0 if plane == 0 else -1, axis) == main) if at_face else 0
+        on_face = np.count_nonzero(pieces.take(0 if plane == 0 else -1, axis) == main)
         yield float(on_face) * float(np.prod(step_mm)) / step_mm[axis]

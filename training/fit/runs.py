@@ -47,9 +47,10 @@ def announce_trainers() -> None:
     os.environ["nnUNet_extTrainer"] = str(Path(__file__).parent / "trainers")  # noqa: SIM112  # nnU-Net's spelling
     from flare_trt.training.fit.trainers import flare_trainers, miniature_trainers
 
+    beside = import_module("nnunetv2.training.nnUNetTrainer.nnUNetTrainer")
     ours = flare_trainers.FlareTrainer, flare_trainers.FlareFinetuneTrainer
     for trainer in (*ours, miniature_trainers.FlareMiniTrainer, miniature_trainers.FlareMiniFinetuneTrainer):
-        setattr(import_module("nnunetv2.training.nnUNetTrainer.nnUNetTrainer"), trainer.__name__, trainer)
+        setattr(beside, trainer.__name__, trainer)
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,8 @@ from flare_trt.training.distil.scans import read_upright_ct
 from flare_trt.training.tumours.partial import undrawn
 from flare_trt.training.tumours.sheet import OUTLINE_RGB, grey_rgb, outline
 
-Mask = NDArray[np.bool_]
+#: Connected pieces, numbered from 1; 0 is outside.
+Numbers = NDArray[np.int32]
 #: Slices of each CT; pixels of a picture on each side, to which the middle of a slice is cut, and their size in mm, about.
 SLICES, PICTURE, PIXEL_MM = 4, 256, 1.5
 PLACE_RGB = (80, 160, 255)
@@ -48,43 +49,40 @@ def write_found_sheet(bundle: Path, cts: Sequence[Path], path: Path, threads: in
         values = [label.value for label in segmenter.spec.labels if is_tumour(label.name)]
         for file in cts:
             ct, name = read_upright_ct(file), file.parent.name
-            tumour = np.isin(segmenter.segment(ct).labels.array, values)
-            places = undrawn(name, ct.grid.shape_zyx, ct.grid.spacing_mm)
-            found.append(_counted(name, tumour, places, ct.grid.voxel_ml))
-            rows.append(np.concatenate([_picture(ct, tumour, places, z) for z in _slices(tumour, places)], 1))
+            pieces, _ = label_pieces(np.isin(segmenter.segment(ct).labels.array, values))
+            places, _ = label_pieces(undrawn(name, ct.grid.shape_zyx, ct.grid.spacing_mm))
+            found.append(_counted(name, pieces, places, ct.grid.voxel_ml))
+            rows.append(np.concatenate([_picture(ct, pieces, places, z) for z in _slices(pieces, places)], 1))
     with atomic_file(path) as out:
         out.write(png_bytes(np.concatenate(rows, 0)))
     return found
 
 
-def _counted(ct: str, tumour: Mask, places: Mask, voxel_ml: float) -> FoundInCt:
-    pieces, _ = label_pieces(tumour)
-    sizes = np.bincount(pieces.ravel())[1:]
-    inside = len(np.unique(pieces[tumour & places]))
-    balls, count = label_pieces(places)
-    hit = len(np.unique(balls[tumour & places]))
-    return FoundInCt(ct, tuple(round(float(size) * voxel_ml, 1) for size in sorted(sizes)[::-1]), len(sizes) - inside, hit, count)
+def _counted(ct: str, pieces: Numbers, places: Numbers, voxel_ml: float) -> FoundInCt:
+    sizes, both = np.bincount(pieces.ravel())[1:], (pieces > 0) & (places > 0)
+    in_places, with_some = (len(np.unique(numbers[both])) for numbers in (pieces, places))
+    pieces_ml = tuple(round(float(size) * voxel_ml, 1) for size in sorted(sizes)[::-1])
+    return FoundInCt(ct, pieces_ml, len(sizes) - in_places, with_some, int(places.max()))
 
 
-def _slices(tumour: Mask, places: Mask) -> list[int]:
-    """Where each of the largest pieces is largest, then the middles of places that hold none, then the middle of the scan."""
+def _slices(pieces: Numbers, places: Numbers) -> list[int]:
+    """Where each of the largest pieces is largest, then each of the largest places that hold none, then some of the scan."""
     chosen = list[int]()
-    for mask in (tumour, places):
-        pieces, _ = label_pieces(mask)
-        cuts = sorted(enumerate(piece_cuts(pieces), 1), key=lambda piece: -np.count_nonzero(pieces[piece[1]] == piece[0]))
-        for number, cut in cuts:
-            part = pieces[cut] == number
-            if mask is tumour or not tumour[cut][part].any():
+    for numbers in (pieces, places):
+        sizes = np.bincount(numbers.ravel())[1:]
+        for number, cut in sorted(enumerate(piece_cuts(numbers), 1), key=lambda piece: -sizes[piece[0] - 1]):
+            part = numbers[cut] == number
+            if numbers is pieces or not pieces[cut][part].any():
                 chosen.append(cut[0].start + int(part.sum((1, 2)).argmax()))
-    chosen += [len(tumour) * (part + 1) // (SLICES + 1) for part in range(SLICES)]
+    chosen += [len(pieces) * (part + 1) // (SLICES + 1) for part in range(SLICES)]
     return list(dict.fromkeys(chosen))[:SLICES]
 
 
-def _picture(ct: Volume, tumour: Mask, places: Mask, z: int) -> NDArray[np.uint8]:
+def _picture(ct: Volume, pieces: Numbers, places: Numbers, z: int) -> NDArray[np.uint8]:
     every: Any = (z, *(slice(None, None, max(1, round(PIXEL_MM / mm))) for mm in ct.grid.spacing_mm[1:]))
     picture = grey_rgb(np.asarray(ct.array[every], np.float32))
-    picture[outline(places[every])] = PLACE_RGB
-    picture[outline(tumour[every])] = OUTLINE_RGB
+    picture[outline(places[every] > 0)] = PLACE_RGB
+    picture[outline(pieces[every] > 0)] = OUTLINE_RGB
     framed = np.zeros((PICTURE, PICTURE, 3), np.uint8)
     height, width = (min(PICTURE, size) for size in picture.shape[:2])
     y, x = (picture.shape[0] - height) // 2, (picture.shape[1] - width) // 2
