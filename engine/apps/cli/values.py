@@ -104,7 +104,11 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         "--max-memory", type=memory_mb, metavar="SIZE", help="memory above the idle process, e.g. 1500MB; scans then run one by one"
     )
     parser.add_argument(
-        "--threads", type=threads, default=0, metavar="N", help="CPU threads; default: all cores; 1: one step at a time"
+        "--threads",
+        type=threads,
+        default=0,
+        metavar="N",
+        help="CPU threads; default: all cores; 1: segment does one step at a time",
     )
     parser.add_argument(
         "--step-size", type=share, metavar="S", help="tiles start S patches apart, 0 < S <= 1; default: the bundle's"
