@@ -52,7 +52,7 @@ def token_warning(path: Path) -> str | None:
     try:
         mode = path.stat().st_mode & 0o777
     except OSError as error:
-        raise ServiceError(f"token file {path}: cannot be looked at: {error.strerror or error}") from error
+        raise ServiceError(f"token file {path}: cannot be looked at: {reason_of(error)}") from error
     return f"token file {path}: others can read it (mode {mode:o}); chmod 600 {path}" if mode & 0o077 else None
 
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from flare_trt.engine.base.errors import OutputError
+from flare_trt.engine.base.errors import OutputError, reason_of
 
 #: Endings that are no part of a case's name, and the number that FLARE and nnU-Net give an image's only channel.
 _ENDINGS = (".nii.gz", ".nii", ".nrrd", ".mha", ".zip")
@@ -141,7 +141,7 @@ def _output_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror or error}; free space or choose another place") from error
+        raise OutputError(f"{path}: cannot be written: {reason_of(error)}; free space or choose another place") from error
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 
-from flare_trt.engine.base.errors import InputError
+from flare_trt.engine.base.errors import InputError, reason_of
 
 _OTHERS = {
     stat.S_IFIFO: "a pipe",
@@ -20,6 +20,6 @@ def require_regular(path: Path) -> None:
     try:
         other = _OTHERS.get(stat.S_IFMT(path.stat().st_mode))
     except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
+        raise InputError(f"{path}: cannot be read: {reason_of(error)}") from error
     if other is not None:
         raise InputError(f"{path}: got {other}, expected a file, which is read more than once; save it to a file and name that")

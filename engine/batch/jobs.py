@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from flare_trt.engine.base.errors import InputError, OutputError
+from flare_trt.engine.base.errors import InputError, OutputError, reason_of
 from flare_trt.engine.base.files import files_with, has_ending, require_place
 from flare_trt.engine.batch.channel_files import first_channels, further_channels
 from flare_trt.engine.batch.names import ScanNames, is_pattern, needs_uids, with_uids
@@ -179,7 +179,7 @@ def make_folders(jobs: Sequence[Job]) -> None:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise OutputError(f"{folder}: the folder cannot be made: {error.strerror or error}; choose another place") from error
+            raise OutputError(f"{folder}: the folder cannot be made: {reason_of(error)}; choose another place") from error
     for job in jobs:
         for path in job.outputs:
             require_place(path)

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, Literal, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from flare_trt.engine.base.errors import InputError
+from flare_trt.engine.base.errors import InputError, reason_of
 from flare_trt.engine.base.grid import Shape
 
 #: Decompressed voxels that a file may claim: 16 GiB, a 2048 x 2048 x 2048 scan of int16.
@@ -141,7 +141,7 @@ def input_errors(path: Path) -> Iterator[None]:
     except EOFError as error:
         raise InputError(f"{path}: the file ends early; copy it again") from error
     except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
+        raise InputError(f"{path}: cannot be read: {reason_of(error)}") from error
 
 
 def read_up_to(stream: BinaryIO, count: int) -> bytes:

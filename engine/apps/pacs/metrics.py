@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any, Literal
 
 from flare_trt.engine.apps.pacs.study_queue import STATES, StudyQueue
-from flare_trt.engine.base.errors import ServiceError
+from flare_trt.engine.base.errors import ServiceError, reason_of
 from flare_trt.kernels.host_memory import resident_bytes
 
 #: What became of an image that was sent; of a run; of results that were sent to the archive.
@@ -68,7 +68,7 @@ class Metrics:
         try:
             server, thread = start_http_server(port, host, self._registry)
         except OSError as error:
-            raise ServiceError(f"--metrics {host}:{port}: {error.strerror or error}; choose another address") from error
+            raise ServiceError(f"--metrics {host}:{port}: {reason_of(error)}; choose another address") from error
         try:
             yield
         finally:

@@ -13,7 +13,7 @@ from flare_trt.engine.apps.pacs.intake import Delivery
 from flare_trt.engine.apps.pacs.metrics import ImageOutcome, Metrics
 from flare_trt.engine.apps.pacs.peers import Door
 from flare_trt.engine.apps.pacs.study_queue import StudyQueue
-from flare_trt.engine.base.errors import OutputError, ServiceError
+from flare_trt.engine.base.errors import OutputError, ServiceError, reason_of
 from flare_trt.engine.scans.dicom.library import LIBRARY_ERRORS, library
 from flare_trt.engine.scans.dicom.part10 import inflated
 from flare_trt.engine.scans.dicom.plane import CT_CLASSES
@@ -48,9 +48,7 @@ class Receiver:
                 (door.host, door.port), evt_handlers=handlers, ssl_context=tls, server_class=_server_class()
             )
         except OSError as error:
-            raise ServiceError(
-                f"{door.host}, port {door.port}: {error.strerror or error}; choose another --host or --port"
-            ) from error
+            raise ServiceError(f"{door.host}, port {door.port}: {reason_of(error)}; choose another --host or --port") from error
         self._thread = threading.Thread(target=self._server.serve_forever, name="receive", daemon=True)
 
     @property

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from flare_trt.engine.apps.serve.served_job import ServedJob
-from flare_trt.engine.base.errors import FlareError, OutputError, ServiceError
+from flare_trt.engine.base.errors import FlareError, OutputError, ServiceError, reason_of
 from flare_trt.engine.base.files import sync_folder, write_json
 from flare_trt.engine.scans.dicom.choice import SeriesChoice
 
@@ -45,7 +45,7 @@ def note(job: ServedJob) -> None:
             for folder in (job.folder, job.folder.parent):
                 sync_folder(folder)
         except OSError as error:
-            raise OutputError(f"job {job.id}: cannot be noted: {error.strerror or error}; free space") from error
+            raise OutputError(f"job {job.id}: cannot be noted: {reason_of(error)}; free space") from error
 
 
 def noted_jobs(folder: Path) -> list[tuple[ServedJob, float]]:

@@ -14,7 +14,7 @@ from flare_trt.engine.apps.serve.limits import Limits
 from flare_trt.engine.apps.serve.own_folder import own_folder
 from flare_trt.engine.apps.serve.service import Service
 from flare_trt.engine.apps.serve.steps import SegmentUpload
-from flare_trt.engine.base.errors import ServiceError
+from flare_trt.engine.base.errors import ServiceError, reason_of
 
 #: What is left to answers that are under way once the last job has ended.
 _ANSWERS_S = 10
@@ -63,7 +63,7 @@ def _listen(door: Door) -> socket.socket:
     try:
         return socket.create_server((door.host, door.port), family=family, backlog=128)
     except OSError as error:
-        raise ServiceError(f"{door.host}, port {door.port}: {error.strerror or error}; choose another --host or --port") from error
+        raise ServiceError(f"{door.host}, port {door.port}: {reason_of(error)}; choose another --host or --port") from error
 
 
 def _address(door: Door, listener: socket.socket) -> str:

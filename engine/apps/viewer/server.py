@@ -15,6 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from flare_trt.engine.apps.access import is_token
 from flare_trt.engine.apps.page_headers import page_headers
+from flare_trt.engine.base.errors import reason_of
 from flare_trt.engine.base.units import MIB
 from flare_trt.engine.results.viewer.page import Resource
 
@@ -79,7 +80,7 @@ class _Handler(BaseHTTPRequestHandler):
         except (BrokenPipeError, ConnectionResetError):
             self.close_connection = True  # the page was left
         except OSError as error:
-            self._problem(f"{expected.path.name} cannot be read: {error.strerror or error}")
+            self._problem(f"{expected.path.name} cannot be read: {reason_of(error)}")
 
     def _problem(self, words: str) -> None:
         self.server.tell(words)

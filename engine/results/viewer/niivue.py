@@ -14,7 +14,7 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-from flare_trt.engine.base.errors import InputError
+from flare_trt.engine.base.errors import InputError, reason_of
 from flare_trt.engine.base.files import atomic_file
 
 VERSION = "0.69.0"
@@ -58,7 +58,7 @@ def _download(folder: Path) -> bytes:
     try:
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     except OSError as error:
-        raise InputError(f"niivue: npm cannot be run: {error.strerror or error}; install Node.js with npm") from error
+        raise InputError(f"niivue: npm cannot be run: {reason_of(error)}; install Node.js with npm") from error
     archives = list(folder.glob("*.tgz"))
     if done.returncode != 0 or len(archives) != 1:
         raise InputError(f"niivue: 'npm pack' failed with code {done.returncode}: {done.stderr.strip()[-300:]}")

@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 from zipfile import BadZipFile, ZipFile, ZipInfo
 
-from flare_trt.engine.base.errors import InputError
+from flare_trt.engine.base.errors import InputError, reason_of
 from flare_trt.engine.base.regular_file import require_regular
 
 #: More than the images of any study.
@@ -135,9 +135,7 @@ def open_files(path: Path) -> FileSet:
 
 
 def _refuse_folder(root: Path, error: OSError) -> None:
-    raise InputError(
-        f"{root}: the folder, or one inside it, cannot be read: {error.strerror or error}; give access to it"
-    ) from error
+    raise InputError(f"{root}: the folder, or one inside it, cannot be read: {reason_of(error)}; give access to it") from error
 
 
 def _is_hidden(name: str) -> bool:
