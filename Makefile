@@ -23,9 +23,9 @@ demo: $(VENV)/runtime.stamp
 # All that the other targets install.
 setup: $(VENV)/dev.stamp $(BINDINGS) $(TRITON_CLIENT) typing
 
-# Without MAKEFLAGS: programs that tests build have a make of their own.
+# Without MAKEFLAGS: programs that tests build have a make of their own. Two processes, each with whole files of tests.
 test: setup
-	MAKEFLAGS= $(BIN)/python -m pytest
+	MAKEFLAGS= $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 # What takes too long for every change: the tests marked `nightly`, ten minutes of fuzzing, and the wheel in a fresh environment.
 nightly: setup viewer npm
