@@ -41,6 +41,12 @@ class RunOptions:
         """What the mode does."""
         return MODES[self.mode]
 
+    @property
+    def one_step_at_a_time(self) -> bool:
+        """Whether no scan is read or written while something else is done: one thread does one thing, a memory budget holds one
+        scan, and the networks' own memory is measured while they are opened."""
+        return self.threads == 1 or self.max_memory_mb is not None
+
     def stage_as_run(self, stage: StageSpec, name: str) -> StageSpec:
         """The stage, "coarse" or "fine", as the options have it run: fast settings and networks, step, mirroring."""
         fast = stage.fast if self.settings.uses_fast_spec else FastSpec()

@@ -120,15 +120,9 @@ def _segment(jobs: Sequence[Job], arguments: argparse.Namespace, teller: Teller)
             raise InputError("--ray runs one bundle on each worker, got --ensemble; leave one of them out")
         return _on_cluster(jobs, arguments, options, teller)
     read_whole = job_reader(ct_reader(options))
-    early = nullcontext() if _one_step_at_a_time(options) else first_read_early(jobs, read_whole)
+    early = nullcontext() if options.one_step_at_a_time else first_read_early(jobs, read_whole)
     with early as read, _short_turns(), _opened(arguments, options, teller.console) as segmenter:
         return segment_jobs(jobs, segmenter, options, teller, read)
-
-
-def _one_step_at_a_time(options: RunOptions) -> bool:
-    """Whether no scan is read or written while something else is done: one thread does one thing, a memory budget holds one scan,
-    and the networks' own memory is measured while they are opened."""
-    return options.threads == 1 or options.max_memory_mb is not None
 
 
 @contextmanager
@@ -201,7 +195,7 @@ def segment_jobs(
     steps = scan_steps(segmenter, reader, _progress_of(jobs, teller.console))
     if read is not None:
         steps = replace(steps, read=read)
-    run_jobs = run_in_turn if _one_step_at_a_time(options) else run_overlapped
+    run_jobs = run_in_turn if options.one_step_at_a_time else run_overlapped
     run_jobs(jobs, steps, teller.tell)
     return teller.sum_up()
 

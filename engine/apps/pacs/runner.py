@@ -46,13 +46,13 @@ class Making:
 
 
 class Runner:
-    """Runs studies of a queue, one at a time a call; `at_once` threads may share one within its memory budget."""
+    """Runs studies of a queue, one at a time a call; `at_once` threads may share one."""
 
     def __init__(self, queue: StudyQueue, segmenter: SegmentsScans, options: RunOptions, making: Making, metrics: Metrics) -> None:
         """`options` are those that the segmenter was opened with."""
         self._queue, self._segmenter, self._making, self._metrics = queue, segmenter, making, metrics
         self._read = ct_reader(options)
-        self.at_once = 2 if options.max_memory_mb is None else 1
+        self.at_once = 1 if options.one_step_at_a_time else 2
 
     def run(self, study: Study, progress: StageProgress) -> None:
         """Run a study that was taken, and note what became of it. `progress` may raise StoppedError; then it waits again."""

@@ -30,9 +30,11 @@ def test_one_thread_unpacks_nothing_ahead(tmp_path: Path, unpacked_ahead: list[o
     assert len(unpacked_ahead) == ahead
 
 
-@pytest.mark.parametrize(("max_memory_mb", "at_once"), [(None, 2), (1500, 1)])
-def test_under_a_budget_one_study_runs_at_a_time(tmp_path: Path, max_memory_mb: int | None, at_once: int) -> None:
+@pytest.mark.parametrize(
+    ("options", "at_once"),
+    [(RunOptions(), 2), (RunOptions(max_memory_mb=1500), 1), (RunOptions(threads=1), 1), (RunOptions(threads=2), 2)],
+)
+def test_under_a_budget_or_with_one_thread_one_study_runs_at_a_time(tmp_path: Path, options: RunOptions, at_once: int) -> None:
     queue = StudyQueue(tmp_path)
-    options = RunOptions(max_memory_mb=max_memory_mb)
     assert Runner(queue, GatedSegmenter(), options, Making(), Metrics(queue)).at_once == at_once
     queue.close()
