@@ -20,6 +20,7 @@ from flare_trt.training.distil.network import SeparableUNet
 from flare_trt.training.tumours.crops import CROP_ZYX, CROPS, Crops, crops_of_steps
 from flare_trt.training.tumours.examples import Steps
 from flare_trt.training.tumours.loss import LEAST_VOXELS, tumour_loss
+from flare_trt.training.tumours.measures import measures
 from flare_trt.training.tumours.network import TumourConfig, TumourUNet
 
 #: Updates of a step, each on one crop of each of its tiles. More and smaller ones learn more: see training/LOG.md.
@@ -105,8 +106,9 @@ def train_step(state: TrainState, crops: Crops, config: DistilConfig, rate: floa
     scores = []
     for update in range(UPDATES):
         batch = crops.some(update, UPDATES)
+        found = measures(batch.image, batch.organs, batch.levels)
         with torch.autocast(batch.image.device.type, torch.bfloat16):
-            logit = network.likelier(batch.image, batch.organs, batch.levels)
+            logit = network.branch(*found)
         rows, share, known = (value.float().flatten() for value in (logit, batch.share, batch.known))
         loss = tumour_loss(rows, share, known)
         state.optimizer.zero_grad()

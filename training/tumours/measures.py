@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -114,11 +115,19 @@ def _over_tile(values: Tensor) -> Tensor:
 
 
 def _mean_over(values: Tensor, box: tuple[int, int, int]) -> Tensor:
-    """The mean over a box about each voxel, as far as it lies in the tile, axis by axis. No box is wider than the tile."""
-    for axis, wanted in enumerate(box):
-        size = min(wanted, (values.shape[2 + axis] - 1) // 2 * 2 + 1)
-        if size > 1:
-            sizes, edges = [1, 1, 1], [0, 0, 0]
-            sizes[axis], edges[axis] = size, size // 2
-            values = functional.avg_pool3d(values, sizes, 1, edges, count_include_pad=False)
-    return values
+    """The mean over a box about each voxel, as far as it lies in the tile, axis by axis. No box is wider than the tile.
+
+    As products of matrices: pooling with a stride of 1 took a third of the branch's time.
+    """
+    over_z, over_y, over_x = (
+        _means(size, min(wanted, (size - 1) // 2 * 2 + 1), values) for size, wanted in zip(values.shape[2:], box, strict=True)
+    )
+    values = over_y @ (values @ over_x.T)
+    return values if box[0] == 1 else (over_z @ values.flatten(3)).unflatten(3, values.shape[3:])
+
+
+def _means(size: int, box: int, like: Tensor) -> Tensor:
+    """(size, size): row i takes the mean of what lies at most half a box (odd) from i."""
+    places = np.arange(size)
+    near = abs(places[:, None] - places) <= box // 2
+    return torch.from_numpy(near / near.sum(1, keepdims=True)).to(like)

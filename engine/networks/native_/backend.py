@@ -7,6 +7,7 @@ from __future__ import annotations
 import math
 import mmap
 import os
+from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
@@ -16,9 +17,12 @@ import numpy as np
 
 from flare_trt.engine.base.errors import BundleError, DeviceError
 from flare_trt.engine.model.modes import Precision
+from flare_trt.engine.networks.native_.added import AddedChannels, find_added
 from flare_trt.engine.networks.native_.layouts import Layout, layout_of
 from flare_trt.engine.networks.native_.onnx_graph import Floats, read_graph
 from flare_trt.engine.networks.native_.separable import Kernel, Norm, NotSeparableError, SeparableNet, Source, Triple, recognise
+from flare_trt.engine.networks.openvino_.backend import problem as openvino_problem
+from flare_trt.engine.networks.openvino_.compiling import Part
 from flare_trt.engine.networks.session import Session, SessionOptions, require_tile
 from flare_trt.kernels import native_problem
 from flare_trt.kernels.native import COMPILED
@@ -49,10 +53,11 @@ def fits(onnx: Path) -> bool:
     if problem() is not None or onnx.stat().st_size > LARGEST_BYTES:
         return False
     try:
-        _sizes(_network_of(onnx))
+        known = _known(onnx)
+        _sizes(known.net)
     except (NotSeparableError, BundleError):
         return False
-    return True
+    return known.part is None or openvino_problem() is None
 
 
 def open_session(onnx: Path, options: SessionOptions) -> Session:
@@ -63,7 +68,9 @@ def open_session(onnx: Path, options: SessionOptions) -> Session:
     if missing or options.precision not in ("fp32", "bf16"):
         raise DeviceError(f"backend native: {missing or f'got precision {options.precision}, expected fp32 or bf16'}")
     try:
-        return NativeSession(_network_of(onnx), options.precision)
+        known = _known(onnx)
+        added = None if known.part is None else AddedChannels(onnx, known.part, options)
+        return NativeSession(known.net, options.precision, added)
     except NotSeparableError as error:
         raise BundleError(
             f"{onnx.name}: the backend native runs U-Nets of depthwise-separable convolutions alone, and {error}; "
@@ -71,15 +78,25 @@ def open_session(onnx: Path, options: SessionOptions) -> Session:
         ) from error
 
 
-def _network_of(onnx: Path) -> SeparableNet:
+@dataclass(frozen=True)
+class _Known:
+    """A file's U-Net, and the part that adds channels to its logits, if any."""
+
+    net: SeparableNet
+    part: Part | None
+
+
+def _known(onnx: Path) -> _Known:
     about = onnx.stat()
     return _read(onnx, (about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns))
 
 
 @lru_cache(maxsize=4)
-def _read(onnx: Path, _identity: tuple[int, ...]) -> SeparableNet:
+def _read(onnx: Path, _identity: tuple[int, ...]) -> _Known:
     """A file is asked whether it fits, and opened right afterwards: it is read once."""
-    return recognise(read_graph(onnx))
+    graph = read_graph(onnx)
+    added = find_added(graph)
+    return _Known(recognise(graph if added is None else added.unet), None if added is None else added.part)
 
 
 class NativeSession:
@@ -88,16 +105,17 @@ class NativeSession:
     backend = "native"
     device = "cpu"
 
-    def __init__(self, net: SeparableNet, precision: Precision) -> None:
+    def __init__(self, net: SeparableNet, precision: Precision, added: AddedChannels | None = None) -> None:
         self._first = import_module(COMPILED).first_convolution
         self.precision = precision
         self.input_shape = 1, 1, *net.shape_zyx
-        self.channels = net.logits
+        self._added = added
+        self.channels = net.logits + (0 if added is None else added.count)
         self._sizes = _sizes(net)
         layout = layout_of(precision)
         self._block, self._last = layout.function("separable_block"), layout.function("last_convolution")
         self._net: SeparableNet | None = layout.lay_out(net)
-        self._maps, self._logits = _memory(net, self._sizes, layout)
+        self._maps, self._logits = _memory(net, self._sizes, layout, self.channels)
 
     def run(self, tile: Any) -> Any:
         if self._net is None:
@@ -111,11 +129,13 @@ class NativeSession:
             sources = [(self._maps[s.index], self._sizes[s.index], norms[s.index], s.up) for s in block.sources]
             sums = self._block(sources, block.depthwise, block.pointwise, block.stride_zyx, result)
             norms.append(_norm(block.norm, sums / math.prod(size)))
-        self._last(self._maps[net.last], norms[net.last], net.kernel, net.bias, self._logits)
+        self._last(self._maps[net.last], norms[net.last], net.kernel, net.bias, self._logits[: net.logits])
+        if self._added is not None:
+            self._added.run(tile, self._logits)
         return self._logits
 
     def close(self) -> None:
-        self._net, self._maps, self._logits = None, [], np.empty(0, np.float32)
+        self._net, self._added, self._maps, self._logits = None, None, [], np.empty(0, np.float32)
 
 
 def aligned(shape: tuple[int, ...], dtype: Any = np.float32) -> Any:
@@ -130,14 +150,14 @@ def aligned(shape: tuple[int, ...], dtype: Any = np.float32) -> Any:
     return memory[first : first + size_bytes].view(dtype).reshape(shape)
 
 
-def _memory(net: SeparableNet, sizes: list[Triple], layout: Layout) -> tuple[list[Any], Floats]:
+def _memory(net: SeparableNet, sizes: list[Triple], layout: Layout, channels: int) -> tuple[list[Any], Floats]:
     """Each block's map, of rows as they are stored, and the logits, which lie over all maps but the last: nothing else is read by
     then. Raises NotSeparableError where there is not that much memory."""
     maps: list[tuple[tuple[int, ...], np.dtype[Any]]] = [(sizes[0], np.dtype(np.float32))]
     for (z, y, x), block in zip(sizes[1:], net.blocks[1:], strict=True):
         maps.append(((z, y, layout.width(x), block.channels), layout.dtype))
     lines = [-(-math.prod(shape) * kind.itemsize // LINE_BYTES) for shape, kind in maps]
-    logits = (net.logits, *net.shape_zyx)
+    logits = (channels, *net.shape_zyx)
     before = max(sum(lines) - lines[net.last], -(-4 * math.prod(logits) // LINE_BYTES))
     _require_memory(LINE_BYTES * (before + lines[net.last]))
     shared, at, found = aligned((before * LINE_BYTES,), np.uint8), 0, list[Any]()

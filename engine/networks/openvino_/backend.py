@@ -10,14 +10,9 @@ from typing import Any
 import numpy as np
 
 from flare_trt.engine.base.errors import BundleError, DeviceError
-from flare_trt.engine.model.modes import Precision
-from flare_trt.engine.networks.openvino_.blobs import LARGEST_NETWORK_BYTES, blob_key, keep_blob, open_blob
-from flare_trt.engine.networks.openvino_.means import split_means
-from flare_trt.engine.networks.openvino_.upsampling import join_upsampling
-from flare_trt.engine.networks.session import Session, SessionOptions, output_channels, require_tile, static_shape
+from flare_trt.engine.networks.openvino_.compiling import Compiler
+from flare_trt.engine.networks.session import Session, SessionOptions, require_tile
 from flare_trt.engine.networks.silent_import import load_openvino
-
-_PRECISIONS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
 
 
 def problem(device: str = "cpu") -> str | None:
@@ -45,15 +40,8 @@ class OpenVinoSession:
     _streams = 1
 
     def __init__(self, onnx: Path, options: SessionOptions) -> None:
-        openvino = load_openvino()
-        core = openvino.Core()
-        if options.precision == "bf16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
-            raise DeviceError("backend openvino: this CPU has no bf16 arithmetic; use precision fp32")
-        settings: dict[str, Any] = {"INFERENCE_PRECISION_HINT": _PRECISIONS[options.precision]}
-        if options.threads:
-            settings["INFERENCE_NUM_THREADS"] = options.threads
-        self._open = partial(_compiled, onnx, options.precision, core, settings, openvino.__version__)
-        self._tensor = openvino.Tensor
+        self._open = partial(Compiler(options).compiled, onnx)
+        self._tensor = load_openvino().Tensor
         self._requests: list[Any] = []
         compiled = self._make_requests(self._streams)
         self.precision = options.precision
@@ -103,35 +91,3 @@ class OpenVinoPairs(OpenVinoSession):
 
     def run_together(self, tiles: Sequence[Any]) -> list[Any]:
         return self._run_all(tiles, self._streams)
-
-
-def _compiled(
-    onnx: Path, precision: Precision, core: Any, settings: dict[str, Any], version: str, streams_of: dict[str, Any]
-) -> Any:
-    """The compiled network, from the cache where it is kept there. Raises BundleError for a file that is no such network."""
-    settings = settings | streams_of
-    content = onnx.read_bytes()
-    key = blob_key(content, core, version, precision) if len(content) <= LARGEST_NETWORK_BYTES else None
-    compiled = open_blob(key, core, settings) if key else None
-    if compiled is not None:
-        return compiled
-    try:
-        model = core.read_model(str(onnx))
-        shape = static_shape(onnx.name, _sizes(model.inputs[0]), len(model.outputs))
-        model.reshape({model.inputs[0].any_name: list(shape)})
-        output_channels(onnx.name, _sizes(model.outputs[0]), shape)
-        if precision == "fp32":
-            split_means(model)
-            join_upsampling(model)
-        compiled = core.compile_model(model, "CPU", settings)
-    except (RuntimeError, UnicodeDecodeError) as error:  # the latter where its own message quotes a damaged name
-        raise BundleError(f"{onnx.name}: OpenVINO cannot read it: {error}") from error
-    if key:
-        keep_blob(key, compiled)
-    return compiled
-
-
-def _sizes(port: Any) -> list[int | None]:
-    """Along the axes, None for a free one; empty where even their number is free."""
-    shape = port.partial_shape
-    return [int(size.get_length()) if size.is_static else None for size in shape] if shape.rank.is_static else []

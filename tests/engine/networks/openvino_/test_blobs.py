@@ -7,11 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.engine.networks.separable_net import net_that_adds
 from tests.engine.networks.test_backends import PATCH, conv_net, tile
 
 from flare_trt.engine.base.errors import BundleError
 from flare_trt.engine.networks.kept_files import cache_folder
-from flare_trt.engine.networks.openvino_ import backend, blobs
+from flare_trt.engine.networks.native_.backend import fits
+from flare_trt.engine.networks.openvino_ import blobs, compiling
 from flare_trt.engine.networks.session import SessionOptions, open_session
 
 openvino = pytest.importorskip("openvino")
@@ -32,13 +34,13 @@ def net(tmp_path: Path) -> Path:
 def compiled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """A word for each network that was compiled, not taken from the folder."""
     words: list[str] = []
-    plain = backend.keep_blob
+    plain = compiling.keep_blob
 
     def counted(key: dict[str, object], network: object) -> None:
         words.append(str(key["precision"]))
         plain(key, network)
 
-    monkeypatch.setattr(backend, "keep_blob", counted)
+    monkeypatch.setattr(compiling, "keep_blob", counted)
     return words
 
 
@@ -61,6 +63,18 @@ def test_a_network_is_compiled_once_and_answers_bit_by_bit_alike(net: Path, fold
     net.write_bytes(net.read_bytes() + b"\x72\x00")  # another file (an empty doc_string): another network, for all we know
     answer(net)
     assert compiled == ["fp32", "fp32"]
+
+
+def test_a_network_and_a_part_of_it_are_kept_apart(tmp_path: Path, folder: Path, compiled: list[str]) -> None:
+    net, image = net_that_adds(tmp_path / "net.onnx", PATCH, ((1, 1, 1), (2, 2, 2))), tile()
+    if not fits(net):
+        pytest.skip("our own kernels cannot run here")
+    whole = open_session("openvino", net, SessionOptions()).run(image).copy()
+    for _ in range(2):
+        for backend in ("native", "openvino"):
+            found = open_session(backend, net, SessionOptions()).run(image)
+            np.testing.assert_allclose(found, whole, atol=2e-4 * whole.std())
+    assert len(compiled) == len(list(folder.iterdir())) == 2
 
 
 @pytest.mark.parametrize("at", [0, 40, 2000, -1])
@@ -138,7 +152,7 @@ def test_what_is_too_large_or_no_network_is_not_kept(
 ) -> None:
     with pytest.raises(BundleError, match="expected \\(1, c, z, y, x\\)"):
         open_session("openvino", conv_net(tmp_path / "two.onnx", [1, 1, *PATCH], outputs=2), SessionOptions())
-    monkeypatch.setattr(backend, "LARGEST_NETWORK_BYTES", 10)
+    monkeypatch.setattr(compiling, "LARGEST_NETWORK_BYTES", 10)
     answer(net)
     assert not folder.exists()
     assert compiled == []
