@@ -1,19 +1,13 @@
 """A network that joins channels of its own to the logits of a U-Net that the kernels know, as a branch for tumours does: the U-Net
-runs on our kernels, what is computed of its logits and the image in OpenVINO."""
+runs on our kernels, what is computed of its logits and the image in OpenVINO (openvino_/behind.py)."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
 
-from flare_trt.engine.base.errors import BundleError
 from flare_trt.engine.networks.native_.onnx_graph import Node, OnnxGraph
-from flare_trt.engine.networks.openvino_.compiling import Compiler, Part
-from flare_trt.engine.networks.session import SessionOptions
-from flare_trt.engine.networks.silent_import import load_openvino
+from flare_trt.engine.networks.part import Part
 
 
 @dataclass(frozen=True)
@@ -56,32 +50,3 @@ def _ancestors(name: str, makers: Mapping[str, Node]) -> set[str]:
             found.update(makers[name].outputs)
             waiting += makers[name].inputs
     return found
-
-
-class AddedChannels:
-    """Computes the channels behind a U-Net's logits; `count` is how many."""
-
-    def __init__(self, onnx: Path, part: Part, options: SessionOptions) -> None:
-        """Raises BundleError where OpenVINO cannot read the file."""
-        compiled = Compiler(options).compiled(onnx, {"PERFORMANCE_HINT": "LATENCY"}, part)
-        self._file = onnx.name
-        voxels = math.prod(compiled.inputs[0].shape[2:])
-        self._shapes = [tuple(port.shape) for port in compiled.outputs]
-        self._counts = [math.prod(shape) // voxels for shape in self._shapes]
-        self.count = sum(self._counts)
-        self._request = compiled.create_infer_request()
-        self._tensor = load_openvino().Tensor
-
-    def run(self, tile: Any, logits: Any) -> None:
-        """Fill the last `count` of the logits (channels, z, y, x) of a tile from those before them."""
-        first = len(logits) - self.count
-        image = tile if tile.flags.writeable else tile.copy()  # a Tensor shares no read-only memory
-        at = first
-        for index, (shape, count) in enumerate(zip(self._shapes, self._counts, strict=True)):
-            self._request.set_output_tensor(index, self._tensor(logits[at : at + count].reshape(shape), shared_memory=True))
-            at += count
-        try:
-            inputs = [self._tensor(image, shared_memory=True), self._tensor(logits[None, :first], shared_memory=True)]
-            self._request.infer(inputs, share_inputs=True)
-        except RuntimeError as error:
-            raise BundleError(f"{self._file}: OpenVINO cannot run it: {error}") from error

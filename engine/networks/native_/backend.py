@@ -11,21 +11,23 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from flare_trt.engine.base.errors import BundleError, DeviceError
 from flare_trt.engine.model.modes import Precision
-from flare_trt.engine.networks.native_.added import AddedChannels, find_added
+from flare_trt.engine.networks.native_.added import find_added
 from flare_trt.engine.networks.native_.layouts import Layout, layout_of
 from flare_trt.engine.networks.native_.onnx_graph import Floats, read_graph
 from flare_trt.engine.networks.native_.separable import Kernel, Norm, NotSeparableError, SeparableNet, Source, Triple, recognise
-from flare_trt.engine.networks.openvino_.backend import problem as openvino_problem
-from flare_trt.engine.networks.openvino_.compiling import Part
-from flare_trt.engine.networks.session import Session, SessionOptions, require_tile
+from flare_trt.engine.networks.part import Part
+from flare_trt.engine.networks.session import Session, SessionOptions, backend_problem, require_tile
 from flare_trt.kernels import native_problem
 from flare_trt.kernels.native import COMPILED
+
+if TYPE_CHECKING:
+    from flare_trt.engine.networks.openvino_.behind import AddedChannels
 
 #: A line of the cache.
 LINE_BYTES = 64
@@ -57,7 +59,7 @@ def fits(onnx: Path) -> bool:
         _sizes(known.net)
     except (NotSeparableError, BundleError):
         return False
-    return known.part is None or openvino_problem() is None
+    return known.part is None or backend_problem("openvino", "cpu") is None
 
 
 def open_session(onnx: Path, options: SessionOptions) -> Session:
@@ -69,13 +71,19 @@ def open_session(onnx: Path, options: SessionOptions) -> Session:
         raise DeviceError(f"backend native: {missing or f'got precision {options.precision}, expected fp32 or bf16'}")
     try:
         known = _known(onnx)
-        added = None if known.part is None else AddedChannels(onnx, known.part, options)
+        added = None if known.part is None else _added(onnx, known.part, options)
         return NativeSession(known.net, options.precision, added)
     except NotSeparableError as error:
         raise BundleError(
             f"{onnx.name}: the backend native runs U-Nets of depthwise-separable convolutions alone, and {error}; "
             "use --backend openvino"
         ) from error
+
+
+def _added(onnx: Path, part: Part, options: SessionOptions) -> AddedChannels:
+    from flare_trt.engine.networks.openvino_.behind import AddedChannels  # most models need no OpenVINO
+
+    return AddedChannels(onnx, part, options)
 
 
 @dataclass(frozen=True)

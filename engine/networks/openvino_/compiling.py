@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,18 +9,11 @@ from flare_trt.engine.base.errors import BundleError, DeviceError
 from flare_trt.engine.networks.openvino_.blobs import LARGEST_NETWORK_BYTES, blob_key, keep_blob, open_blob
 from flare_trt.engine.networks.openvino_.means import split_means
 from flare_trt.engine.networks.openvino_.upsampling import join_upsampling
+from flare_trt.engine.networks.part import Part
 from flare_trt.engine.networks.session import SessionOptions, output_channels, static_shape
 from flare_trt.engine.networks.silent_import import load_openvino
 
 _PRECISIONS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
-
-
-@dataclass(frozen=True)
-class Part:
-    """What of a network is compiled alone: the tensors `wanted`, where another engine computes the tensor `given`."""
-
-    given: str
-    wanted: tuple[str, ...]
 
 
 class Compiler:

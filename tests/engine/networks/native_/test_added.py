@@ -12,13 +12,11 @@ from flare_trt.engine.base.errors import BundleError
 from flare_trt.engine.model.bundle import open_bundle
 from flare_trt.engine.model.default_model import named_model
 from flare_trt.engine.networks.native_ import backend
-from flare_trt.engine.networks.native_.added import AddedChannels, find_added
+from flare_trt.engine.networks.native_.added import find_added
 from flare_trt.engine.networks.native_.backend import fits, has_bf16, problem
 from flare_trt.engine.networks.native_.onnx_graph import Node, OnnxGraph, read_graph
-from flare_trt.engine.networks.openvino_.compiling import Part
 from flare_trt.engine.networks.session import SessionOptions, open_session
 from tests.engine.networks.separable_net import net_that_adds, separable_net
-from tests.engine.networks.test_backends import conv_net
 
 pytestmark = pytest.mark.skipif(problem() is not None, reason=str(problem()))
 ALL, FLAT, DOWN = (1, 1, 1), (1, 2, 2), (2, 2, 2)
@@ -95,15 +93,9 @@ def test_another_unet_is_not_known_whatever_it_is_joined_with(tmp_path: Path, mo
 
 def test_without_openvino_it_is_not_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = net_that_adds(tmp_path / "net.onnx", (6, 10, 14), (ALL, DOWN))
-    monkeypatch.setattr(backend, "openvino_problem", lambda: "the package openvino cannot be imported")
+    monkeypatch.setattr(backend, "backend_problem", lambda *_: "the package openvino cannot be imported")
     assert not fits(file)
     assert fits(separable_net(tmp_path / "plain.onnx", (6, 10, 14), (ALL, DOWN)))
-
-
-def test_tensors_that_openvino_does_not_show_are_told(tmp_path: Path) -> None:
-    file = conv_net(tmp_path / "net.onnx", [1, 1, 8, 12, 20])
-    with pytest.raises(BundleError, match=r"net\.onnx: OpenVINO does not show the tensors \['inner', 'more'\]"):
-        AddedChannels(file, Part("inner", ("more",)), SessionOptions())
 
 
 def test_the_second_model_s_networks_are_known_and_equal_openvino_s() -> None:
