@@ -13,7 +13,7 @@ from flare_trt.engine.apps.cli.commands import build_parser
 from flare_trt.engine.base.errors import FlareError
 from flare_trt.training.fit.runs import FitRun, NnUNetFolders
 from flare_trt.training.prepare.raw_dataset import DatasetNames
-from flare_trt.training.reproduce.figures import Step, as_json, score
+from flare_trt.training.reproduce.figures import Figures, Step, over_seeds, score
 from flare_trt.training.reproduce.miniature import MiniatureSize, held_out, make_miniature
 
 #: What is asked of a pseudo-labelled case: a small network that was trained briefly is no better teacher.
@@ -89,11 +89,16 @@ class Experiment:
         return ("--dataset-id", names.dataset_id, *(word for pair in places for word in pair))
 
 
-def run_experiment(folder: Path, size: MiniatureSize, effort: Effort, real: Sequence[Path]) -> dict[str, Any]:
+def run_experiments(folder: Path, size: MiniatureSize, effort: Effort, real: Sequence[Path], seeds: int) -> dict[str, Any]:
+    """The experiment once a seed, each in a folder of its own, with other phantoms to train on; means and spread over them."""
+    return over_seeds([run_experiment(folder / f"seed_{seed}", size, effort, real, seed) for seed in range(seeds)])
+
+
+def run_experiment(folder: Path, size: MiniatureSize, effort: Effort, real: Sequence[Path], seed: int = 0) -> Figures:
     """prepare -> fit -> export -> pseudo-label -> fit -> finetune -> export, and the bundles' figures on held-out phantoms."""
     os.environ["FLARE_TRT_ITERATIONS"] = str(effort.iterations)
     os.environ.setdefault("nnUNet_n_proc_DA", "0")  # augment in this process: there is no core to spare
-    make_miniature(folder / "flare", size, real)
+    make_miniature(folder / "flare", size, real, seed)
     run = Experiment(folder, effort)
     run.command("prepare", "train", "prepare", folder / "flare", "--out", folder / "raw", "--dataset-id", LABELLED.dataset_id)
     run.plan(LABELLED)
@@ -112,4 +117,4 @@ def run_experiment(folder: Path, size: MiniatureSize, effort: Effort, real: Sequ
     scans = held_out(size)
     labels = [score(name, bundle, scans) for name, bundle in bundles.items()]
     both = [score("without coarse", alone, scans), score("with coarse", bundles["+ pseudo-labels"], scans)]
-    return as_json(labels, both, run.steps)
+    return Figures(labels, both, run.steps)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -53,24 +53,41 @@ def score(name: str, bundle: Path, scans: Sequence[tuple[Volume, Volume]]) -> Sc
     return Score(name, float(np.mean(organs)), tumour, wall_s / len(scans), cpu_s / len(scans))
 
 
-def as_json(labels: Sequence[Score], coarse: Sequence[Score], steps: Sequence[Step]) -> dict[str, Any]:
-    """Everything that was measured, JSON-ready."""
+@dataclass(frozen=True)
+class Figures:
+    """Of one seed: the rows of table 5, those of table 6, and the steps."""
+
+    labels: Sequence[Score]
+    coarse: Sequence[Score]
+    steps: Sequence[Step]
+
+
+def over_seeds(runs: Sequence[Figures]) -> dict[str, Any]:
+    """Everything that was measured, JSON-ready: each value is a list, of one value a seed."""
     return {
-        "pseudo_labels": [asdict(row) for row in labels],
-        "coarse_to_fine": [asdict(row) for row in coarse],
-        "steps": [asdict(step) for step in steps],
-        "wall_s": sum(step.wall_s for step in steps),
-        "cpu_s": sum(step.cpu_s for step in steps),
+        "pseudo_labels": _rows([run.labels for run in runs]),
+        "coarse_to_fine": _rows([run.coarse for run in runs]),
+        "steps": _rows([run.steps for run in runs]),
+        "wall_s": [sum(step.wall_s for step in run.steps) for run in runs],
+        "cpu_s": [sum(step.cpu_s for step in run.steps) for run in runs],
     }
 
 
+def _rows(tables: Sequence[Sequence[Score] | Sequence[Step]]) -> list[dict[str, Any]]:
+    """One row a name, with each seed's values."""
+    rows = []
+    for of_seeds in zip(*([asdict(row) for row in table] for table in tables), strict=True):
+        values = {key: [row[key] for row in of_seeds] for key in of_seeds[0] if key != "name"}
+        rows.append({"name": of_seeds[0]["name"], **values})
+    return rows
+
+
 def as_markdown(figures: dict[str, Any]) -> str:
-    """The paper's tables 5 and 6 in miniature, and what each step took."""
+    """The paper's tables 5 and 6 in miniature, and what each step took: means over the seeds, and the lowest and highest."""
     columns = ("training", "organ DSC", "tumour DSC")
-    labels = [(row["name"], row["organ_dsc"], row["tumour_dsc"]) for row in figures["pseudo_labels"]]
-    coarse = [(row["name"], row["organ_dsc"], row["tumour_dsc"], row["wall_s"], row["cpu_s"]) for row in figures["coarse_to_fine"]]
-    steps = [(step["name"], step["wall_s"], step["cpu_s"]) for step in figures["steps"]]
-    total = ("all", figures["wall_s"], figures["cpu_s"])
+    labels = [(row["name"], *_spread(row, "organ_dsc", "tumour_dsc")) for row in figures["pseudo_labels"]]
+    coarse = [(row["name"], *_spread(row, "organ_dsc", "tumour_dsc", "wall_s", "cpu_s")) for row in figures["coarse_to_fine"]]
+    steps = [(step["name"], *_spread(step, "wall_s", "cpu_s")) for step in [*figures["steps"], {"name": "all", **figures}]]
     return "\n\n".join(
         [
             "What pseudo-labels bring (as table 5 of the paper):",
@@ -78,6 +95,18 @@ def as_markdown(figures: dict[str, Any]) -> str:
             "What the coarse network brings (as table 6):",
             markdown_table(("inference", *columns[1:], "wall s a scan", "CPU s a scan"), coarse),
             "What it took:",
-            markdown_table(("step", "wall s", "CPU s"), [*steps, total]),
+            markdown_table(("step", "wall s", "CPU s"), steps),
         ]
     )
+
+
+def _spread(row: dict[str, Any], *keys: str) -> Iterator[str]:
+    """The mean of a row's values over the seeds, and their range where there are several."""
+    for key in keys:
+        values = [value for value in row[key] if value is not None]
+        if not values:
+            yield "-"
+            continue
+        digits = 3 if key.endswith("dsc") else 1
+        mean, low, high = (f"{value:.{digits}f}" for value in (sum(values) / len(values), min(values), max(values)))
+        yield mean if len(values) == 1 else f"{mean} ({low} to {high})"

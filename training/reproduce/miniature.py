@@ -15,8 +15,12 @@ from flare_trt.engine.phantom.synthetic_body import PhantomOptions, make_phantom
 from flare_trt.engine.scans.image_files import read_ct, read_labels
 from flare_trt.engine.scans.nifti import write_ct, write_labels
 from flare_trt.kernels import Span, load
+from flare_trt.training.tumours.held_out import plant_large
+from flare_trt.training.tumours.scene import FULL, Scene
 
 SPACING_MM = (8.0, 7.0, 7.0)
+#: Lesions that are looked for a place in a phantom, and what they measure at least, mm: three voxels.
+LESIONS, LEAST_LESION_MM = 5, 24.0
 #: Voxels of an abdomen and of a body from thigh to neck.
 ABDOMEN_ZYX, BODY_ZYX = (48, 43, 57), (112, 43, 57)
 #: Classes that a partly labelled case shows, in turn: FLARE's sources annotated one or a few organs each.
@@ -37,10 +41,10 @@ class MiniatureSize:
     complete: int = 3
     partial: int = 6
     unlabelled: int = 6
-    held_out: int = 3
+    held_out: int = 6
 
 
-def make_miniature(folder: Path, size: MiniatureSize, real: Sequence[Path]) -> int:
+def make_miniature(folder: Path, size: MiniatureSize, real: Sequence[Path], seed: int = 0) -> int:
     """Write a FLARE-like download; `real` are folders with ct.nii.gz and maybe labels. Returns the number of cases."""
     for part in ("imagesTr", "labelsTr", "unlabeledTr"):
         (folder / part).mkdir(parents=True)
@@ -49,7 +53,7 @@ def make_miniature(folder: Path, size: MiniatureSize, real: Sequence[Path]) -> i
         shape = BODY_ZYX if number % 3 == 0 else ABDOMEN_ZYX
         known = PARTIAL[number % len(PARTIAL)] if number >= size.complete else None
         labelled = number < size.complete + size.partial
-        _write_case(folder, f"phantom_{number:03d}", *phantom(number, shape), known if labelled else frozenset())
+        _write_case(folder, f"phantom_{number:03d}", *phantom(100 * seed + number, shape), known if labelled else frozenset())
     for source in real:
         ct, labels = _coarser(source)
         _write_case(folder, f"real_{source.name}", ct, labels, None if labels.array.any() else frozenset())
@@ -57,13 +61,16 @@ def make_miniature(folder: Path, size: MiniatureSize, real: Sequence[Path]) -> i
 
 
 def held_out(size: MiniatureSize) -> list[tuple[Volume, Volume]]:
-    """Bodies from thigh to neck, with lesions, that nothing was trained on: CT and truth."""
-    return [phantom(1000 + number, BODY_ZYX) for number in range(size.held_out)]
+    """Bodies from thigh to neck, with lesions, that nothing was trained on: CT and truth; the same whatever the seed."""
+    return [phantom(100_000 + number, BODY_ZYX) for number in range(size.held_out)]
 
 
 def phantom(seed: int, shape_zyx: tuple[int, int, int]) -> tuple[Volume, Volume]:
-    """A phantom about its abdomen."""
-    return make_phantom(seed, shape_zyx, SPACING_MM, PhantomOptions(centre_mm=20.0, lesions=True))
+    """A phantom about its abdomen, with lesions as the tumours' training plants them."""
+    ct, labels = make_phantom(seed, shape_zyx, SPACING_MM, PhantomOptions(centre_mm=20.0))
+    scene = Scene(ct.array.astype(np.float32), labels.array, np.full(shape_zyx, FULL, np.uint8), SPACING_MM)
+    plant_large(scene, seed, LESIONS, LEAST_LESION_MM)
+    return Volume(np.rint(scene.hu).astype(np.int16), ct.grid), Volume(scene.labels, labels.grid)
 
 
 def _write_case(folder: Path, name: str, ct: Volume, labels: Volume, known: Collection[int] | None) -> None:

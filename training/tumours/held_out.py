@@ -58,8 +58,8 @@ def view_labels(view: View) -> NDArray[np.uint8]:
     return np.where(classes < CHANNELS, classes, 0).astype(np.uint8)
 
 
-def plant_over_10_mm(scene: Scene, seed: int, count: int) -> int:
-    """Plant up to `count` lesions of more than 10 mm all over the scene; returns how many found a place."""
+def plant_large(scene: Scene, seed: int, count: int, least_mm: float = 12.0) -> int:
+    """Plant up to `count` lesions of at least `least_mm` all over the scene; returns how many found a place."""
     rng = np.random.default_rng([seed, 41])
     hosts = [host for host in HOSTS if np.count_nonzero(scene.of(host.labels)) > 500]
     weights = np.array([host.weight for host in hosts])
@@ -67,7 +67,7 @@ def plant_over_10_mm(scene: Scene, seed: int, count: int) -> int:
     planted = 0
     for _ in range(count):
         host: Host = hosts[int(rng.choice(len(hosts), p=weights / weights.sum()))]
-        size_mm = float(np.exp(rng.uniform(np.log(max(12.0, host.size_mm[0])), np.log(0.7 * host.size_mm[1]))))
+        size_mm = float(np.exp(rng.uniform(np.log(max(least_mm, host.size_mm[0])), np.log(0.7 * host.size_mm[1]))))
         planted += plant_lesion(scene, host, looks[host.name], size_mm, rng)
     return planted
 

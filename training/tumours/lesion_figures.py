@@ -16,7 +16,7 @@ from flare_trt.engine.segmenter import Segmenter
 from flare_trt.training.distil.scans import read_upright_ct
 from flare_trt.training.distil.warp import Vector
 from flare_trt.training.tumours.filters import Floats
-from flare_trt.training.tumours.held_out import LesionScore, plant_over_10_mm, score_lesions, whole_scene
+from flare_trt.training.tumours.held_out import LesionScore, plant_large, score_lesions, whole_scene
 from flare_trt.training.tumours.partial import lesions_not_asked_for
 from flare_trt.training.tumours.recipe import TUMOUR
 from flare_trt.training.tumours.scene import Scene
@@ -57,7 +57,7 @@ def _scenes(hu: Floats, organs: NDArray[np.uint8], spacing_mm: Vector) -> Iterat
     for planting in range(PLANTINGS + 1):
         scene = whole_scene(hu, organs, spacing_mm)
         if planting:
-            plant_over_10_mm(scene, planting, LESIONS)
+            plant_large(scene, planting, LESIONS)
         yield scene
 
 

@@ -18,8 +18,8 @@ from flare_trt.training.reproduce.miniature import MiniatureSize
 )
 def test_pseudo_labels_and_the_coarse_network_help(tmp_path: Path) -> None:
     figures = run_experiment(tmp_path / "reproduction", MiniatureSize(4, 8, 8), Effort(), [])
-    labelled, pseudo, _ = (row["organ_dsc"] for row in figures["pseudo_labels"])
-    alone, cascade = (row["organ_dsc"] for row in figures["coarse_to_fine"])
+    labelled, pseudo, _ = (row.organ_dsc for row in figures.labels)
+    alone, cascade = (row.organ_dsc for row in figures.coarse)
     assert labelled > 0.3, "the networks learned"
     assert pseudo > labelled
     assert cascade > alone

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +16,7 @@ from flare_trt.engine.segmenter import Segmenter
 from flare_trt.training import cli
 from flare_trt.training.reproduce import command, experiment
 from flare_trt.training.reproduce.experiment import Effort, Experiment, run_experiment
-from flare_trt.training.reproduce.figures import Score, Step, as_json, as_markdown, score
+from flare_trt.training.reproduce.figures import Figures, Score, Step, as_markdown, over_seeds, score
 from flare_trt.training.reproduce.miniature import MiniatureSize
 from tests.engine.tiny_bundle import write_tiny_bundle
 
@@ -43,7 +42,7 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> list[argparse.Namespace]:
 
 
 def test_the_steps_follow_one_another(recorded: list[argparse.Namespace], tmp_path: Path) -> None:
-    figures = run_experiment(tmp_path, MiniatureSize(), Effort(9, 4), [])
+    figures = over_seeds([run_experiment(tmp_path, MiniatureSize(), Effort(9, 4), [])])
     assert [line.train_step if "train_step" in line else line.kind for line in recorded] == [
         *("prepare", "plan", "fit", "fit", "nnunet", "pseudo-label", "plan", "fit", "finetune"),
         *("nnunet",) * 3,
@@ -101,19 +100,25 @@ def test_scores_are_those_of_the_labels(tmp_path: Path) -> None:
 def test_the_command_prints_the_tables_and_keeps_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def measured(out: Path, size: MiniatureSize, effort: Effort, real: list[Path]) -> dict[str, Any]:
-        out.mkdir()
+    def measured(folder: Path, size: MiniatureSize, effort: Effort, real: list[Path], seed: int) -> Figures:
+        folder.mkdir(parents=True)
         assert (size, effort, real) == (MiniatureSize(1, 2, 4), Effort(5, 50), [])
-        return as_json([Score("labelled only", 0.25, 0.125, 1, 2)], [Score("with coarse", 0.5, None, 3, 4)], [Step("fit", 5, 6)])
+        tumour = (0.125, None, 0.25)[seed]
+        labels = [Score("labelled only", 0.25 + seed / 8, tumour, 1, 2)]
+        return Figures(labels, [Score("with coarse", 0.5, None, 3, 4)], [Step("fit", 5 + seed, 6)])
 
     monkeypatch.setattr(experiment, "run_experiment", measured)
     parser, out = argparse.ArgumentParser(), tmp_path / "out"
     command.configure(parser)
     assert command.run(parser.parse_args(["--out", str(out), "--phantoms", "7", "--epochs", "5"])) == 0
     page = (out / "reproduction.md").read_text("utf-8")
-    assert "| labelled only | 0.25" in page
+    lines = {" ".join(line.split()) for line in page.splitlines()}
+    assert "| labelled only | 0.375 (0.250 to 0.500) | 0.188 (0.125 to 0.250) |" in lines
+    assert "| with coarse | 0.500 (0.500 to 0.500) | - | 3.0 (3.0 to 3.0) | 4.0 (4.0 to 4.0) |" in lines
+    assert "| all | 6.0 (5.0 to 7.0) | 6.0 (6.0 to 6.0) |" in lines
+    assert sorted(folder.name for folder in out.iterdir() if folder.is_dir()) == ["seed_0", "seed_1", "seed_2"]
     assert capsys.readouterr().out == page
-    assert json.loads((out / "reproduction.json").read_text("utf-8"))["coarse_to_fine"][0]["organ_dsc"] == 0.5
+    assert json.loads((out / "reproduction.json").read_text("utf-8"))["coarse_to_fine"][0]["organ_dsc"] == [0.5] * 3
 
 
 def test_the_command_refuses_what_cannot_be_run(tmp_path: Path) -> None:
@@ -121,6 +126,8 @@ def test_the_command_refuses_what_cannot_be_run(tmp_path: Path) -> None:
     command.configure(parser)
     with pytest.raises(InputError, match="expected at least 5"):
         command.run(parser.parse_args(["--out", str(tmp_path / "x"), "--phantoms", "4"]))
+    with pytest.raises(InputError, match="--seeds: got 0"):
+        command.run(parser.parse_args(["--out", str(tmp_path / "x"), "--seeds", "0"]))
     with pytest.raises(OutputError, match="name a new folder"):
         command.run(parser.parse_args(["--out", str(tmp_path)]))
     with pytest.raises(InputError, match=r"holds no ct\.nii\.gz"):

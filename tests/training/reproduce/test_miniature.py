@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -60,3 +61,13 @@ def test_the_same_arguments_give_the_same_scans() -> None:
     first, again = (held_out(MiniatureSize(held_out=1))[0] for _ in range(2))
     assert np.array_equal(first[0].array, again[0].array)
     assert (first[1].array == 14).any()
+
+
+def test_each_seed_has_other_phantoms_with_lesions_of_three_voxels_and_more(tmp_path: Path) -> None:
+    cts, sizes = [], []
+    for seed in range(3):
+        make_miniature(tmp_path / str(seed), MiniatureSize(1, 0, 0, 0), [], seed)
+        cts.append(read_ct(tmp_path / str(seed) / "imagesTr/phantom_000_0000.nii.gz").array)
+        sizes.append(int((read_labels(tmp_path / str(seed) / "labelsTr/phantom_000.nii.gz").array == 14).sum()))
+    assert not any(np.array_equal(one, other) for one, other in pairwise(cts))
+    assert sum(sizes) > 3 * 27 / 2

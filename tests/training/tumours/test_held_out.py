@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from flare_trt.training.tumours.held_out import LesionScore, plant_over_10_mm, score_lesions, whole_scene
+from flare_trt.training.tumours.held_out import LesionScore, plant_large, score_lesions, whole_scene
 from flare_trt.training.tumours.recipe import TUMOUR
 from tests.training.tumours.tumour_fixtures import SPACING_MM, liver_scene
 
@@ -35,5 +35,5 @@ def test_a_whole_scan_is_cut_to_its_organs_and_planted() -> None:
     source = liver_scene(border=14)
     scene = whole_scene(source.hu, source.labels, SPACING_MM)
     assert np.count_nonzero(scene.labels == 1) == np.count_nonzero(source.labels == 1)
-    assert plant_over_10_mm(scene, 1, 2) >= 1
+    assert plant_large(scene, 1, 2) >= 1
     assert np.count_nonzero(scene.labels == TUMOUR) * np.prod(SPACING_MM) > 300
