@@ -19,7 +19,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     for name, text in (("teacher", "views whose labels stand"), ("other", "the same views, labelled by another network")):
         agree.add_argument(f"--{name}", type=Path, required=True, metavar="CACHE", help=text)
     pool = steps.add_parser("pool", help="draw patches with lesions and with what only looks like one")
-    prepare, train = _add_training(steps)
+    prepare, train = _add_training(steps, pool)
     bundle = steps.add_parser("bundle", help="write the network as a bundle, with a model card that says what it finds")
     bundle.add_argument("--checkpoint", type=Path, required=True, metavar="PT", help="checkpoint of its run")
     bundle.add_argument("--organs", type=Path, metavar="BUNDLE", help="bundle that the network grew from (the default model)")
@@ -50,7 +50,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     train.add_argument("--minutes", type=float, default=math.inf, help="stop, resumable, after so long")
 
 
-def _add_training(steps: Any) -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
+def _add_training(steps: Any, pool: argparse.ArgumentParser) -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
     """The steps that make and use a prepared file, and the one that uses a pool; returns `prepare` and `train`."""
     prepare = steps.add_parser("prepare", help="write all that a training on another machine needs as one file")
     prepare.add_argument("-o", "--output", type=Path, required=True, metavar="NPZ", help="file to write, at most 60 MiB")
@@ -60,7 +60,7 @@ def _add_training(steps: Any) -> tuple[argparse.ArgumentParser, argparse.Argumen
     once.add_argument("--device", default="cuda", help="PyTorch's device (%(default)s)")
     once.add_argument("--workers", type=int, default=12, help="processes that draw patches (%(default)s)")
     once.add_argument("--finish-in", type=float, required=True, metavar="MINUTES", help="the schedule lasts so long")
-    for step in (prepare, train):
+    for step in (pool, prepare, train):
         step.add_argument(
             "--organs", type=Path, metavar="BUNDLE", help="bundle whose fine network finds the organs (the default model)"
         )
@@ -96,19 +96,23 @@ def _agree(arguments: argparse.Namespace) -> None:
 
 
 def _pool(arguments: argparse.Namespace) -> None:
+    from flare_trt.engine.model.default_model import default_model
     from flare_trt.training.distil.config import read_config
-    from flare_trt.training.tumours.pool import fill_pool, named_views
+    from flare_trt.training.tumours.draw import named_views
+    from flare_trt.training.tumours.organs import organs_found
+    from flare_trt.training.tumours.pool import Pool
 
     views = named_views(arguments.cache)
     config = read_config(arguments.config, arguments.data)
-    fill_pool(views, config, arguments.pool, range(arguments.first, arguments.last), arguments.slots)
+    with organs_found(arguments.organs or default_model(), arguments.threads) as organs:
+        Pool(arguments.pool, arguments.slots).fill(views, config, organs, range(arguments.first, arguments.last))
 
 
 def _prepare(arguments: argparse.Namespace) -> None:
     from flare_trt.engine.model.default_model import default_model
     from flare_trt.training.distil.config import read_config
+    from flare_trt.training.tumours.draw import named_views
     from flare_trt.training.tumours.network import organs_of_bundle
-    from flare_trt.training.tumours.pool import named_views
     from flare_trt.training.tumours.prepared import Prepared, write_prepared
 
     config = read_config(arguments.config, Path())
@@ -119,15 +123,15 @@ def _prepare(arguments: argparse.Namespace) -> None:
 def _train(arguments: argparse.Namespace) -> None:
     from flare_trt.engine.model.default_model import default_model
     from flare_trt.training.distil.config import read_config
-    from flare_trt.training.tumours.examples import FromPool
     from flare_trt.training.tumours.loop import Pace, train
     from flare_trt.training.tumours.network import organs_of_bundle
+    from flare_trt.training.tumours.pool import FromPool, Pool
 
     open_run_folder(arguments.run_folder, arguments.resume)
     config = read_config(arguments.config, arguments.data)
     organs = organs_of_bundle(arguments.organs or default_model(), config.network)
     pace = Pace(stop_at=time.monotonic() + 60 * arguments.minutes)
-    train(config, organs, FromPool(config, arguments.pool), arguments.run_folder, pace)
+    train(config, organs, FromPool(config, Pool(arguments.pool)), arguments.run_folder, pace)
 
 
 def _train_prepared(arguments: argparse.Namespace) -> None:
@@ -170,8 +174,8 @@ def _found(arguments: argparse.Namespace) -> None:
 
 
 def _sheet(arguments: argparse.Namespace) -> None:
-    from flare_trt.training.tumours.pool import pool_files
+    from flare_trt.training.tumours.pool import Pool
     from flare_trt.training.tumours.sheet import write_sheet
 
-    if not write_sheet(pool_files(arguments.pool), arguments.count, arguments.columns, arguments.output):
+    if not write_sheet(Pool(arguments.pool).files(), arguments.count, arguments.columns, arguments.output):
         raise InputError(f"{arguments.pool}: got no patch that shows a lesion; fill the pool first")

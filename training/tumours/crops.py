@@ -15,20 +15,18 @@ from flare_trt.engine.base.read_ahead import read_ahead
 from flare_trt.training.tumours.examples import Example, Steps
 from flare_trt.training.tumours.levels import Place
 from flare_trt.training.tumours.loss import LEAST_VOXELS
-from flare_trt.training.tumours.measures import BODY, LIVER, Levels, levels_of, shares_of
+from flare_trt.training.tumours.measures import BODY, Levels, levels_of, shares_of
 from flare_trt.training.tumours.network import TumourUNet
-from flare_trt.training.tumours.partial import organ_beside
-from flare_trt.training.tumours.scene import lesion_boxes
 
 #: Steps whose crops are cut ahead.
 AHEAD = 2
-#: Voxels of a crop, crops of a tile, and how many of them lie about a lesion where it has some.
-CROP_ZYX, CROPS, CROPS_ABOUT_LESIONS = (48, 96, 96), 8, 5
-#: The last crops of a tile lie about two of these where it shows them: gallbladder, stomach, duodenum hold fluid, as cysts and
-#: necrotic lesions do. Without them every gallbladder became a tumour.
-LOOK_ALIKES, CROPS_ABOUT_LOOK_ALIKES = (9, 11, 12), 2
-#: A crop about a lesion is that many times as likely to be about one of the liver: most lesions that are looked for lie there.
-LIVER_WEIGHT = 3.0
+#: Voxels of a crop, and crops of a tile.
+CROP_ZYX, CROPS = (48, 96, 96), 6
+#: Shares of the crops about a lesion, where the tile shows one, and about an organ; the others lie anywhere in the body.
+ABOUT_A_LESION, ABOUT_AN_ORGAN = 0.5, 0.3
+#: How often each organ is chosen (FLARE labels): those that are learnt last to be none are gallbladder, stomach and duodenum, which
+#: hold fluid as cysts and necrotic lesions do. Without them every gallbladder became a tumour.
+ORGANS = {1: 5, 2: 2, 13: 2, 9: 2, 3: 1, 4: 1, 7: 1, 11: 1, 12: 1}
 
 
 @dataclass(frozen=True)
@@ -62,7 +60,7 @@ def cut_crops(network: TumourUNet, examples: list[Example], rng: np.random.Gener
     for example in examples:
         image = example.image.to(device)
         with torch.no_grad():
-            organs = shares_of(network.organs(image))
+            organs = shares_of(network.organs(image)) if example.organs is None else example.organs[None].to(device)
             levels += [levels_of(image, organs)] * CROPS
         share, known = (value.float().to(device) for value in (example.share, example.known))
         for place in crop_places(example, rng):
@@ -76,32 +74,28 @@ def cut_crops(network: TumourUNet, examples: list[Example], rng: np.random.Gener
 
 
 def crop_places(example: Example, rng: np.random.Generator) -> list[Place]:
-    """Where the crops of a tile lie: about lesions, anywhere in the body, about what looks like a lesion. Corners are even."""
-    image = example.image[0, 0].numpy()
-    body, lesions = np.flatnonzero(image > BODY), _lesions(example)
-    weights = np.array([weight for _, weight in lesions])
-    middles = list[NDArray[np.int64]]()
-    for _ in range(CROPS_ABOUT_LESIONS):
-        middles.append(lesions[int(rng.choice(len(lesions), p=weights / weights.sum()))][0] if lesions else body)
-    middles += [body] * (CROPS - CROPS_ABOUT_LESIONS - CROPS_ABOUT_LOOK_ALIKES)
-    for label in rng.choice(LOOK_ALIKES, CROPS_ABOUT_LOOK_ALIKES, replace=False):
-        like = np.flatnonzero(example.classes.numpy() == label)
-        middles.append(like if like.size else body)
-    return [_crop_place(voxels, image.shape, rng) for voxels in middles]
+    """Where the crops of a tile lie. Corners are even."""
+    image, classes = example.image[0, 0].numpy(), example.classes.numpy()
+    lesions = _lesions(example)
+    places = []
+    for _ in range(CROPS):
+        voxels, kind = np.zeros(0, np.int64), rng.random()
+        if lesions and kind < ABOUT_A_LESION:
+            voxels = lesions[int(rng.integers(len(lesions)))]
+        elif kind < ABOUT_A_LESION + ABOUT_AN_ORGAN:
+            weights = np.array(list(ORGANS.values()))
+            voxels = np.flatnonzero(classes == rng.choice(list(ORGANS), p=weights / weights.sum()))
+        if not voxels.size:
+            voxels = np.flatnonzero(image > BODY)
+        places.append(_crop_place(voxels, image.shape, rng))
+    return places
 
 
-def _lesions(example: Example) -> list[tuple[NDArray[np.int64], float]]:
-    """The voxels of each lesion of a tile, and how likely a crop is about it: as likely for a small one as for a large one."""
-    numbers = example.lesions.numpy()
-    found = list[tuple[NDArray[np.int64], float]]()
-    for number, around in lesion_boxes(numbers, 2):
-        voxels = np.argwhere(numbers[around] == number) + [part.start for part in around]
-        if len(voxels) < LEAST_VOXELS:
-            continue
-        organ, _ = organ_beside(example.classes[around].numpy())
-        flat = np.ravel_multi_index(tuple(voxels.T), numbers.shape).astype(np.int64)
-        found.append((flat, LIVER_WEIGHT if organ == LIVER else 1.0))
-    return found
+def _lesions(example: Example) -> list[NDArray[np.int64]]:
+    """The known voxels of each lesion of a tile that has enough of them: a small one is chosen as often as a large one."""
+    numbers = np.where(example.known.numpy(), example.lesions.numpy(), 0).ravel()
+    found = (np.flatnonzero(numbers == number) for number in range(1, int(numbers.max()) + 1))
+    return [voxels for voxels in found if len(voxels) >= LEAST_VOXELS]
 
 
 def _crop_place(voxels: NDArray[np.int64], shape: tuple[int, ...], rng: np.random.Generator) -> Place:

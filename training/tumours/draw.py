@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from flare_trt.training.distil.config import DistilConfig
 from flare_trt.training.distil.patches import Cut, cut_classes, cut_image, phantom_patch
-from flare_trt.training.distil.views import View
+from flare_trt.training.distil.views import View, open_view
 from flare_trt.training.distil.warp import draw_warp
 from flare_trt.training.tumours.agreement import SUSPECT
 from flare_trt.training.tumours.decoys import plant_decoys
@@ -33,6 +34,13 @@ class NamedView:
 
     ct: str
     view: View
+
+
+def named_views(cache: Path) -> list[NamedView]:
+    """All views of a cache of `agreed_views`; a view's folder is named after its CT and a number."""
+    return [
+        NamedView(file.parent.name.rpartition("-")[0], open_view(file.parent)) for file in sorted(cache.glob("*-???/view.json"))
+    ]
 
 
 def draw_scene(views: Sequence[NamedView], config: DistilConfig, rng: np.random.Generator) -> Scene:

@@ -1,4 +1,4 @@
-"""Examples of the training: patches as one of many scans shows them, from the pool or drawn as they are needed."""
+"""Examples of the training: patches as one of many scans shows them, drawn as they are needed; pool.py keeps some."""
 
 from __future__ import annotations
 
@@ -8,18 +8,16 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
-from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from flare_trt.engine.base.errors import InputError
 from flare_trt.training.distil.config import DistilConfig
 from flare_trt.training.distil.patches import finished
 from flare_trt.training.tumours.draw import NamedView
-from flare_trt.training.tumours.pool import StoredPatch, drawn_patch, pool_files, read_patch
+from flare_trt.training.tumours.patch import DrawnPatch, drawn_patch
 from flare_trt.training.tumours.scene import FULL
 
 #: Tiles of a step: one that shows two scans follows no single one.
@@ -31,39 +29,18 @@ AHEAD = 2
 @dataclass(frozen=True)
 class Example:
     """A normalised image (1, 1, z, y, x), and of each voxel (z, y, x) the share of tumour, whether that is known, the class and
-    the lesion's number."""
+    the lesion's number; the shares of the organs (organs, z / 2, y / 2, x / 2), where they were found already."""
 
     image: Tensor
     share: Tensor
     known: Tensor
     classes: Tensor
     lesions: Tensor
+    organs: Tensor | None = None
 
 
 #: What a step learns from, step after step, from the one on that it is asked for.
 Steps = Iterator[list[Example]]
-
-
-@dataclass(frozen=True)
-class FromPool:
-    """Random patches of a pool. Raises InputError where it is empty."""
-
-    config: DistilConfig
-    pool: Path
-
-    def __call__(self, first: int) -> Steps:
-        """The examples of step `first` and on."""
-        if not pool_files(self.pool):
-            raise InputError(f"{self.pool}: got no patches; fill the pool first with 'flare-trt train tumours pool'")
-        while True:
-            yield [self.example(first * TILES + tile) for tile in range(TILES)]
-            first += 1
-
-    def example(self, number: int) -> Example:
-        """Example `number`: which patch and how it is varied hang on the number alone."""
-        rng = np.random.default_rng([self.config.seed, number])
-        files = pool_files(self.pool)
-        return example_of(read_patch(files[int(rng.integers(len(files)))]), self.config, rng)
 
 
 @dataclass(frozen=True)
@@ -111,7 +88,7 @@ def _drawn(number: int) -> list[NDArray[np.generic]]:
     return [value.numpy() for value in (example.image, example.share, example.known, example.classes, example.lesions)]
 
 
-def example_of(patch: StoredPatch, config: DistilConfig, rng: np.random.Generator) -> Example:
+def example_of(patch: DrawnPatch, config: DistilConfig, rng: np.random.Generator) -> Example:
     """A patch with random intensity, circle of view and ends of the scan."""
     # doubt, not trust, travels through what is cut and blanked: beyond the scan all is surely no tumour
     shown = [np.zeros_like(patch.tumour), patch.tumour, FULL - patch.trust, patch.labels, patch.lesions]

@@ -119,8 +119,9 @@ def _mean_over(values: Tensor, box: tuple[int, int, int]) -> Tensor:
 
     As products of matrices: pooling with a stride of 1 took a third of the branch's time.
     """
+    sizes = (int(size) for size in values.shape[2:])  # an export counts in tensors
     over_z, over_y, over_x = (
-        _means(size, min(wanted, (size - 1) // 2 * 2 + 1), values) for size, wanted in zip(values.shape[2:], box, strict=True)
+        _means(size, min(wanted, (size - 1) // 2 * 2 + 1), values) for size, wanted in zip(sizes, box, strict=True)
     )
     values = over_y @ (values @ over_x.T)
     return values if box[0] == 1 else (over_z @ values.flatten(3)).unflatten(3, values.shape[3:])

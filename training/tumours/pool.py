@@ -1,72 +1,115 @@
-"""A pool of drawn patches on disk: one process fills it again and again, the training reads at random."""
+"""A pool of examples on disk, with the organs that were found in each: one process fills it again and again, the training reads at
+random. To find the organs takes as long as three updates, so an example is used several times, as it was drawn."""
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from flare_trt.engine.base.errors import InputError, reason_of
+from flare_trt.kernels import Intensity
 from flare_trt.training.distil.config import DistilConfig
-from flare_trt.training.distil.views import open_view
-from flare_trt.training.tumours.draw import NamedView, draw_scene
-from flare_trt.training.tumours.partial import lesions_not_asked_for
-from flare_trt.training.tumours.scene import PARTIAL, Scene
-
-
-def named_views(cache: Path) -> list[NamedView]:
-    """All views of a cache of `agreed_views`; a view's folder is named after its CT and a number."""
-    return [
-        NamedView(file.parent.name.rpartition("-")[0], open_view(file.parent)) for file in sorted(cache.glob("*-???/view.json"))
-    ]
-
-
-def fill_pool(views: Sequence[NamedView], config: DistilConfig, folder: Path, numbers: range, slots: int) -> None:
-    """Draw patches into `slots` files; patch n, drawn from the configuration's seed and n, replaces patch n - slots."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for number in numbers:
-        write_patch(drawn_patch(views, config, number), folder / f"{number % slots:05d}.npz")
+from flare_trt.training.tumours.draw import NamedView
+from flare_trt.training.tumours.examples import TILES, Example, Steps, example_of
+from flare_trt.training.tumours.organs import FindsOrgans
+from flare_trt.training.tumours.patch import drawn_patch
 
 
 @dataclass(frozen=True)
-class StoredPatch:
-    """A patch (z, y, x): HU, and as bytes the labels, the share of tumour (255: all), the trust and the lesions' numbers."""
+class StoredExample:
+    """An example (z, y, x): HU; as bytes the share of tumour (255: all), the classes and the lesions' numbers; whether a label is
+    known; and the shares of the organs (organs, z / 2, y / 2, x / 2) as bytes."""
 
     hu: NDArray[np.int16]
-    labels: NDArray[np.uint8]
     tumour: NDArray[np.uint8]
-    trust: NDArray[np.uint8]
+    known: NDArray[np.bool_]
+    classes: NDArray[np.uint8]
     lesions: NDArray[np.uint8]
+    organs: NDArray[np.uint8]
+
+    def example(self, intensity: Intensity) -> Example:
+        """As the training takes it, normalised."""
+        image = (self.hu.astype(np.float32) - np.float32(intensity.mean_hu)) / np.float32(intensity.std_hu)
+        shares = (torch.from_numpy(part.astype(np.float32) / np.float32(255)) for part in (self.tumour, self.organs))
+        tumour, organs = shares
+        known, classes, lesions = map(torch.from_numpy, (self.known, self.classes, self.lesions))
+        return Example(torch.from_numpy(image)[None, None], tumour, known, classes, lesions, organs)
 
 
-def drawn_patch(views: Sequence[NamedView], config: DistilConfig, number: int) -> StoredPatch:
-    """Patch `number`, which hangs on the configuration's seed and its number alone."""
-    return patch_of(draw_scene(views, config, np.random.default_rng([config.seed, 7, number])))
+def stored(example: Example, organs: FindsOrgans, intensity: Intensity) -> StoredExample:
+    """An example and the organs found in it."""
+    hu = np.rint(example.image[0, 0].numpy() * intensity.std_hu + intensity.mean_hu).astype(np.int16)
+    shares = (np.rint(part.numpy() * 255).astype(np.uint8) for part in (example.share, organs(example.image)))
+    tumour, found = shares
+    return StoredExample(hu, tumour, example.known.numpy(), example.classes.numpy(), example.lesions.numpy(), found)
 
 
-def patch_of(scene: Scene) -> StoredPatch:
-    """A scene as it is learnt from: lesions that are not asked for are trusted no more than what nobody drew."""
-    hu, labels = np.clip(np.rint(scene.hu), -32000, 32000).astype(np.int16), scene.labels
-    trust = np.where(lesions_not_asked_for(hu, labels, scene.lesions), np.uint8(PARTIAL), scene.trust)
-    return StoredPatch(hu, labels, np.rint(scene.tumour * 255).astype(np.uint8), trust, scene.lesions)
+@dataclass(frozen=True)
+class Pool:
+    """A folder of at most `slots` examples."""
+
+    folder: Path
+    slots: int = 3000
+
+    def fill(self, views: Sequence[NamedView], config: DistilConfig, organs: FindsOrgans, numbers: range) -> None:
+        """Draw examples; number n, drawn from the configuration's seed and n, replaces number n - slots."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for number in numbers:
+            rng = np.random.default_rng([config.seed, number])
+            example = example_of(drawn_patch(views, config, number), config, rng)
+            kept = stored(example, organs, config.teacher.intensity)
+            write_example(kept, self.folder / f"{number % self.slots:05d}.npz")
+
+    def files(self) -> list[Path]:
+        """The examples, in order of their names."""
+        return sorted(self.folder.glob("*.npz"))
 
 
-def write_patch(patch: StoredPatch, path: Path) -> None:
-    """Write a patch under a temporary name until it is whole."""
+@dataclass(frozen=True)
+class FromPool:
+    """Random examples of a pool, which may grow meanwhile. Raises InputError where it is empty."""
+
+    config: DistilConfig
+    pool: Pool
+
+    def __call__(self, first: int) -> Steps:
+        """The examples of step `first` and on."""
+        if not self.pool.files():
+            raise InputError(f"{self.pool.folder}: got no examples; fill the pool first with 'flare-trt train tumours pool'")
+        while True:
+            yield [self.example(first * TILES + tile) for tile in range(TILES)]
+            first += 1
+
+    def example(self, number: int) -> Example:
+        """Example `number`: which one of the pool it is hangs on the number alone."""
+        rng = np.random.default_rng([self.config.seed, number])
+        files = self.pool.files()
+        return read_example(files[int(rng.integers(len(files)))]).example(self.config.teacher.intensity)
+
+
+def write_example(example: StoredExample, path: Path) -> None:
+    """Write an example under a temporary name until it is whole."""
     partial = path.with_suffix(".partial")
     with partial.open("wb") as file:
-        np.savez(file, **vars(patch))
+        np.savez(file, **{**vars(example), "known": np.packbits(example.known)})
     partial.rename(path)
 
 
-def read_patch(path: Path) -> StoredPatch:
-    """Read what `write_patch` wrote."""
-    with np.load(path) as found:
-        return StoredPatch(**{name: found[name] for name in ("hu", "labels", "tumour", "trust", "lesions")})
-
-
-def pool_files(folder: Path) -> list[Path]:
-    """The pool's patches, in order of their names."""
-    return sorted(folder.glob("*.npz"))
+def read_example(path: Path) -> StoredExample:
+    """Read what `write_example` wrote. Raises InputError for something else."""
+    try:
+        with np.load(path) as found:
+            names = ("hu", "tumour", "classes", "lesions", "organs")
+            hu, tumour, classes, lesions, organs = (found[name] for name in names)
+            known = np.unpackbits(found["known"], count=hu.size).reshape(hu.shape).astype(bool)
+            return StoredExample(hu, tumour, known, classes, lesions, organs)
+    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        raise InputError(
+            f"{path}: got {reason_of(error)}, expected an example of 'flare-trt train tumours pool'; fill the pool anew"
+        ) from error

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from flare_trt.engine.base.files import atomic_file
 from flare_trt.engine.results.png import png_bytes
-from flare_trt.training.tumours.pool import StoredPatch, read_patch
+from flare_trt.training.tumours.pool import StoredExample, read_example
 from flare_trt.training.tumours.recipe import TUMOUR
 
 #: Window of the pictures, HU, and the colour of an outline.
@@ -27,8 +27,8 @@ def write_sheet(files: Sequence[Path], count: int, columns: int, path: Path) -> 
     """Write the first `count` patches that show a lesion as a PNG; returns how many there were."""
     pairs: list[NDArray[np.uint8]] = []
     for file in files:
-        patch = read_patch(file)
-        tumour = patch.labels == TUMOUR
+        patch = read_example(file)
+        tumour = patch.classes == TUMOUR
         sizes = tumour.sum((1, 2))
         if sizes.max() >= LEAST_VOXELS and len(pairs) < count:
             pairs.append(_pair(patch, tumour[sizes.argmax()], int(sizes.argmax())))
@@ -52,7 +52,7 @@ def outline(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return mask & ~inner
 
 
-def _pair(patch: StoredPatch, tumour: NDArray[np.bool_], index: int) -> NDArray[np.uint8]:
+def _pair(patch: StoredExample, tumour: NDArray[np.bool_], index: int) -> NDArray[np.uint8]:
     plain = grey_rgb(patch.hu[index])
     outlined = plain.copy()
     outlined[outline(tumour)] = OUTLINE_RGB

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from flare_trt.training.tumours.pool import fill_pool
-from tests.training.tumours.tumour_fixtures import abdomen_view, tumour_config
+from flare_trt.training.tumours.pool import Pool
+from tests.training.tumours.tumour_fixtures import abdomen_view, organs_by_value, tumour_config
 
 
 @pytest.fixture(scope="module")
-def pool(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("pool")
-    fill_pool([abdomen_view(), abdomen_view("crlm_1004")], tumour_config(), folder, range(6), 4)
-    return folder
+def pool(tmp_path_factory: pytest.TempPathFactory) -> Pool:
+    made = Pool(tmp_path_factory.mktemp("pool"), 4)
+    made.fill([abdomen_view(), abdomen_view("crlm_1004")], tumour_config(), organs_by_value, range(6))
+    return made

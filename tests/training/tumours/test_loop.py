@@ -12,10 +12,9 @@ from flare_trt.engine.model.default_model import default_model
 from flare_trt.training.distil.config import MixConfig, ScheduleConfig
 from flare_trt.training.distil.loop import read_log
 from flare_trt.training.tumours.draw import draw_scene
-from flare_trt.training.tumours.examples import FromPool
 from flare_trt.training.tumours.loop import train
 from flare_trt.training.tumours.network import organs_of_bundle
-from flare_trt.training.tumours.pool import fill_pool, pool_files, read_patch
+from flare_trt.training.tumours.pool import FromPool, Pool
 from flare_trt.training.tumours.recipe import TUMOUR
 from tests.training.tumours.tumour_fixtures import abdomen_view, tumour_config
 
@@ -48,15 +47,7 @@ def test_lesions_in_a_phantom_are_labelled() -> None:
         assert np.mean(scene.labels[scene.lesions > 0] == TUMOUR) > 0.95
 
 
-def test_the_pool_replaces_its_oldest_patches(pool: Path) -> None:
-    assert [file.name for file in pool_files(pool)] == [f"{slot:05d}.npz" for slot in range(4)]
-    again = pool.parent / "again"
-    fill_pool([abdomen_view(), abdomen_view("crlm_1004")], tumour_config(), again, range(4, 6), 4)
-    for slot in (0, 1):
-        np.testing.assert_array_equal(read_patch(pool_files(pool)[slot]).hu, read_patch(again / f"{slot:05d}.npz").hu)
-
-
-def test_a_resumed_run_equals_one_that_was_never_stopped(pool: Path, tmp_path: Path) -> None:
+def test_a_resumed_run_equals_one_that_was_never_stopped(pool: Pool, tmp_path: Path) -> None:
     config = tumour_config(schedule=SCHEDULE)
     config = replace(config, mix=MixConfig(short=0, circle=0))
     whole, again = tmp_path / "whole", tmp_path / "again"
@@ -75,12 +66,7 @@ def test_a_resumed_run_equals_one_that_was_never_stopped(pool: Path, tmp_path: P
         torch.testing.assert_close(weight, organs.state_dict()[name], atol=0, rtol=0)
 
 
-def test_an_empty_pool_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="fill the pool first"):
-        next(FromPool(tumour_config(), tmp_path)(0))
-
-
-def test_a_depth_whose_gradient_pytorch_gets_wrong_is_refused(pool: Path, tmp_path: Path) -> None:
+def test_a_depth_whose_gradient_pytorch_gets_wrong_is_refused(pool: Pool, tmp_path: Path) -> None:
     config = tumour_config(schedule=SCHEDULE, train_patch_zyx=(32, 32, 48))
     organs = organs_of_bundle(default_model(), config.network)
     with pytest.raises(InputError, match="got 32 slices"):
