@@ -56,7 +56,7 @@ def crops_of_steps(network: TumourUNet, steps: Steps, first: int, seed: int) -> 
 def cut_crops(network: TumourUNet, examples: list[Example], rng: np.random.Generator) -> Crops:
     """Crops of each example, some of them mirrored. Organs and their brightness were found on the whole tile, as in use."""
     found, levels = list[tuple[Tensor, ...]](), list[Levels]()
-    device = network.not_hosts.device
+    device = next(network.parameters()).device
     for example in examples:
         image = example.image.to(device)
         with torch.no_grad():

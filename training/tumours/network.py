@@ -22,9 +22,8 @@ from flare_trt.training.tumours.measures import FINE_MEASURES, GROUNDS, MEASURES
 #: nnU-Net's leaky ReLU, and into how many groups a norm parts its channels.
 SLOPE, GROUPS = 0.01, 8
 #: What a tumour is weighed against: background and what it may grow in. Where the organs' network is sure of a vessel, the
-#: gallbladder or the oesophagus, the branch has to be surer. The second is added to the logits of all others, so that none of them
-#: is the largest.
-HOSTS, OUT_OF_REACH = (0, *GROUNDS), -1e4
+#: gallbladder or the oesophagus, the branch has to be surer.
+HOSTS = (0, *GROUNDS)
 #: The logit that the branch begins with: tumours are rare.
 FIRST_BIAS = -3.0
 #: The logit above which a voxel is surely tumour.
@@ -46,17 +45,15 @@ class TumourUNet(nn.Module):
         super().__init__()
         self.organs = SeparableUNet(config.organs).requires_grad_(False)
         self.branch = TumourBranch(config.branch)
-        others = torch.full((1, config.organs.channels, 1), OUT_OF_REACH)
-        others[:, list(HOSTS)] = 0
-        self.not_hosts = nn.Buffer(others, persistent=False)
 
     def forward(self, image: Tensor) -> Tensor:
         organs = self.organs(image)
         shares = shares_of(organs)
+        likelier = self.likelier(image, shares, levels_of(image, shares))
+        host = organs[:, HOSTS].amax(1, True)
+        channels = organs, host + likelier, host + 2 * likelier - SURE
         # rows of voxels: a backend that keeps channels last for its convolutions turns the organs once, in half precision
-        rows, likelier = organs.flatten(2), self.likelier(image, shares, levels_of(image, shares)).flatten(2)
-        host = (rows + self.not_hosts).amax(1, True)
-        return torch.cat((rows, host + likelier, host + 2 * likelier - SURE), 1).unflatten(2, image.shape[2:])
+        return torch.cat([channel.flatten(2) for channel in channels], 1).unflatten(2, image.shape[2:])
 
     def likelier(self, image: Tensor, shares: Tensor, levels: Levels) -> Tensor:
         """How much likelier tumour is than its host (n, 1, z, y, x), in tiles or in crops with the levels of their tiles."""
