@@ -74,7 +74,7 @@ class TumourBranch(nn.Module):
         self.down = nn.ModuleList([nn.Sequential(_Block(above, width, 2), _Block(width, width, 1)) for above, width in pairs])
         self.up = nn.ModuleList([nn.ConvTranspose3d(below, width, 2, 2) for width, below in pairs])
         self.join = nn.ModuleList([_Block(2 * width, width, 1) for width, _ in pairs])
-        self.out = nn.ConvTranspose3d(widths[0], 1, 2, 2)
+        self.out = nn.Conv3d(widths[0], 8, 1)
         nn.init.constant_(self.out.bias, FIRST_BIAS)
 
     def forward(self, fine: Tensor, half: Tensor) -> Tensor:
@@ -85,8 +85,16 @@ class TumourBranch(nn.Module):
             inner = down(inner)
         for level in reversed(range(len(self.down))):
             inner = self.join[level](torch.cat((self.up[level](inner), skips[level]), 1))
-        logit: Tensor = self.out(inner)
-        return logit
+        return doubled(self.out(inner))
+
+
+def doubled(eights: Tensor) -> Tensor:
+    """(n, 8, z, y, x) -> (n, 1, 2 z, 2 y, 2 x): a voxel's values become its 2^3 voxels, the last axis' neighbours first.
+
+    Behind a 1^3 convolution, what a transposed one of stride 2 gives; one of one channel OpenVINO computes in float32 even in bf16.
+    """
+    n, _, z, y, x = eights.shape
+    return eights.view(n, 2, 2, 2, z, y, x).permute(0, 4, 1, 5, 2, 6, 3).reshape(n, 1, 2 * z, 2 * y, 2 * x)
 
 
 def organs_of_bundle(path: Path, config: NetworkConfig) -> SeparableUNet:

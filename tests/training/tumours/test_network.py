@@ -8,7 +8,7 @@ from flare_trt.engine.base.errors import InputError
 from flare_trt.engine.model.default_model import default_model
 from flare_trt.training.distil.network import NetworkConfig
 from flare_trt.training.tumours.measures import levels_of, shares_of
-from flare_trt.training.tumours.network import FIRST_BIAS, SURE, TumourConfig, TumourUNet, organs_of_bundle
+from flare_trt.training.tumours.network import FIRST_BIAS, SURE, TumourConfig, TumourUNet, doubled, organs_of_bundle
 from tests.engine.tiny_bundle import write_tiny_bundle
 
 SMALL = TumourConfig(NetworkConfig(), branch=(8, 16, 16))
@@ -101,3 +101,10 @@ def test_tumours_are_rare_at_first() -> None:
 def test_a_bundle_of_another_network_is_named(tmp_path) -> None:
     with pytest.raises(InputError, match="use a network of this topology"):
         organs_of_bundle(write_tiny_bundle(tmp_path / "tiny.zip"), NetworkConfig())
+
+
+def test_doubled_values_are_a_transposed_convolution_s() -> None:
+    torch.manual_seed(1)
+    plain, image = torch.nn.ConvTranspose3d(5, 1, 2, 2), torch.randn(2, 5, 3, 4, 5)
+    mixed = torch.nn.functional.conv3d(image, plain.weight[:, 0].reshape(5, 8).T.reshape(8, 5, 1, 1, 1), plain.bias.repeat(8))
+    torch.testing.assert_close(doubled(mixed), plain(image))
