@@ -46,30 +46,31 @@ CAUTION = 1.0
 
 @dataclass(frozen=True)
 class TrainedTumours:
-    """A configuration and a checkpoint of its run."""
+    """A configuration and checkpoints of its run, or of a run and one that went on from it: the mean of their weights is taken."""
 
     config: DistilConfig
-    checkpoint: Path
+    checkpoints: Sequence[Path]
 
     def network(self) -> TumourUNet:
         """The averaged weights, in evaluation mode. Raises InputError for a missing checkpoint."""
         network = TumourUNet(TumourConfig(self.config.network))
-        network.load_state_dict(self._content()["averaged"])
+        states = [content["averaged"] for content in self._contents()]
+        network.load_state_dict({name: sum(state[name] for state in states) / len(states) for name in states[0]})
         network.eval()
         with torch.no_grad():
             network.branch.out.bias -= CAUTION
         return network
 
     def branch(self) -> Branch:
-        """How it was trained, for the model card."""
-        content = self._content()
-        return Branch(self.config, int(content["step"]), float(content["seconds"]) / 3600)
+        """How it was trained, for the model card: to the last of the checkpoints."""
+        last = max(self._contents(), key=lambda content: int(content["step"]))
+        return Branch(self.config, int(last["step"]), float(last["seconds"]) / 3600, len(self.checkpoints))
 
-    def _content(self) -> dict[str, Any]:
-        if not self.checkpoint.exists():
-            raise InputError(f"{self.checkpoint}: no such checkpoint; train the network first")
-        content: dict[str, Any] = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
-        return content
+    def _contents(self) -> list[dict[str, Any]]:
+        for path in self.checkpoints:
+            if not path.exists():
+                raise InputError(f"{path}: no such checkpoint; train the network first")
+        return [torch.load(path, map_location="cpu", weights_only=True) for path in self.checkpoints]
 
 
 def write_tumour_bundle(

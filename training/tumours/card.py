@@ -32,6 +32,7 @@ class Branch:
     config: DistilConfig
     steps: int
     hours: float
+    checkpoints: int = 1
 
 
 def card_of(bundle: Path) -> str:
@@ -79,9 +80,10 @@ def _tumours(branch: Branch, lesions: Sequence[LesionFigure]) -> str:
         for f in lesions
         if f.planting
     ]
+    mean = f"; the weights are the mean of those at {branch.checkpoints} of them" if branch.checkpoints > 1 else ""
     text = (
         "A U-Net of plain convolutions, half the resolution inside, beside the organs' network, trained for "
-        f"{branch.steps} steps ({branch.hours:.1f} hours on a CPU) on lesions that were planted in "
+        f"{branch.steps} steps ({branch.hours:.1f} hours on a CPU{mean}) on lesions that were planted in "
         f"{len(branch.config.data.cts)} CTs: darker ones of liver, kidneys, pancreas, spleen and adrenal glands. Brighter lesions "
         "and those of stomach and duodenum are not looked for. The organs' weights were not changed, "
         "so organs change only where a tumour is found. Gates on volume, HU, shape and distance follow; the report says which "

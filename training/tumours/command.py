@@ -21,7 +21,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     pool = steps.add_parser("pool", help="draw patches with lesions and with what only looks like one")
     prepare, train = _add_training(steps, pool)
     bundle = steps.add_parser("bundle", help="write the network as a bundle, with a model card that says what it finds")
-    bundle.add_argument("--checkpoint", type=Path, required=True, metavar="PT", help="checkpoint of its run")
+    bundle.add_argument(
+        "--checkpoint", type=Path, nargs="+", required=True, metavar="PT", help="checkpoint of its run; of several, the mean"
+    )
     bundle.add_argument("--organs", type=Path, metavar="BUNDLE", help="bundle that the network grew from (the default model)")
     bundle.add_argument("--held-out", type=Path, nargs="+", default=[], metavar="CT", help="CTs to plant lesions in and measure")
     bundle.add_argument("--name", default="flare-trt-tumours", help="name of the bundle (%(default)s)")

@@ -22,7 +22,7 @@ def trained(folder: Path) -> TrainedTumours:
     state = new_state(config, organs_of_bundle(default_model(), config.network))
     state.step = 7
     state.save(folder / "best.pt")
-    return TrainedTumours(config, folder / "best.pt")
+    return TrainedTumours(config, [folder / "best.pt"])
 
 
 def test_the_bundle_has_the_tumour_s_class_its_rule_and_the_older_coarse_network(
@@ -56,6 +56,21 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="without a coarse stage"):
         write_tumour_bundle(trained(tmp_path), single, "x", tmp_path / "bundle")
     with pytest.raises(InputError, match="no such checkpoint"):
-        TrainedTumours(tumour_config(), tmp_path / "none.pt").network()
+        TrainedTumours(tumour_config(), [tmp_path / "none.pt"]).network()
     assert not (tmp_path / "bundle").exists()
     assert isinstance(trained(tmp_path).network(), torch.nn.Module)
+
+
+def test_of_several_checkpoints_it_is_the_mean(tmp_path: Path) -> None:
+    first = trained(tmp_path)
+    state = new_state(first.config, organs_of_bundle(default_model(), first.config.network))
+    state.step, state.seconds = 9, 7200.0
+    with torch.no_grad():
+        state.averaged.branch.stem.weight += 1.0
+    state.save(tmp_path / "later.pt")
+    both = TrainedTumours(first.config, [tmp_path / "best.pt", tmp_path / "later.pt"])
+    weight, before = both.network().branch.stem.weight, first.network().branch.stem.weight
+    torch.testing.assert_close(weight, before + 0.5)
+    torch.testing.assert_close(both.network().branch.out.bias, first.network().branch.out.bias)
+    branch = both.branch()
+    assert (branch.steps, branch.hours, branch.checkpoints) == (9, 2.0, 2)

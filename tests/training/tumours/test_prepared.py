@@ -104,7 +104,7 @@ def test_the_training_runs_with_pytorch_and_numpy_alone(file: Path, tmp_path: Pa
     lines = read_log(tmp_path / "run")
     assert lines
     assert all(np.isfinite(line["loss"]) for line in lines)
-    trained = TrainedTumours(replace(tumour_config(), patch_zyx=(16, 32, 32)), tmp_path / "run" / "last.pt")
+    trained = TrainedTumours(replace(tumour_config(), patch_zyx=(16, 32, 32)), [tmp_path / "run" / "last.pt"])
     assert trained.branch().steps >= 1
     assert isinstance(trained.network(), torch.nn.Module)
 
@@ -115,7 +115,7 @@ def test_a_gpu_learns_from_the_same_examples(file: Path, tmp_path: Path) -> None
     state = train(found.config, found.organs, Drawn(found.config, found.views, 2), tmp_path, Pace("cuda"))
     assert state.step == found.config.schedule.steps
     assert all(np.isfinite(line["loss"]) for line in read_log(tmp_path))
-    assert TrainedTumours(replace(tumour_config(), patch_zyx=(16, 32, 32)), tmp_path / "last.pt").branch().steps == state.step
+    assert TrainedTumours(replace(tumour_config(), patch_zyx=(16, 32, 32)), [tmp_path / "last.pt"]).branch().steps == state.step
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
