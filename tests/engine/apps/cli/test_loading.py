@@ -9,9 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from flare_trt.engine.apps.cli import main
-from flare_trt.engine.apps.cli.commands import COMMANDS
-
 _CODE = """
 import gc, sys
 from flare_trt.engine.apps.cli import main
@@ -31,14 +28,23 @@ def test_what_is_loaded_is_no_garbage(before: str, collects: bool) -> None:
     assert done.stdout.splitlines()[-1] == f"{collects} True False"
 
 
-def test_ctrl_c_while_modules_are_loaded(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+_INTERRUPTED = """
+import signal, sys
+from flare_trt.engine.apps.cli import main
+from flare_trt.engine.apps.cli.commands import COMMANDS
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job starts with interrupts ignored
+COMMANDS["info"] = ("slowly_loaded", "never loaded")
+sys.exit(main(["info"]))
+"""
+
+
+def test_ctrl_c_while_modules_are_loaded(tmp_path: Path) -> None:
     (tmp_path / "slowly_loaded.py").write_text("import signal\nsignal.raise_signal(signal.SIGINT)\n")
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setitem(COMMANDS, "info", ("slowly_loaded", "never loaded"))
-    assert main(["info"]) == 130
-    assert capsys.readouterr().err == "flare-trt: interrupted\n"
+    paths = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    environment = {**os.environ, "PYTHONPATH": paths}
+    done = subprocess.run([sys.executable, "-c", _INTERRUPTED], capture_output=True, text=True, env=environment, check=False)
+    assert (done.returncode, done.stderr) == (130, "flare-trt: interrupted\n")
 
 
 @pytest.mark.parametrize("spin", [None, "20"])
