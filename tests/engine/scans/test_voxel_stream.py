@@ -60,13 +60,21 @@ def test_what_is_no_gzip_behind_the_stream(tmp_path: Path, stream: bytes, tail: 
         list(found.slabs())
 
 
-@pytest.mark.parametrize("tail", [b"", bytes(1000), gzip.compress(b"more"), gzip.compress(b"") + bytes(3), gzip.compress(b"a") * 2])
+@pytest.mark.parametrize(
+    "tail",
+    [b"", bytes(1000), gzip.compress(b"more"), gzip.compress(b"") + bytes(3), gzip.compress(b"a") * 2],
+    ids=["nothing", "zeros", "a stream", "an empty one and zeros", "two streams"],
+)
 def test_further_streams_and_zeros_behind_the_stream(tmp_path: Path, tail: bytes) -> None:
     slabs = block(tmp_path / "scan", "gzip", PACKED + tail).slabs()
     np.testing.assert_array_equal(np.concatenate([slab for _, slab in slabs]), VOXELS)
 
 
-@pytest.mark.parametrize("tail", [b"\x1f", b"\x1f\x8b", gzip.compress(b"more")[:-3], bytes(3) + gzip.compress(b"more")[:9]])
+@pytest.mark.parametrize(
+    "tail",
+    [b"\x1f", b"\x1f\x8b", gzip.compress(b"more")[:-3], bytes(3) + gzip.compress(b"more")[:9]],
+    ids=["a byte", "two bytes", "without its end", "zeros and a head"],
+)
 def test_a_further_stream_that_ends_early(tmp_path: Path, tail: bytes) -> None:
     with pytest.raises(InputError, match=r"scan: the file ends early; copy it again"):
         list(block(tmp_path / "scan", "gzip", PACKED + tail).slabs())
