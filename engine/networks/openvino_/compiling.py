@@ -64,7 +64,7 @@ class Compiler:
 
 def _cut(name: str, model: Any, part: Part) -> Any:
     """The part as a model of two inputs, the network's own and what is given, and the wanted outputs, in their order."""
-    from openvino import Model, opset13
+    from openvino import opset13
 
     ports = {name: port for node in model.get_ordered_ops() for port in node.outputs() for name in port.get_names()}
     if missing := {part.given, *part.wanted} - ports.keys():
@@ -72,7 +72,7 @@ def _cut(name: str, model: Any, part: Part) -> Any:
     given, wanted = ports[part.given], [ports[tensor] for tensor in part.wanted]
     parameter = opset13.parameter(list(given.shape), given.element_type, name="given")
     given.replace(parameter.output(0))
-    return Model(wanted, [*model.get_parameters(), parameter], "part")
+    return load_openvino().Model(wanted, [*model.get_parameters(), parameter], "part")
 
 
 def _sizes(port: Any) -> list[int | None]:
