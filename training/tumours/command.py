@@ -107,7 +107,7 @@ def _pool(arguments: argparse.Namespace) -> None:
     views = named_views(arguments.cache)
     config = read_config(arguments.config, arguments.data)
     with organs_found(arguments.organs or default_model(), arguments.threads) as organs:
-        Pool(arguments.pool, arguments.slots).fill(views, config, organs, range(arguments.first, arguments.last))
+        Pool(arguments.pool).fill(views, config, organs, range(arguments.first, arguments.last), arguments.slots)
 
 
 def _prepare(arguments: argparse.Namespace) -> None:

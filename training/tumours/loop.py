@@ -106,7 +106,7 @@ def train_step(state: TrainState, crops: Crops, config: DistilConfig, rate: floa
     scores = []
     for update in range(UPDATES):
         batch = crops.some(update, UPDATES)
-        found = measures(batch.image, batch.organs, batch.levels)
+        found = measures(batch.image, batch.organs, batch.levels)  # in float32: autocast would round its products of matrices
         with torch.autocast(batch.image.device.type, torch.bfloat16):
             logit = network.branch(*found)
         rows, share, known = (value.float().flatten() for value in (logit, batch.share, batch.known))

@@ -56,7 +56,7 @@ class TumourUNet(nn.Module):
         return torch.cat([channel.flatten(2) for channel in channels], 1).unflatten(2, image.shape[2:])
 
     def likelier(self, image: Tensor, shares: Tensor, levels: Levels) -> Tensor:
-        """How much likelier tumour is than its host (n, 1, z, y, x), in tiles or in crops with the levels of their tiles."""
+        """How much likelier tumour is than its host (n, 1, z, y, x), in whole tiles."""
         logit: Tensor = self.branch(*measures(image, shares, levels))
         return logit
 

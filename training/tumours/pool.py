@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from flare_trt.engine.base.errors import InputError, reason_of
 from flare_trt.kernels import Intensity
 from flare_trt.training.distil.config import DistilConfig
+from flare_trt.training.distil.views import normalise
 from flare_trt.training.tumours.draw import NamedView
 from flare_trt.training.tumours.examples import TILES, Example, Steps, example_of
 from flare_trt.training.tumours.organs import FindsOrgans
@@ -35,9 +36,8 @@ class StoredExample:
 
     def example(self, intensity: Intensity) -> Example:
         """As the training takes it, normalised."""
-        image = (self.hu.astype(np.float32) - np.float32(intensity.mean_hu)) / np.float32(intensity.std_hu)
-        shares = (torch.from_numpy(part.astype(np.float32) / np.float32(255)) for part in (self.tumour, self.organs))
-        tumour, organs = shares
+        image = normalise(self.hu.astype(np.float32), intensity)
+        tumour, organs = (torch.from_numpy(part.astype(np.float32) / np.float32(255)) for part in (self.tumour, self.organs))
         known, classes, lesions = map(torch.from_numpy, (self.known, self.classes, self.lesions))
         return Example(torch.from_numpy(image)[None, None], tumour, known, classes, lesions, organs)
 
@@ -45,26 +45,24 @@ class StoredExample:
 def stored(example: Example, organs: FindsOrgans, intensity: Intensity) -> StoredExample:
     """An example and the organs found in it."""
     hu = np.rint(example.image[0, 0].numpy() * intensity.std_hu + intensity.mean_hu).astype(np.int16)
-    shares = (np.rint(part.numpy() * 255).astype(np.uint8) for part in (example.share, organs(example.image)))
-    tumour, found = shares
+    tumour, found = (np.rint(part.numpy() * 255).astype(np.uint8) for part in (example.share, organs(example.image)))
     return StoredExample(hu, tumour, example.known.numpy(), example.classes.numpy(), example.lesions.numpy(), found)
 
 
 @dataclass(frozen=True)
 class Pool:
-    """A folder of at most `slots` examples."""
+    """A folder of examples."""
 
     folder: Path
-    slots: int = 3000
 
-    def fill(self, views: Sequence[NamedView], config: DistilConfig, organs: FindsOrgans, numbers: range) -> None:
-        """Draw examples; number n, drawn from the configuration's seed and n, replaces number n - slots."""
+    def fill(self, views: Sequence[NamedView], config: DistilConfig, organs: FindsOrgans, numbers: range, slots: int) -> None:
+        """Draw examples into `slots` files; number n, drawn from the configuration's seed and n, replaces number n - slots."""
         self.folder.mkdir(parents=True, exist_ok=True)
         for number in numbers:
             rng = np.random.default_rng([config.seed, number])
             example = example_of(drawn_patch(views, config, number), config, rng)
             kept = stored(example, organs, config.teacher.intensity)
-            write_example(kept, self.folder / f"{number % self.slots:05d}.npz")
+            write_example(kept, self.folder / f"{number % slots:05d}.npz")
 
     def files(self) -> list[Path]:
         """The examples, in order of their names."""

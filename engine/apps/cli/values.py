@@ -108,7 +108,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         type=threads,
         default=0,
         metavar="N",
-        help="CPU threads; default: all cores; 1: segment does one step at a time",
+        help="CPU threads; default: all cores; 1: segment and pacs do one step at a time",
     )
     parser.add_argument(
         "--step-size", type=share, metavar="S", help="tiles start S patches apart, 0 < S <= 1; default: the bundle's"

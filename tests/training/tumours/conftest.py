@@ -10,6 +10,6 @@ from tests.training.tumours.tumour_fixtures import abdomen_view, organs_by_value
 
 @pytest.fixture(scope="module")
 def pool(tmp_path_factory: pytest.TempPathFactory) -> Pool:
-    made = Pool(tmp_path_factory.mktemp("pool"), 4)
-    made.fill([abdomen_view(), abdomen_view("crlm_1004")], tumour_config(), organs_by_value, range(6))
+    made = Pool(tmp_path_factory.mktemp("pool"))
+    made.fill([abdomen_view(), abdomen_view("crlm_1004")], tumour_config(), organs_by_value, range(6), 4)
     return made

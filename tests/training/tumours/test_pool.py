@@ -27,8 +27,8 @@ def views() -> list[NamedView]:
 
 def test_the_pool_replaces_its_oldest_examples(pool: Pool, tmp_path: Path) -> None:
     assert [file.name for file in pool.files()] == [f"{slot:05d}.npz" for slot in range(4)]
-    again = Pool(tmp_path / "again", 4)
-    again.fill(views(), tumour_config(), organs_by_value, range(4, 6))
+    again = Pool(tmp_path / "again")
+    again.fill(views(), tumour_config(), organs_by_value, range(4, 6), 4)
     for slot in (0, 1):
         one, other = read_example(pool.files()[slot]), read_example(again.folder / f"{slot:05d}.npz")
         for field in fields(one):

@@ -11,7 +11,7 @@ import pytest
 
 from flare_trt.engine.base.errors import BundleError, DeviceError
 from flare_trt.engine.model.bundle import open_bundle
-from flare_trt.engine.model.default_model import default_model
+from flare_trt.engine.model.default_model import TUMOUR_MODEL, default_model
 from flare_trt.engine.networks.native_ import backend
 from flare_trt.engine.networks.native_.backend import fits, problem
 from flare_trt.engine.networks.native_.onnx_graph import read_graph
@@ -71,8 +71,9 @@ def test_threads_change_no_bit(register_bits: int, tmp_path: Path) -> None:
         np.testing.assert_array_equal(other, found[0])
 
 
-def test_the_default_model_s_networks_are_known_and_equal_openvino_s() -> None:
-    with open_bundle(default_model()) as bundle:
+@pytest.mark.parametrize("model", [default_model(), TUMOUR_MODEL], ids=["default", "tumours"])
+def test_the_package_s_networks_are_known_and_equal_openvino_s(model: Path) -> None:
+    with open_bundle(model) as bundle:
         for stage in bundle.spec.stages.values():
             file = bundle.network_files(stage)[0]
             assert fits(file)
